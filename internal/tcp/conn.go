@@ -1,0 +1,347 @@
+package tcp
+
+import (
+	"time"
+
+	"github.com/netspec-go/netspec/internal/wire"
+)
+
+// Sender carries a segment away. It is called from inside the machine and must not
+// call back into it; data is valid only during the call. The sender fills in ports.
+type Sender interface {
+	Send(h *wire.TCP, data []byte)
+}
+
+// KeepAlive says when an idle connection is probed. The zero KeepAlive is never.
+type KeepAlive struct {
+	Idle     time.Duration // of silence before the first probe
+	Interval time.Duration // between probes
+	Count    int           // unanswered probes that kill the connection
+}
+
+// CongestionControl says how much may be in flight besides what the peer's window
+// allows.
+type CongestionControl uint8
+
+// The congestion controls.
+const (
+	NoCongestion CongestionControl = iota // the window alone, except after a timeout
+	NewReno                               // RFC 5681 and RFC 6582
+)
+
+// Config shapes a machine. Its zero fields have the defaults of Linux.
+type Config struct {
+	MTU        int           // of the first link; 0 means 1500
+	SendBuffer int           // bytes that Write takes before it refuses; 0 means no limit
+	RecvBuffer int           // bytes that wait to be read; 0 means DefaultRecvBuffer
+	ISN        uint32        // the initial sequence number
+	Nagle      bool          // wait for acknowledgements before sending small segments
+	KeepAlive  KeepAlive     //
+	SYNRetries int           // 0 means 6, net.ipv4.tcp_syn_retries
+	Retries    int           // 0 means 15, net.ipv4.tcp_retries2
+	DelayedACK time.Duration // 0 means 40 ms, Linux's TCP_DELACK_MIN
+	Congestion CongestionControl
+	Pool       *BufferPool // where buffers come from; nil allocates
+}
+
+// Defaults that have no field of their own.
+const (
+	DefaultRecvBuffer = 1 << 20
+	timeWait          = 60 * time.Second // Linux's TCP_TIMEWAIT_LEN
+	finWait2          = 60 * time.Second // net.ipv4.tcp_fin_timeout
+	defaultMSS        = 536              // RFC 9293, 3.7.1: where the peer names none
+	headers           = 40               // IPv4 and TCP without options
+)
+
+// Conn is one end of a connection. It is not safe for concurrent use.
+type Conn struct {
+	cfg   Config
+	out   Sender
+	state State
+	err   error
+
+	// Sending. sendBuf begins at sequence number bufSeq.
+	iss, una, nxt, top uint32 // top is the highest that was ever sent
+	bufSeq             uint32
+	sendBuf            buffer
+	window, maxWindow  uint32
+	wl1, wl2           uint32 // sequence and acknowledgement of the last window update
+	scaleOut, scaleIn  uint8  // of the windows that the peer, and that we, advertise
+	mss                int
+	fin                bool // the application sends no more
+	dupACKs            int
+	recover            uint32 // the top when loss was noticed
+	recovering         bool
+	cwnd, ssthresh     uint32
+
+	// Receiving.
+	irs, rcvNxt uint32
+	edge        uint32 // the right edge of the window that was advertised
+	recvBuf     buffer
+	pieces      []piece // what came out of order, sorted, without overlaps
+	finSeq      uint32  // where the peer's stream ends, if peerFin
+	peerFin     bool    // a FIN was seen
+	eof         bool    // and everything before it has come
+	readClosed  bool    // the application reads no more
+	orphan      bool    // the application has closed
+	unacked     int     // bytes received since the last acknowledgement
+
+	rtt       rttEstimator
+	retries   int
+	probes    int // keep-alive or zero-window probes without an answer
+	rexmitAt  time.Duration
+	ackAt     time.Duration
+	persistAt time.Duration
+	keepAt    time.Duration
+	waitAt    time.Duration // TIME-WAIT or an orphan's FIN-WAIT-2
+	heard     time.Duration // when the peer's last segment came
+	stats     Stats
+}
+
+// Stats counts what a connection did.
+type Stats struct {
+	Sent, Received uint64 // segments
+	Retransmits    uint64
+	DupACKs        uint64
+	SRTT           time.Duration // smoothed round-trip time; 0 before the first sample
+}
+
+func newConn(cfg Config, out Sender, now time.Duration) *Conn {
+	c := &Conn{cfg: cfg, out: out, heard: now}
+	if c.cfg.MTU == 0 {
+		c.cfg.MTU = 1500
+	}
+	c.cfg.MTU = min(c.cfg.MTU, 65535)
+	if c.cfg.RecvBuffer == 0 {
+		c.cfg.RecvBuffer = DefaultRecvBuffer
+	}
+	c.sendBuf.pool, c.recvBuf.pool = cfg.Pool, cfg.Pool
+	c.iss, c.una, c.nxt, c.top = cfg.ISN, cfg.ISN, cfg.ISN, cfg.ISN
+	c.bufSeq = cfg.ISN + 1
+	c.mss = defaultMSS
+	c.cwnd, c.ssthresh = 1<<30, 1<<30
+	for c.cfg.RecvBuffer>>c.scaleIn > 65535 {
+		c.scaleIn++
+	}
+	return c
+}
+
+// Dial opens a connection actively: it sends a SYN.
+func Dial(cfg Config, out Sender, now time.Duration) *Conn {
+	c := newConn(cfg, out, now)
+	c.state = SynSent
+	c.sendSYN(wire.SYN, now)
+	return c
+}
+
+// Accept opens a connection passively, in answer to a SYN: it sends a SYN and ACK.
+func Accept(cfg Config, out Sender, syn *wire.TCP, now time.Duration) *Conn {
+	c := newConn(cfg, out, now)
+	c.state = SynReceived
+	c.takeSYN(syn)
+	c.sendSYN(wire.SYN|wire.ACK, now)
+	return c
+}
+
+// takeSYN learns what the peer's SYN says.
+func (c *Conn) takeSYN(syn *wire.TCP) {
+	c.irs, c.rcvNxt, c.edge = syn.Seq, syn.Seq+1, syn.Seq+1
+	peer := defaultMSS
+	if syn.MSS != 0 {
+		peer = max(int(syn.MSS), 48)
+	}
+	c.mss = max(min(peer, c.cfg.MTU-headers), 48)
+	if syn.HasScale {
+		c.scaleOut = min(syn.WindowScale, 14) // RFC 7323, 2.3
+	} else {
+		c.scaleOut, c.scaleIn = 0, 0
+	}
+	c.window, c.maxWindow = uint32(syn.Window), uint32(syn.Window)
+	c.wl1, c.wl2 = syn.Seq, syn.Ack
+	if c.cfg.Congestion == NewReno {
+		c.cwnd = uint32(10 * c.mss) // RFC 6928
+	}
+}
+
+// Write takes bytes to send and returns how many it took: all, unless SendBuffer is
+// full. A connection that cannot send takes none; see CanSend.
+func (c *Conn) Write(b []byte, now time.Duration) int {
+	if !c.CanSend() {
+		return 0
+	}
+	if c.cfg.SendBuffer > 0 {
+		b = b[:min(len(b), max(0, c.cfg.SendBuffer-c.sendBuf.len()))]
+	}
+	if len(b) > 0 {
+		c.sendBuf.append(b)
+		c.output(now)
+	}
+	return len(b)
+}
+
+// Read copies bytes that have come in order to b and returns how many.
+func (c *Conn) Read(b []byte, now time.Duration) int {
+	n := min(len(b), c.recvBuf.len())
+	if n == 0 {
+		return 0
+	}
+	copy(b, c.recvBuf.bytes(0, n))
+	c.recvBuf.drop(n)
+	c.updateWindow(now)
+	return n
+}
+
+// Buffered returns how many bytes can be read at once.
+func (c *Conn) Buffered() int { return c.recvBuf.len() }
+
+// EOF reports whether all that the peer will ever send has been read.
+func (c *Conn) EOF() bool { return (c.eof || c.readClosed) && c.recvBuf.len() == 0 }
+
+// CanSend reports whether the application may still write.
+func (c *Conn) CanSend() bool { return !c.fin && (c.state == Established || c.state == CloseWait) }
+
+// Writable reports whether Write would take something.
+func (c *Conn) Writable() bool {
+	return c.CanSend() && (c.cfg.SendBuffer == 0 || c.sendBuf.len() < c.cfg.SendBuffer)
+}
+
+// CloseWrite sends a FIN after everything that was written.
+func (c *Conn) CloseWrite(now time.Duration) {
+	if c.fin {
+		return
+	}
+	switch c.state {
+	case SynSent:
+		c.die(nil)
+		return
+	case SynReceived, Established:
+		c.fin = true
+		c.state = FinWait1
+	case CloseWait:
+		c.fin = true
+		c.state = LastAck
+	default:
+		return
+	}
+	c.output(now)
+}
+
+// CloseRead makes EOF true once what has come is read. What comes later is
+// acknowledged and dropped.
+func (c *Conn) CloseRead(now time.Duration) { c.readClosed = true }
+
+// Close ends the connection for an application that is done with it: with a FIN, or
+// with a RST if something that had come was not read, as Linux does.
+func (c *Conn) Close(now time.Duration) {
+	if c.recvBuf.len() > 0 {
+		c.Abort(now)
+		return
+	}
+	c.orphan = true
+	c.CloseWrite(now)
+	if c.state == FinWait2 {
+		c.waitAt = now + finWait2
+	}
+}
+
+// Abort ends the connection at once with a RST.
+func (c *Conn) Abort(now time.Duration) {
+	if c.state == SynReceived || (c.state.synchronized() && c.state != TimeWait) {
+		c.segment(wire.RST|wire.ACK, c.nxt, nil)
+	}
+	c.die(nil)
+}
+
+// die forgets everything but what has come and was not read.
+func (c *Conn) die(err error) {
+	c.state = Closed
+	if c.err == nil {
+		c.err = err
+	}
+	c.sendBuf.release()
+	c.pieces = nil
+	c.rexmitAt, c.ackAt, c.persistAt, c.keepAt, c.waitAt = 0, 0, 0, 0, 0
+}
+
+// State returns the state.
+func (c *Conn) State() State { return c.state }
+
+// Err returns why the connection died, nil while it lives and after an orderly end.
+func (c *Conn) Err() error { return c.err }
+
+// Done reports whether the connection is over and may be forgotten.
+func (c *Conn) Done() bool { return c.state == Closed }
+
+// SendQueue returns how many bytes wait to be sent or acknowledged.
+func (c *Conn) SendQueue() int { return c.sendBuf.len() }
+
+// MSS returns the largest payload of a segment that is sent.
+func (c *Conn) MSS() int { return c.mss }
+
+// Stats returns the counters.
+func (c *Conn) Stats() Stats {
+	s := c.stats
+	s.SRTT = c.rtt.smoothed
+	return s
+}
+
+// SetNagle turns Nagle's algorithm on or off.
+func (c *Conn) SetNagle(on bool) { c.cfg.Nagle = on }
+
+// SetKeepAlive sets when the idle connection is probed.
+func (c *Conn) SetKeepAlive(k KeepAlive, now time.Duration) {
+	c.cfg.KeepAlive = k
+	c.heard = now
+	c.startKeepAlive()
+}
+
+// SetMTU lowers the segments to what a router on the way said it can carry, and sends
+// what it dropped again (RFC 1191).
+func (c *Conn) SetMTU(mtu int, now time.Duration) {
+	mss := max(mtu-headers, 48)
+	if mss >= c.mss || !c.state.synchronized() {
+		return
+	}
+	c.mss = mss
+	c.nxt = c.una
+	c.rtt.cancel()
+	c.output(now)
+}
+
+// Unreachable takes an ICMP error about the connection: a hard one while it opens, a
+// soft one, to be ignored, later (RFC 5461).
+func (c *Conn) Unreachable(err error, now time.Duration) {
+	if c.state == SynSent || c.state == SynReceived {
+		c.die(err)
+	}
+}
+
+// CanReuse reports whether a SYN may open a new connection in the place of this one,
+// which is in TIME-WAIT (RFC 9293, 3.10.7.4).
+func (c *Conn) CanReuse(syn *wire.TCP) bool {
+	return c.state == TimeWait && before(c.rcvNxt, syn.Seq)
+}
+
+// Reset returns the RST that answers a segment for which there is no connection, and
+// false if it deserves none (RFC 9293, 3.10.7.1).
+func Reset(in *wire.TCP, dataLen int) (out wire.TCP, ok bool) {
+	if in.Flags&wire.RST != 0 {
+		return out, false
+	}
+	if in.Flags&wire.ACK != 0 {
+		return wire.TCP{Flags: wire.RST, Seq: in.Ack}, true
+	}
+	return wire.TCP{Flags: wire.RST | wire.ACK, Ack: in.Seq + segmentLen(in, dataLen)}, true
+}
+
+// segmentLen returns how much sequence space a segment takes.
+func segmentLen(h *wire.TCP, dataLen int) uint32 {
+	n := uint32(dataLen)
+	if h.Flags&wire.SYN != 0 {
+		n++
+	}
+	if h.Flags&wire.FIN != 0 {
+		n++
+	}
+	return n
+}

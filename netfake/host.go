@@ -1,0 +1,322 @@
+package netfake
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/netspec-go/netspec/internal/wire"
+)
+
+// Host is a machine with sockets. What DialContext, Listen and ListenPacket return
+// are real net types, whose bytes travel as packets. A Host is safe for concurrent
+// use.
+type Host struct {
+	world  *World
+	name   string
+	place  Place
+	nics   []*NIC
+	uplink *Uplink // of a host on the internet
+
+	conns     map[uint64]*TCPConn // by the hash of the flow that arrives, chained
+	listeners map[netip.AddrPort]*Listener
+	udp       map[netip.AddrPort]*UDPConn
+	echoes    map[uint16]*echoWait
+	ports     map[portKey]uint16 // where the search for a free port goes on
+	resolvers []netip.Addr
+	lastPeer  netip.Addr
+	packets   uint64 // sent, for numbering those of no connection
+	down      bool
+	orphans   map[*UDPConn]bool
+	changed   sync.Cond // for those who wait for an echo
+}
+
+type portKey struct {
+	proto Protocol
+	local netip.Addr
+	peer  netip.AddrPort
+}
+
+// NIC is one of a host's network interfaces: an address, and where it sends.
+type NIC struct {
+	host *Host
+	addr netip.Addr
+	mtu  int
+	out  Node
+	dest []netip.Prefix // destinations that it serves first; none: the rest
+}
+
+// NewHost makes a host with no interface. Rooms give it one that is plugged into
+// their network; a test gets its hosts from Internet.Host, a subnet or a room's own
+// builder. A name that is taken fails the test.
+func (w *World) NewHost(name string, place Place) *Host {
+	w.tb.Helper()
+	h := &Host{
+		world: w, name: name, place: place,
+		conns: map[uint64]*TCPConn{}, listeners: map[netip.AddrPort]*Listener{},
+		udp: map[netip.AddrPort]*UDPConn{}, echoes: map[uint16]*echoWait{}, ports: map[portKey]uint16{},
+	}
+	h.changed.L = &w.mu
+	taken := false
+	w.Do(func(time.Duration) {
+		if taken = w.hostNames[name] != nil; !taken {
+			w.hostNames[name] = h
+			w.hosts = append(w.hosts, h)
+		}
+	})
+	if taken {
+		w.tb.Fatalf("netfake: there is a host %s already", name)
+	}
+	return h
+}
+
+// AddNIC gives the host an interface with an address. Packets that it sends go to
+// out; those for the destinations named go through it, and all others through the
+// host's first interface that names none.
+func (h *Host) AddNIC(addr netip.Addr, mtu int, out Node, dest ...netip.Prefix) *NIC {
+	nic := &NIC{host: h, addr: addr, mtu: mtu, out: out, dest: dest}
+	h.world.Do(func(time.Duration) { h.nics = append(h.nics, nic) })
+	return nic
+}
+
+// String returns the host's name.
+func (h *Host) String() string { return h.name }
+
+// Name returns the host's name.
+func (h *Host) Name() string { return h.name }
+
+// World returns the world that the host is in.
+func (h *Host) World() *World { return h.world }
+
+// Place returns where on earth the host is.
+func (h *Host) Place() Place { return h.place }
+
+// NetHost returns h. Types that embed a *Host have it too, so that an assertion takes
+// them all.
+func (h *Host) NetHost() *Host { return h }
+
+// Addr returns the address of the host's first interface; the zero Addr if it has
+// none.
+func (h *Host) Addr() netip.Addr {
+	h.world.lock()
+	defer h.world.unlock()
+	if len(h.nics) == 0 {
+		return netip.Addr{}
+	}
+	return h.nics[0].addr
+}
+
+// Uplink returns the connection of a host on the internet, nil for others.
+func (h *Host) Uplink() *Uplink { return h.uplink }
+
+// TCP names a TCP port of the host, at its first address.
+func (h *Host) TCP(port uint16) Endpoint { return h.endpoint(TCP, port) }
+
+// UDP names a UDP port of the host, at its first address.
+func (h *Host) UDP(port uint16) Endpoint { return h.endpoint(UDP, port) }
+
+func (h *Host) endpoint(proto Protocol, port uint16) Endpoint {
+	return Endpoint{Proto: proto, Addr: netip.AddrPortFrom(h.Addr(), port), Host: h}
+}
+
+// LastPeer returns the address from which the host last accepted a TCP connection:
+// what the outside sees of the one who called.
+func (h *Host) LastPeer() netip.Addr {
+	h.world.lock()
+	defer h.world.unlock()
+	return h.lastPeer
+}
+
+// Crash stops the host in its tracks: no FIN, no RST, nothing is answered. Its
+// applications' calls fail with net.ErrClosed, its peers learn by timeout. The
+// returned function boots it again, with its interfaces and no sockets.
+func (h *Host) Crash() (restart func()) {
+	h.world.Do(func(time.Duration) {
+		h.down = true
+		h.shutdown()
+	})
+	return func() { h.world.Do(func(time.Duration) { h.down = false }) }
+}
+
+// shutdown ends every socket without a packet.
+func (h *Host) shutdown() {
+	for _, first := range h.conns {
+		for c := first; c != nil; c = c.next {
+			c.kill()
+		}
+	}
+	clear(h.conns)
+	for _, l := range h.listeners {
+		l.closeLocked()
+	}
+	for _, u := range h.udp {
+		u.closeLocked()
+	}
+	for u := range h.orphans {
+		u.closeLocked()
+	}
+	for _, e := range h.echoes {
+		e.failed = true
+	}
+	h.world.wake(&h.changed)
+}
+
+// Step takes a packet that has come to the host.
+func (h *Host) Step(p *Packet) Next {
+	hop := Hop{Place: h.name, By: h, Direction: Ingress}
+	switch {
+	case h.down:
+		hop.Rule, hop.Code = "the host is down", "BAD_STATE"
+		return p.Drop(hop)
+	case !h.owns(p.Flow.Dst.Addr()):
+		hop.Rule = fmt.Sprintf("%v is not an address of this host", p.Flow.Dst.Addr())
+		return p.Drop(hop)
+	case !wire.VerifyTransport(uint8(p.Flow.Proto), p.Flow.Src.Addr(), p.Flow.Dst.Addr(), p.Payload()):
+		hop.Rule = "the checksum is wrong"
+		return p.Drop(hop)
+	case p.probe != nil:
+		return h.answerProbe(p)
+	}
+	if p.trace != nil {
+		p.trace.To = h.name
+	}
+	switch p.Flow.Proto {
+	case TCP:
+		return h.receiveTCP(p, hop)
+	case UDP:
+		return h.receiveUDP(p, hop)
+	case ICMP:
+		return h.receiveICMP(p, hop)
+	}
+	hop.Rule, hop.Code = fmt.Sprintf("%v is not spoken here", p.Flow.Proto), "PROTOCOL_RESTRICTION"
+	return p.Drop(hop)
+}
+
+func (h *Host) owns(addr netip.Addr) bool {
+	for _, nic := range h.nics {
+		if nic.addr == addr {
+			return true
+		}
+	}
+	return addr.IsLoopback()
+}
+
+// nicFor returns the interface through which the host reaches dst: one that names
+// the destination, else the first that names none; nil if there is neither.
+func (h *Host) nicFor(dst netip.Addr) *NIC {
+	var rest *NIC
+	for _, nic := range h.nics {
+		if len(nic.dest) == 0 {
+			if rest == nil {
+				rest = nic
+			}
+			continue
+		}
+		for _, prefix := range nic.dest {
+			if prefix.Contains(dst) {
+				return nic
+			}
+		}
+	}
+	return rest
+}
+
+// sourceFor returns the address that a socket bound to no particular one uses
+// towards dst, and the largest packet that fits; the zero Addr if there is no way.
+func (h *Host) sourceFor(dst netip.Addr) (netip.Addr, int) {
+	if dst.IsLoopback() {
+		return dst, loopbackMTU
+	}
+	if h.owns(dst) {
+		return dst, loopbackMTU
+	}
+	if nic := h.nicFor(dst); nic != nil {
+		return nic.addr, nic.mtu
+	}
+	return netip.Addr{}, 0
+}
+
+// loopbackMTU is the MTU of Linux's lo.
+const loopbackMTU = 65536 - 1
+
+// outlet returns the node that takes what the host sends: the host itself for its
+// own addresses, else the interface that owns the source address.
+func (h *Host) outlet(p *Packet) Node {
+	if h.owns(p.Flow.Dst.Addr()) {
+		return h
+	}
+	for _, nic := range h.nics {
+		if nic.addr == p.Flow.Src.Addr() {
+			return nic.out
+		}
+	}
+	if nic := h.nicFor(p.Flow.Dst.Addr()); nic != nil {
+		return nic.out
+	}
+	return h
+}
+
+// send puts a packet on its way.
+func (h *Host) send(p *Packet) {
+	if h.down {
+		h.world.packets.put(p)
+		return
+	}
+	h.world.startTrace(p, h.name)
+	h.world.Send(p, h.outlet(p))
+}
+
+// ipPacket returns a packet whose IP header is written and whose transport part of
+// size bytes is not.
+func (h *Host) ipPacket(f Flow, size int, seq uint64) *Packet {
+	p := h.world.NewPacket(wire.IPv4HeaderLen+size, f.Hash(), seq)
+	ip := wire.IPv4{TTL: 64, Proto: uint8(f.Proto), DF: true, Src: f.Src.Addr(), Dst: f.Dst.Addr()}
+	ip.Put(p.Bytes(), size)
+	p.Flow = f
+	p.l4 = p.head + wire.IPv4HeaderLen
+	return p
+}
+
+// number returns the next number for a packet of no connection.
+func (h *Host) number() uint64 {
+	h.packets++
+	return h.packets
+}
+
+// The range of ephemeral ports: Linux's net.ipv4.ip_local_port_range.
+const (
+	firstEphemeral = 32768
+	lastEphemeral  = 60999
+)
+
+// freePort returns a port that is free for a conversation with peer, 0 if none is.
+// Where the search starts depends on the seed, the host and the peer, so that what a
+// host does with one peer does not move its ports towards another.
+func (h *Host) freePort(proto Protocol, local netip.Addr, peer netip.AddrPort) uint16 {
+	const span = lastEphemeral - firstEphemeral + 1
+	key := portKey{proto, local, peer}
+	next, ok := h.ports[key]
+	if !ok {
+		flow := Flow{proto, netip.AddrPortFrom(local, 0), peer}
+		next = uint16(mix(h.world.seed, flow.Hash()) % span)
+	}
+	for i := range uint16(span) {
+		port := firstEphemeral + (next+i)%span
+		if !h.portTaken(proto, netip.AddrPortFrom(local, port), peer) {
+			h.ports[key] = (next + i + 1) % span
+			return port
+		}
+	}
+	return 0
+}
+
+func (h *Host) portTaken(proto Protocol, local, peer netip.AddrPort) bool {
+	switch proto {
+	case TCP:
+		return h.listenerFor(local) != nil || h.connFor(Flow{TCP, peer, local}) != nil
+	case UDP:
+		return h.udpBound(local)
+	}
+	return false
+}

@@ -1,0 +1,68 @@
+package netfake
+
+import (
+	"crypto/tls"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// Transport returns a new HTTP transport that dials from the host, resolves names
+// through its resolvers and trusts the world's certificate authorities as they are
+// now. It speaks HTTP/2 where a server offers it over TLS. It closes with the world.
+func (h *Host) Transport() *http.Transport {
+	t := &http.Transport{
+		DialContext:       h.DialContext,
+		TLSClientConfig:   h.TLSConfig(),
+		ForceAttemptHTTP2: true,
+	}
+	h.world.OnClose(t.CloseIdleConnections)
+	return t
+}
+
+// TLSConfig returns a client's configuration that trusts the world's certificate
+// authorities and reads the world's clock.
+func (h *Host) TLSConfig() *tls.Config {
+	return &tls.Config{RootCAs: h.world.RootCAs()}
+}
+
+// HTTPClient returns a new client with a Transport of its own.
+func (h *Host) HTTPClient() *http.Client { return &http.Client{Transport: h.Transport()} }
+
+// ServeHTTP serves handler at an address such as ":80" until the world closes or the
+// server is closed. An address that cannot be listened at fails the test.
+func (h *Host) ServeHTTP(addr string, handler http.Handler) *http.Server {
+	h.world.tb.Helper()
+	l, err := h.Listen("tcp", addr)
+	if err != nil {
+		h.world.tb.Fatalf("netfake: host %s: %v", h.name, err)
+	}
+	return h.serve(l, handler)
+}
+
+// ServeTLS is ServeHTTP over TLS with a certificate.
+func (h *Host) ServeTLS(addr string, handler http.Handler, cert tls.Certificate) *http.Server {
+	h.world.tb.Helper()
+	l, err := h.Listen("tcp", addr)
+	if err != nil {
+		h.world.tb.Fatalf("netfake: host %s: %v", h.name, err)
+	}
+	cfg := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
+	return h.serve(tls.NewListener(l, cfg), handler)
+}
+
+func (h *Host) serve(l net.Listener, handler http.Handler) *http.Server {
+	s := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}
+	h.world.Serve(s, l)
+	return s
+}
+
+// Serve runs an HTTP server on a listener until the world closes. For a server of
+// one's own configuration; Host.ServeHTTP is the short way.
+func (w *World) Serve(s *http.Server, l net.Listener) {
+	var once sync.Once
+	w.OnClose(func() { once.Do(func() { s.Close() }) })
+	w.running.Go(func() { s.Serve(l) })
+}

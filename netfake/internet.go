@@ -1,0 +1,188 @@
+package netfake
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// LastMile is how long a packet takes between a host or an edge and the internet's
+// backbone. It is a number of the model: a metropolitan fibre's millisecond.
+const LastMile = time.Millisecond
+
+// InternetMTU is the largest packet that the internet carries.
+const InternetMTU = 1500
+
+// Internet is the world's public network. It carries a packet to whoever announces
+// the destination, with the latency of the way: the last mile at both ends, and light
+// in fibre along the great circle between the places.
+type Internet struct {
+	world *World
+	at    map[netip.Addr]*Uplink
+	paths map[[2]Place]*Link
+}
+
+func newInternet(w *World) *Internet {
+	return &Internet{world: w, at: map[netip.Addr]*Uplink{}, paths: map[[2]Place]*Link{}}
+}
+
+// String returns "internet".
+func (n *Internet) String() string { return "internet" }
+
+// Host puts a host with a public address on the internet, nowhere in particular. A
+// name or an address that is taken or malformed fails the test.
+func (n *Internet) Host(name, addr string) *Host {
+	n.world.tb.Helper()
+	return n.HostAt(Place{}, name, addr)
+}
+
+// HostAt is Host at a place.
+func (n *Internet) HostAt(place Place, name, addr string) *Host {
+	n.world.tb.Helper()
+	ip, err := netip.ParseAddr(addr)
+	if err != nil || !ip.Is4() {
+		n.world.tb.Fatalf("netfake: internet host %s: %q is no IPv4 address", name, addr)
+	}
+	if isPrivate(ip) {
+		n.world.tb.Fatalf("netfake: internet host %s: %v is not a public address", name, ip)
+	}
+	h := n.world.NewHost(name, place)
+	u := n.Attach(name, place, h)
+	h.uplink = u
+	h.AddNIC(ip, InternetMTU, u)
+	u.Announce(ip)
+	return h
+}
+
+// Attach connects a node to the internet at a place and returns the connection, into
+// which the node sends. Packets come to the node once the uplink announces addresses.
+func (n *Internet) Attach(name string, place Place, node Node) *Uplink {
+	w := n.world
+	u := &Uplink{net: n, name: name, place: place, node: node, tap: w.Tap(name + " internet")}
+	u.access = w.NewLink(name+" last mile", LastMile)
+	u.core, u.down, u.arrive = uplinkCore{u}, uplinkDown{u}, uplinkArrive{u}
+	return u
+}
+
+// Between returns the long-distance link between two places, to be slowed down, made
+// lossy or cut.
+func (n *Internet) Between(a, b Place) *Link {
+	n.world.lock()
+	defer n.world.unlock()
+	return n.between(a, b)
+}
+
+func (n *Internet) between(a, b Place) *Link {
+	if a.City > b.City {
+		a, b = b, a
+	}
+	key := [2]Place{a, b}
+	l := n.paths[key]
+	if l == nil {
+		l = n.world.newLink(fmt.Sprintf("internet %v–%v", a, b), a.Delay(b))
+		n.paths[key] = l
+	}
+	return l
+}
+
+// isPrivate reports whether the internet refuses to carry an address: RFC 1918, RFC
+// 6598, loopback, link-local, multicast.
+func isPrivate(ip netip.Addr) bool {
+	return !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedSpace.Contains(ip)
+}
+
+// sharedSpace is RFC 6598, carrier-grade NAT.
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+
+// Uplink is a node's connection to the internet. It is itself a node: what is sent to
+// it goes out.
+type Uplink struct {
+	net    *Internet
+	name   string
+	place  Place
+	node   Node
+	access *Link
+	tap    *Tap
+
+	core   uplinkCore
+	down   uplinkDown
+	arrive uplinkArrive
+}
+
+// String returns the uplink's name.
+func (u *Uplink) String() string { return u.name }
+
+// Place returns where the uplink reaches the internet.
+func (u *Uplink) Place() Place { return u.place }
+
+// Link returns the last mile, to be slowed down, made lossy or cut.
+func (u *Uplink) Link() *Link { return u.access }
+
+// Announce makes the internet bring packets for addr to the uplink. An address that
+// another uplink announces fails the test.
+func (u *Uplink) Announce(addr netip.Addr) {
+	w := u.net.world
+	w.tb.Helper()
+	var other *Uplink
+	w.Do(func(time.Duration) {
+		if other = u.net.at[addr]; other == nil {
+			u.net.at[addr] = u
+		}
+	})
+	if other != nil {
+		w.tb.Fatalf("netfake: %s announces %v, which is %s's already", u.name, addr, other.name)
+	}
+}
+
+// Withdraw takes an announcement back.
+func (u *Uplink) Withdraw(addr netip.Addr) {
+	u.net.world.Do(func(time.Duration) {
+		if u.net.at[addr] == u {
+			delete(u.net.at, addr)
+		}
+	})
+}
+
+// Step takes a packet from the node to the internet.
+func (u *Uplink) Step(p *Packet) Next {
+	u.tap.record(p)
+	return p.Over(u.access, u.core)
+}
+
+// uplinkCore is where a packet has come up to the backbone: here the internet decides
+// where to carry it.
+type uplinkCore struct{ *Uplink }
+
+func (c uplinkCore) Step(p *Packet) Next {
+	dst := p.Flow.Dst.Addr()
+	hop := Hop{Place: "internet", By: c.net}
+	if isPrivate(dst) {
+		hop.Rule = fmt.Sprintf("%v is a private address, which the internet does not carry", dst)
+		hop.Code = "NO_ROUTE_TO_DESTINATION"
+		return p.Drop(hop)
+	}
+	to := c.net.at[dst]
+	if to == nil {
+		hop.Rule = fmt.Sprintf("nobody announces %v", dst)
+		hop.Code = "NO_ROUTE_TO_DESTINATION"
+		return p.Drop(hop)
+	}
+	if p.Traced() {
+		hop.Rule = fmt.Sprintf("%v → %v", c.place, to.place)
+		p.Passed(hop)
+	}
+	return p.Over(c.net.between(c.place, to.place), to.down)
+}
+
+// uplinkDown is the other end of the backbone.
+type uplinkDown struct{ *Uplink }
+
+func (d uplinkDown) Step(p *Packet) Next { return p.Over(d.access, d.arrive) }
+
+// uplinkArrive is where the last mile ends.
+type uplinkArrive struct{ *Uplink }
+
+func (a uplinkArrive) Step(p *Packet) Next {
+	a.tap.record(p)
+	return p.To(a.node)
+}

@@ -1,0 +1,123 @@
+package netfake
+
+import (
+	"fmt"
+	"time"
+)
+
+// Link is a stretch of network between two nodes, with latency and faults, the same
+// in both directions. What a test changes takes effect for the packets that enter the
+// link afterwards.
+type Link struct {
+	world   *World
+	name    string
+	id      uint64
+	latency time.Duration
+	loss    float64
+	cuts    int // partitions in force
+	stats   LinkStats
+}
+
+// LinkStats counts what a link did since the world began.
+type LinkStats struct {
+	Carried     uint64 // packets that came through
+	Lost        uint64 // packets that the configured loss took
+	Partitioned uint64 // packets that ran into a partition
+}
+
+// NewLink makes a link. Its name is how traces call it, and must differ from those of
+// the world's other links for their losses to be independent. Under Config.Instant the
+// latency is 0 until SetLatency says otherwise.
+func (w *World) NewLink(name string, latency time.Duration) *Link {
+	w.lock()
+	defer w.unlock()
+	return w.newLink(name, latency)
+}
+
+func (w *World) newLink(name string, latency time.Duration) *Link {
+	if w.cfg.Instant {
+		latency = 0
+	}
+	l := &Link{world: w, name: name, id: hashString(name), latency: latency}
+	w.links = append(w.links, l)
+	return l
+}
+
+// String returns the link's name.
+func (l *Link) String() string { return l.name }
+
+// Latency returns how long a packet takes to cross.
+func (l *Link) Latency() time.Duration {
+	l.world.lock()
+	defer l.world.unlock()
+	return l.latency
+}
+
+// SetLatency sets how long a packet takes to cross. A negative latency fails the test.
+func (l *Link) SetLatency(d time.Duration) {
+	l.world.tb.Helper()
+	if d < 0 {
+		l.world.tb.Fatalf("netfake: link %s: latency %v is negative", l.name, d)
+	}
+	l.world.Do(func(time.Duration) { l.latency = d })
+}
+
+// SetLoss sets the share of packets that get lost, from 0 to 1, each by a draw of its
+// own, and returns how to set it back.
+func (l *Link) SetLoss(share float64) (undo func()) {
+	l.world.tb.Helper()
+	if !(share >= 0 && share <= 1) {
+		l.world.tb.Fatalf("netfake: link %s: loss %v is not between 0 and 1", l.name, share)
+	}
+	var before float64
+	l.world.Do(func(time.Duration) { before, l.loss = l.loss, share })
+	return func() { l.world.Do(func(time.Duration) { l.loss = before }) }
+}
+
+// Partition swallows every packet in both directions, without a word to the sender,
+// until the returned function is called. Partitions add up: the link carries again
+// when every one of them is undone.
+func (l *Link) Partition() (undo func()) {
+	l.world.Do(func(time.Duration) { l.cuts++ })
+	done := false
+	return func() {
+		l.world.Do(func(time.Duration) {
+			if !done {
+				l.cuts--
+				done = true
+			}
+		})
+	}
+}
+
+// Stats returns what the link did so far.
+func (l *Link) Stats() LinkStats {
+	l.world.lock()
+	defer l.world.unlock()
+	return l.stats
+}
+
+var purposeLoss = hashString("loss")
+
+// cross returns how long p takes to cross the link, or false if it never arrives.
+func (l *Link) cross(p *Packet) (time.Duration, bool) {
+	switch {
+	case l.cuts > 0:
+		return l.latency, l.swallow(p, &l.stats.Partitioned, "partitioned")
+	case l.loss > 0 && p.probe == nil && l.world.draw(mix(purposeLoss, l.id), p.event.Key, p.event.Seq) < l.loss:
+		return 0, l.swallow(p, &l.stats.Lost, fmt.Sprintf("lost, at a loss of %g", l.loss))
+	}
+	if p.probe == nil {
+		l.stats.Carried++
+	}
+	return l.latency, true
+}
+
+// swallow drops p at the link and reports whether it goes on all the same, as a probe
+// does.
+func (l *Link) swallow(p *Packet, count *uint64, rule string) bool {
+	if p.probe == nil {
+		*count++
+	}
+	return !p.Blocked(Hop{Place: l.name, By: l, Rule: rule})
+}

@@ -1,0 +1,239 @@
+package netfake
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/netspec-go/netspec/internal/tcp"
+	"github.com/netspec-go/netspec/internal/wire"
+)
+
+// backlog is how many connections wait for Accept before a SYN is dropped: Linux's
+// net.core.somaxconn, which net asks for.
+const backlog = 4096
+
+// Listener is a listening TCP socket. It is a net.Listener.
+type Listener struct {
+	host     *Host
+	addr     netip.AddrPort
+	ready    []*TCPConn
+	waiting  int // connections in SYN-RECEIVED
+	arrived  sync.Cond
+	by       deadline
+	accepted uint64
+	closed   bool
+}
+
+// Listen opens a TCP port: "tcp" or "tcp4", and an address such as ":443" or
+// "10.0.0.5:443". Port 0 picks a free one. A port that is taken gives EADDRINUSE, an
+// address that is not the host's EADDRNOTAVAIL, in a *net.OpError.
+func (h *Host) Listen(network, address string) (net.Listener, error) {
+	l, err := h.listen(network, address)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (h *Host) listen(network, address string) (*Listener, error) {
+	fail := func(addr net.Addr, err error) (*Listener, error) {
+		return nil, &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
+	}
+	if network != "tcp" && network != "tcp4" {
+		return fail(nil, net.UnknownNetworkError(network))
+	}
+	local, err := parseLocal(address)
+	if err != nil {
+		return fail(nil, err)
+	}
+	w := h.world
+	w.lock()
+	defer w.unlock()
+	if local.Port() == 0 {
+		local = netip.AddrPortFrom(local.Addr(), h.freePort(TCP, local.Addr(), netip.AddrPort{}))
+	}
+	shown := net.TCPAddrFromAddrPort(local)
+	switch {
+	case h.down || w.closed:
+		return fail(shown, errHostDown)
+	case !local.Addr().IsUnspecified() && !h.owns(local.Addr()):
+		return fail(shown, sysError("bind", syscall.EADDRNOTAVAIL))
+	case h.listenTaken(local):
+		return fail(shown, sysError("bind", syscall.EADDRINUSE))
+	}
+	l := &Listener{host: h, addr: local}
+	l.arrived.L = &w.mu
+	l.by.init(w, hashString(local.String()), &l.arrived)
+	h.listeners[local] = l
+	return l, nil
+}
+
+// parseLocal reads an address to bind to; an empty host is every address.
+func parseLocal(address string) (netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	number, err := parsePort(port)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	switch host {
+	case "":
+		return netip.AddrPortFrom(netip.IPv4Unspecified(), number), nil
+	case "localhost":
+		return netip.AddrPortFrom(loopback, number), nil
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil || !ip.Unmap().Is4() {
+		return netip.AddrPort{}, &net.AddrError{Err: "no IPv4 address", Addr: host}
+	}
+	return netip.AddrPortFrom(ip.Unmap(), number), nil
+}
+
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// parsePort reads a port number, or the name of one that the model knows.
+func parsePort(s string) (uint16, error) {
+	switch s {
+	case "http":
+		return 80, nil
+	case "https":
+		return 443, nil
+	case "domain":
+		return 53, nil
+	}
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil {
+		return 0, &net.AddrError{Err: "invalid port", Addr: s}
+	}
+	return uint16(n), nil
+}
+
+// listenTaken reports whether a listener would get in another's way: the same port,
+// and the same address or a wildcard on either side.
+func (h *Host) listenTaken(local netip.AddrPort) bool {
+	for other := range h.listeners {
+		if other.Port() == local.Port() &&
+			(other.Addr() == local.Addr() || other.Addr().IsUnspecified() || local.Addr().IsUnspecified()) {
+			return true
+		}
+	}
+	return false
+}
+
+// listenerFor returns who listens at an address: on it, or on all.
+func (h *Host) listenerFor(local netip.AddrPort) *Listener {
+	if l := h.listeners[local]; l != nil {
+		return l
+	}
+	return h.listeners[netip.AddrPortFrom(netip.IPv4Unspecified(), local.Port())]
+}
+
+// receiveSYN begins a connection.
+func (l *Listener) receiveSYN(p *Packet, syn *wire.TCP, hop Hop) Next {
+	h := l.host
+	if len(l.ready)+l.waiting >= backlog {
+		hop.Rule = fmt.Sprintf("the backlog of tcp/%d is full", l.addr.Port())
+		return p.Drop(hop)
+	}
+	if p.Traced() {
+		hop.Rule = fmt.Sprintf("listens on tcp/%d", l.addr.Port())
+	}
+	_, mtu := h.sourceFor(p.Flow.Src.Addr())
+	flow := p.Flow.Reverse()
+	c := h.newConn(flow)
+	c.listener, c.passive = l, true
+	l.waiting++
+	c.machine = tcp.Accept(h.tcpConfig(flow, mtu), (*connSender)(c), syn, h.world.now)
+	c.sync()
+	return p.Delivered(hop)
+}
+
+// established takes a connection whose handshake has ended: it is ready for Accept,
+// or it died.
+func (l *Listener) established(c *TCPConn) {
+	c.listener = nil
+	l.waiting--
+	if c.machine.Err() != nil || c.machine.Done() {
+		return
+	}
+	if l.closed {
+		c.machine.Abort(l.host.world.now)
+		return
+	}
+	l.ready = append(l.ready, c)
+	l.host.world.wake(&l.arrived)
+}
+
+// Accept waits for a connection.
+func (l *Listener) Accept() (net.Conn, error) {
+	w := l.host.world
+	w.lock()
+	c, err := l.accept()
+	w.unlock()
+	if err != nil {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: err}
+	}
+	return c, nil
+}
+
+func (l *Listener) accept() (*TCPConn, error) {
+	for {
+		switch {
+		case l.closed:
+			return nil, net.ErrClosed
+		case len(l.ready) > 0:
+			c := l.ready[0]
+			l.ready[0] = nil
+			l.ready = l.ready[1:]
+			l.accepted++
+			l.host.lastPeer = c.flow.Dst.Addr()
+			return c, nil
+		case l.by.passed:
+			return nil, os.ErrDeadlineExceeded
+		}
+		l.host.world.wait(&l.arrived)
+	}
+}
+
+// SetDeadline sets when Accept gives up. The zero time is never.
+func (l *Listener) SetDeadline(t time.Time) error {
+	l.host.world.Do(func(time.Duration) { l.by.set(t) })
+	return nil
+}
+
+// Close stops listening. Connections that nobody accepted are reset.
+func (l *Listener) Close() error {
+	w := l.host.world
+	w.lock()
+	defer w.unlock()
+	if l.closed {
+		return &net.OpError{Op: "close", Net: "tcp", Addr: l.Addr(), Err: net.ErrClosed}
+	}
+	ready := l.ready
+	l.closeLocked()
+	delete(l.host.listeners, l.addr)
+	for _, c := range ready {
+		c.closed = true
+		c.machine.Abort(w.now)
+		c.sync()
+	}
+	return nil
+}
+
+func (l *Listener) closeLocked() {
+	l.closed = true
+	l.ready = nil
+	l.by.stop()
+	l.host.world.wake(&l.arrived)
+}
+
+// Addr returns the *net.TCPAddr that is listened at.
+func (l *Listener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.addr) }

@@ -1,0 +1,204 @@
+package netfake
+
+import (
+	"time"
+
+	"github.com/netspec-go/netspec/internal/sched"
+)
+
+// Node is a place on a packet's way: a host, a gateway, an edge, a middlebox.
+type Node interface {
+	Component
+
+	// Step decides what becomes of a packet that has arrived at the node. It runs
+	// inside the scheduler: it must not block, start goroutines or call methods
+	// that lock the world. Its answer is made by a method of the packet: To, Over,
+	// Delivered or Drop. The zero Next drops the packet.
+	Step(p *Packet) Next
+}
+
+// Next is a node's answer: where the packet goes from there. The zero Next ends its
+// way.
+type Next struct {
+	to   Node
+	over *Link
+	done bool // the way ends here for a reason that has been given
+}
+
+// To moves the packet to n at once.
+func (p *Packet) To(n Node) Next { return Next{to: n} }
+
+// Over moves the packet to n across a link, which takes the link's time and suffers
+// its faults.
+func (p *Packet) Over(l *Link, n Node) Next { return Next{to: n, over: l} }
+
+// Delivered ends the packet's way where it was meant to end.
+func (p *Packet) Delivered(h Hop) Next {
+	h.Verdict = Deliver
+	p.record(h)
+	return Next{done: true}
+}
+
+// Drop ends the packet's way, for the reason that h gives.
+func (p *Packet) Drop(h Hop) Next {
+	p.drop(h)
+	return Next{done: true}
+}
+
+// Blocked is for a stage that refuses a packet which could go on without it: a
+// filter. It reports whether the way ends here. In a probe it does not, so that
+// whatever else would block is found as well.
+func (p *Packet) Blocked(h Hop) bool {
+	p.drop(h)
+	return p.probe == nil
+}
+
+// Passed records a stage that let the packet through. Callers ask Traced first, so
+// that nobody builds a Hop for nothing.
+func (p *Packet) Passed(h Hop) {
+	h.Verdict = Forward
+	p.record(h)
+}
+
+// Traced reports whether somebody wants to know the packet's hops.
+func (p *Packet) Traced() bool { return p.trace != nil }
+
+// Probing reports whether the packet is a probe: a question to the network, asked
+// outside of time. Stages decide about it as about any other and change no counter.
+func (p *Packet) Probing() bool { return p.probe != nil }
+
+// Undo registers how to take back a change of state that the packet has just caused.
+// It runs when a probe ends; for a packet that is no probe it never does.
+func (p *Packet) Undo(f func()) {
+	if p.probe != nil {
+		p.probe.undo = append(p.probe.undo, f)
+	}
+}
+
+func (p *Packet) drop(h Hop) {
+	h.Verdict = Drop
+	p.record(h)
+	if p.probe == nil {
+		p.world.drops.add(p, h)
+	}
+}
+
+func (p *Packet) record(h Hop) {
+	if p.trace == nil {
+		return
+	}
+	h.At = p.at - p.trace.Sent
+	h.Flow = p.Flow
+	p.trace.Hops = append(p.trace.Hops, h)
+}
+
+// move takes a packet from node to node until it ends, or a link takes time.
+func (w *World) move(p *Packet) {
+	for {
+		p.at = w.now
+		next := p.node.Step(p)
+		if next.to == nil {
+			w.finish(p, next)
+			return
+		}
+		p.node = next.to
+		if next.over == nil {
+			continue
+		}
+		delay, ok := next.over.cross(p)
+		if !ok {
+			w.packets.put(p)
+			return
+		}
+		if delay > 0 {
+			p.event.At = w.now + delay
+			w.queue.Push(&p.event)
+			return
+		}
+	}
+}
+
+// Fire continues the way of a packet that a link has carried.
+func (p *Packet) fire() { p.world.move(p) }
+
+// packetTask lets a Packet be a task of the queue without showing Fire to users.
+type packetTask Packet
+
+func (p *packetTask) Fire(time.Duration) { (*Packet)(p).fire() }
+
+func (w *World) finish(p *Packet, next Next) {
+	if !next.done {
+		p.drop(Hop{Place: p.node.String(), By: p.node, Rule: "no decision was taken"})
+	}
+	w.packets.put(p)
+}
+
+// Send sets a packet going at a node. It may be called only inside the scheduler: by
+// a node that answers, translates or injects.
+func (w *World) Send(p *Packet, n Node) {
+	p.node = n
+	if p.probe != nil {
+		p.probe.queue = append(p.probe.queue, p)
+		return
+	}
+	w.ready.push(p)
+}
+
+// NewPacket returns an empty packet with room for size bytes, which the caller fills
+// through Bytes and then reads with Decode. It may be called only inside the
+// scheduler. Key and seq place it among the packets that reach a node at one instant.
+func (w *World) NewPacket(size int, key, seq uint64) *Packet {
+	p := w.packets.get(size)
+	p.world = w
+	p.at = w.now
+	p.event = sched.Event{Key: key, Seq: seq, Task: (*packetTask)(p)}
+	return p
+}
+
+// packetPool keeps the packets that are done for those to come. It belongs to one
+// world and is guarded by its lock.
+type packetPool struct {
+	small, large []*Packet
+}
+
+// The sizes that are kept: one for acknowledgements and small messages, one for the
+// largest packet of a VPC (9001) with the headers around it.
+const (
+	smallPacket = 512
+	largePacket = 9216 + headroom
+)
+
+func (pool *packetPool) get(size int) *Packet {
+	var p *Packet
+	switch need := size + headroom; {
+	case need <= smallPacket:
+		p = takePacket(&pool.small, smallPacket)
+	case need <= largePacket:
+		p = takePacket(&pool.large, largePacket)
+	default:
+		p = &Packet{buf: make([]byte, need)}
+	}
+	p.head, p.tail = headroom, headroom+size
+	return p
+}
+
+func takePacket(free *[]*Packet, size int) *Packet {
+	n := len(*free)
+	if n == 0 {
+		return &Packet{buf: make([]byte, size)}
+	}
+	p := (*free)[n-1]
+	*free = (*free)[:n-1]
+	return p
+}
+
+// put takes a packet back. Its bytes are not cleared: every user writes all of them.
+func (pool *packetPool) put(p *Packet) {
+	*p = Packet{buf: p.buf}
+	switch len(p.buf) {
+	case smallPacket:
+		pool.small = append(pool.small, p)
+	case largePacket:
+		pool.large = append(pool.large, p)
+	}
+}

@@ -1,0 +1,257 @@
+package netfake
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/netspec-go/netspec/internal/wire"
+)
+
+// Endpoint is a port of a host, or an address and port that belong to none.
+type Endpoint struct {
+	Proto Protocol
+	Addr  netip.AddrPort
+	Host  *Host // nil if the endpoint is only an address
+}
+
+// String returns "db 10.0.2.9:5432 tcp".
+func (e Endpoint) String() string {
+	s := fmt.Sprintf("%v %v", e.Addr, e.Proto)
+	if e.Host != nil {
+		s = e.Host.name + " " + s
+	}
+	return s
+}
+
+// Outcome is what the one who asked would see.
+type Outcome uint8
+
+// The outcomes of a probe.
+const (
+	Silence  Outcome = iota // nothing comes back
+	Answered                // somebody listens, and the answer arrives
+	Refused                 // the port is closed, and the refusal arrives
+)
+
+// String returns the outcome in a word.
+func (o Outcome) String() string {
+	switch o {
+	case Answered:
+		return "answered"
+	case Refused:
+		return "refused"
+	}
+	return "silence"
+}
+
+// Reach is what a probe found out.
+type Reach struct {
+	To      Endpoint
+	Outcome Outcome
+	Forward *Trace // the way there
+	Return  *Trace // the way of the answer; nil if nobody would answer
+}
+
+// Blocker returns the hop that decided against the conversation: the first drop on the
+// way there, else on the way back, or nil.
+func (r *Reach) Blocker() *Hop {
+	if b := r.Forward.Blocker(); b != nil || r.Return == nil {
+		return b
+	}
+	return r.Return.Blocker()
+}
+
+// probe is a question to the network. It moves packets through the same nodes as live
+// traffic, outside of time and by itself, goes on after filters that refuse it, and
+// takes back every change of state that it caused.
+type probe struct {
+	queue  []*Packet // packets that nodes have set going
+	undo   []func()
+	answer *Packet // what the host that was reached would say
+	tells  Outcome // what the answer means
+}
+
+// maxProbeSteps ends a probe that goes round in circles. A packet's TTL is 64.
+const maxProbeSteps = 256
+
+// Probe asks what would become of a conversation from h to an endpoint: for TCP a
+// connection, for UDP a datagram, for ICMP an echo. It takes no time, sends nothing
+// and leaves no trace in the world; the same nodes decide that would decide about the
+// real packets. The way goes on after a filter that blocks, to find all that do.
+func (h *Host) Probe(to Endpoint) *Reach {
+	w := h.world
+	w.lock()
+	defer w.unlock()
+	r := &Reach{To: to}
+	q := &probe{}
+	p := h.probePacket(to)
+	p.probe = q
+	p.trace = newTrace(p, h.name)
+	r.Forward = p.trace
+	p.node = h.outlet(p)
+	w.runProbe(p)
+
+	if answer := q.answer; answer != nil {
+		q.answer = nil
+		answer.probe, answer.at = q, p.at
+		answer.trace = newTrace(answer, r.Forward.To)
+		r.Return = answer.trace
+		w.runProbe(answer)
+		if r.Blocker() == nil || (q.tells == Refused && r.Return.Blocker() == nil && len(r.Forward.Blockers()) == 1) {
+			r.Outcome = q.tells
+		}
+	}
+	for i := len(q.undo) - 1; i >= 0; i-- {
+		q.undo[i]()
+	}
+	return r
+}
+
+// probePacket builds the first packet of a conversation, from a port that is free.
+func (h *Host) probePacket(to Endpoint) *Packet {
+	nic := h.nicFor(to.Addr.Addr())
+	src := netip.AddrPortFrom(nic.addr, h.freePort(to.Proto, nic.addr, to.Addr))
+	flow := Flow{to.Proto, src, to.Addr}
+	switch to.Proto {
+	case UDP:
+		return h.udpPacket(flow, nil, 0)
+	case ICMP:
+		return h.echoPacket(flow.Src.Addr(), flow.Dst.Addr(), wire.ICMP{Type: wire.ICMPEchoRequest, ID: src.Port(), Seq: 1}, nil, 0)
+	}
+	syn := wire.TCP{Flags: wire.SYN, Window: 65535, MSS: uint16(nic.mtu - 40)}
+	return h.tcpPacket(flow, &syn, nil, 0)
+}
+
+// runProbe moves p to its end. Packets that nodes send on its behalf, as when an edge
+// puts it into another network, go on in its place.
+func (w *World) runProbe(p *Packet) {
+	q := p.probe
+	for range maxProbeSteps {
+		next := p.node.Step(p)
+		if next.to == nil {
+			if len(q.queue) == 0 {
+				if !next.done {
+					p.drop(Hop{Place: p.node.String(), By: p.node, Rule: "no decision was taken"})
+				}
+				return
+			}
+			p, q.queue = q.queue[0], q.queue[1:]
+			continue
+		}
+		p.node = next.to
+		if next.over != nil {
+			delay, ok := next.over.cross(p)
+			if !ok {
+				return
+			}
+			p.at += delay
+		}
+	}
+	p.drop(Hop{Place: p.node.String(), Rule: "the packet goes round in circles"})
+}
+
+// answerProbe says what the host's own stack would answer to a probe.
+func (h *Host) answerProbe(p *Packet) Next {
+	q, back := p.probe, p.Flow.Reverse()
+	hop := Hop{Place: h.name, By: h, Direction: Ingress}
+	switch p.Flow.Proto {
+	case TCP:
+		in, _, err := wire.ParseTCP(p.Payload())
+		if err != nil || in.Flags&wire.ACK != 0 || in.Flags&wire.RST != 0 {
+			break // the probe's own answer has come home
+		}
+		out := wire.TCP{Flags: wire.RST | wire.ACK, Ack: in.Seq + 1}
+		q.tells = Refused
+		if h.listenerFor(p.Flow.Dst) != nil {
+			out = wire.TCP{Flags: wire.SYN | wire.ACK, Ack: in.Seq + 1, Window: 65535, MSS: in.MSS}
+			q.tells = Answered
+		}
+		q.answer = h.tcpPacket(back, &out, nil, 0)
+	case UDP:
+		if h.udpFor(p.Flow) == nil {
+			if q.answer == nil && p.DataLen() == 0 && q.tells == Silence {
+				q.tells = Refused
+			}
+			break
+		}
+		q.answer, q.tells = h.udpPacket(back, nil, 0), Answered
+	case ICMP:
+		if typ, _ := p.ICMPType(); typ == wire.ICMPEchoRequest {
+			echo := wire.ICMP{Type: wire.ICMPEchoReply, ID: p.Flow.Src.Port(), Seq: 1}
+			q.answer, q.tells = h.echoPacket(back.Src.Addr(), back.Dst.Addr(), echo, nil, 0), Answered
+		}
+	}
+	if q.answer != nil {
+		q.answer.node = h.outlet(q.answer)
+	}
+	if q.tells == Refused && p.TCPFlags()&wire.RST == 0 {
+		hop.Rule = fmt.Sprintf("nobody listens on %v/%d", p.Flow.Proto, p.Flow.Dst.Port())
+		p.trace.To = h.name
+		p.drop(hop)
+		return Next{done: true}
+	}
+	hop.Rule = h.arrivalRule(p)
+	p.trace.To = h.name
+	return p.Delivered(hop)
+}
+
+func (h *Host) arrivalRule(p *Packet) string {
+	switch p.Flow.Proto {
+	case TCP:
+		if h.listenerFor(p.Flow.Dst) != nil {
+			return fmt.Sprintf("listens on tcp/%d", p.Flow.Dst.Port())
+		}
+		return "answer"
+	case UDP:
+		return fmt.Sprintf("socket on udp/%d", p.Flow.Dst.Port())
+	}
+	return "host"
+}
+
+func newTrace(p *Packet, from string) *Trace {
+	return &Trace{
+		Flow: p.Flow, Sent: p.at, Summary: p.Summary(), From: from, Data: p.DataLen(),
+		key: p.event.Key, seq: p.event.Seq,
+	}
+}
+
+// A Recording collects the traces of packets. It is safe for concurrent use.
+type Recording struct {
+	world  *World
+	match  func(Flow) bool
+	traces []*Trace
+}
+
+// Record traces every packet that a host sends from now on and whose flow, as it
+// leaves, match accepts; a nil match accepts all.
+func (w *World) Record(match func(Flow) bool) *Recording {
+	r := &Recording{world: w, match: match}
+	w.Do(func(time.Duration) { w.recordings = append(w.recordings, r) })
+	return r
+}
+
+// Stop ends the recording. What it has, it keeps.
+func (r *Recording) Stop() {
+	r.world.Do(func(time.Duration) {
+		for i, other := range r.world.recordings {
+			if other == r {
+				r.world.recordings = append(r.world.recordings[:i:i], r.world.recordings[i+1:]...)
+				return
+			}
+		}
+	})
+}
+
+// startTrace gives p a trace if somebody records it.
+func (w *World) startTrace(p *Packet, from string) {
+	for _, r := range w.recordings {
+		if r.match != nil && !r.match(p.Flow) {
+			continue
+		}
+		if p.trace == nil {
+			p.trace = newTrace(p, from)
+		}
+		r.traces = append(r.traces, p.trace)
+	}
+}

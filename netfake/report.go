@@ -1,0 +1,165 @@
+package netfake
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Dropped is a packet of an application that did not arrive.
+type Dropped struct {
+	At   time.Duration // since the world's beginning
+	Flow Flow          // as it was where it was dropped
+	Hop  Hop
+}
+
+// String returns the drop in a line.
+func (d Dropped) String() string {
+	s := fmt.Sprintf("+%.3fms %v: %s %v: %s", float64(d.At)/1e6, d.Flow, d.Hop.what(), d.Hop.Direction, d.Hop.Rule)
+	return strings.Replace(s, " :", ":", 1)
+}
+
+// dropLog remembers the last packets that were dropped.
+type dropLog struct {
+	last  [64]Dropped
+	count uint64
+}
+
+func (l *dropLog) add(p *Packet, h Hop) {
+	l.last[l.count%uint64(len(l.last))] = Dropped{At: p.at, Flow: p.Flow, Hop: h}
+	l.count++
+}
+
+// Drops returns the last packets that were dropped, at most 64, the oldest first.
+func (w *World) Drops() []Dropped {
+	w.lock()
+	defer w.unlock()
+	return w.drops.all()
+}
+
+func (l *dropLog) all() []Dropped {
+	n := uint64(len(l.last))
+	if l.count < n {
+		return slices.Clone(l.last[:l.count])
+	}
+	return slices.Concat(l.last[l.count%n:], l.last[:l.count%n])
+}
+
+// Alarm is something that should never happen in a healthy network: a bug, or an
+// attack.
+type Alarm struct {
+	At   time.Duration // since the world's beginning
+	By   Component     // who noticed
+	What string
+}
+
+// String returns the alarm in a line.
+func (a Alarm) String() string {
+	return fmt.Sprintf("+%.3fms %v: %s", float64(a.At)/1e6, a.By, a.What)
+}
+
+// Alarm raises an alarm about p. It may be called only inside the scheduler; a probe
+// raises none.
+func (p *Packet) Alarm(by Component, what string) {
+	if p.probe == nil {
+		p.world.alarms = append(p.world.alarms, Alarm{p.at, by, what})
+	}
+}
+
+// Alarms returns the alarms so far.
+func (w *World) Alarms() []Alarm {
+	w.lock()
+	defer w.unlock()
+	return slices.Clone(w.alarms)
+}
+
+// Sockets returns a table of the world's sockets, host by host, in the manner of
+// netstat.
+func (w *World) Sockets() string {
+	w.lock()
+	defer w.unlock()
+	var b strings.Builder
+	for _, h := range w.hosts {
+		lines := h.socketLines()
+		slices.Sort(lines)
+		for _, line := range lines {
+			fmt.Fprintf(&b, "  %s  %s\n", h.name, line)
+		}
+	}
+	return b.String()
+}
+
+func (h *Host) socketLines() []string {
+	var lines []string
+	for _, l := range h.listeners {
+		lines = append(lines, fmt.Sprintf("tcp  LISTEN       %v, %d accepted, %d wait", l.addr, l.accepted, len(l.ready)))
+	}
+	for _, first := range h.conns {
+		for c := first; c != nil; c = c.next {
+			lines = append(lines, c.socketState())
+		}
+	}
+	for _, u := range h.udp {
+		lines = append(lines, fmt.Sprintf("udp               %v, recv-q %d, dropped %d", u.local, u.queued, u.dropped))
+	}
+	return lines
+}
+
+// reportFailure logs, when the test has failed, what helps to find out why.
+func (w *World) reportFailure() {
+	w.tb.Helper()
+	if t, ok := w.tb.(interface{ Failed() bool }); !ok || !t.Failed() {
+		return
+	}
+	w.tb.Logf("%s", w.Report())
+}
+
+// Report returns the state of the world as a failed test logs it: sockets, the last
+// packets that were dropped, alarms, and how to repeat the run.
+func (w *World) Report() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "netfake: the world at +%v\n", w.Now())
+	if s := w.Sockets(); s != "" {
+		fmt.Fprintf(&b, "sockets:\n%s", s)
+	}
+	if drops := w.Drops(); len(drops) > 0 {
+		fmt.Fprintf(&b, "last packets dropped:\n")
+		for _, d := range drops[max(0, len(drops)-10):] {
+			fmt.Fprintf(&b, "  %v\n", d)
+		}
+	}
+	for _, a := range w.Alarms() {
+		fmt.Fprintf(&b, "alarm: %v\n", a)
+	}
+	b.WriteString(w.Replay())
+	return b.String()
+}
+
+// Replay returns the line that says how to repeat the test's run.
+func (w *World) Replay() string {
+	parts := strings.Split(w.tb.Name(), "/")
+	for i := range parts {
+		parts[i] = "^" + parts[i] + "$"
+	}
+	return fmt.Sprintf("seed %d; replay: NETSPEC_SEED=%d go test -run '%s' -cpu=1 %s",
+		w.seed, w.seed, strings.Join(parts, "/"), packageDir())
+}
+
+// packageDir returns the test's package relative to its module: tests run in their
+// package's directory.
+func packageDir() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "."
+	}
+	for root := dir; root != filepath.Dir(root); root = filepath.Dir(root) {
+		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+			rel, _ := filepath.Rel(root, dir)
+			return "./" + filepath.ToSlash(rel)
+		}
+	}
+	return "."
+}

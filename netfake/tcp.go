@@ -1,0 +1,309 @@
+package netfake
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/netspec-go/netspec/internal/sched"
+	"github.com/netspec-go/netspec/internal/tcp"
+	"github.com/netspec-go/netspec/internal/wire"
+)
+
+// receiveTCP hands a segment to its connection, its listener, or answers with RST.
+func (h *Host) receiveTCP(p *Packet, hop Hop) Next {
+	head, data, err := wire.ParseTCP(p.Payload())
+	if err != nil {
+		hop.Rule = err.Error()
+		return p.Drop(hop)
+	}
+	if c := h.connFor(p.Flow); c != nil {
+		if head.Flags&wire.SYN != 0 && c.machine.CanReuse(&head) {
+			c.forget()
+		} else {
+			if p.Traced() {
+				hop.Rule = c.machine.State().String()
+			}
+			c.machine.Receive(&head, data, h.world.now)
+			c.sync()
+			return p.Delivered(hop)
+		}
+	}
+	if l := h.listenerFor(p.Flow.Dst); l != nil && head.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN {
+		return l.receiveSYN(p, &head, hop)
+	}
+	return h.refuse(p, &head, len(data), hop)
+}
+
+// refuse answers a segment that belongs to nothing.
+func (h *Host) refuse(p *Packet, in *wire.TCP, dataLen int, hop Hop) Next {
+	hop.Rule = fmt.Sprintf("nobody listens on tcp/%d", p.Flow.Dst.Port())
+	if in.Flags&wire.SYN == 0 {
+		hop.Rule = "no connection that the segment belongs to"
+	}
+	if out, ok := tcp.Reset(in, dataLen); ok {
+		hop.Rule += ": answered with RST"
+		h.send(h.tcpPacket(p.Flow.Reverse(), &out, nil, h.number()))
+	}
+	return p.Drop(hop)
+}
+
+// tcpPacket builds a packet around a segment.
+func (h *Host) tcpPacket(f Flow, head *wire.TCP, data []byte, seq uint64) *Packet {
+	n := head.Len()
+	p := h.ipPacket(f, n+len(data), seq)
+	head.SrcPort, head.DstPort = f.Src.Port(), f.Dst.Port()
+	l4 := p.Payload()
+	head.Put(l4)
+	copy(l4[n:], data)
+	putChecksum(l4[16:], p)
+	return p
+}
+
+// putChecksum writes the transport checksum of p into its field, which is zero.
+func putChecksum(field []byte, p *Packet) {
+	sum := wire.TransportChecksum(uint8(p.Flow.Proto), p.Flow.Src.Addr(), p.Flow.Dst.Addr(), p.Payload())
+	binary.BigEndian.PutUint16(field, sum)
+}
+
+// connFor returns the connection to which an arriving flow belongs.
+func (h *Host) connFor(arriving Flow) *TCPConn {
+	c := h.conns[arriving.Hash()]
+	for c != nil && c.arriving != arriving {
+		c = c.next
+	}
+	return c
+}
+
+// TCPConn is a TCP connection. It is a net.Conn, and has what else applications use
+// of a *net.TCPConn.
+type TCPConn struct {
+	host     *Host
+	machine  *tcp.Conn
+	flow     Flow // as we send
+	arriving Flow // as we receive
+	hash     uint64
+	next     *TCPConn  // of the same hash
+	listener *Listener // that has not handed it out yet
+	passive  bool
+	sent     uint64
+	timer    sched.Event
+
+	readable, writable sync.Cond
+	readers, writers   int
+	readBy, writeBy    deadline
+	closed             bool // by the application
+	killed             bool // the host or the world went down
+	linger0            bool
+	failed             bool // the application has been told why the connection died
+}
+
+func (h *Host) newConn(flow Flow) *TCPConn {
+	c := &TCPConn{host: h, flow: flow, arriving: flow.Reverse()}
+	c.hash = c.arriving.Hash()
+	c.readable.L, c.writable.L = &h.world.mu, &h.world.mu
+	c.timer = sched.Event{Class: sched.Expiry, Key: c.hash, Task: (*connTimer)(c)}
+	c.readBy.init(h.world, c.hash, &c.readable)
+	c.writeBy.init(h.world, c.hash, &c.writable)
+	c.next = h.conns[c.hash]
+	h.conns[c.hash] = c
+	return c
+}
+
+// tcpConfig is what the machine of a new connection is told.
+func (h *Host) tcpConfig(flow Flow, mtu int) tcp.Config {
+	w := h.world
+	// RFC 6528 in spirit: a keyed hash of the addresses, and a clock of 64 ns ticks
+	// as in Linux, so that a reused pair of ports starts higher.
+	isn := uint32(mix(mix(w.seed, purposeISN), flow.Hash())) + uint32(w.now/64)
+	return tcp.Config{MTU: mtu, SendBuffer: w.cfg.SendBuffer, ISN: isn, Pool: &w.buffers}
+}
+
+var purposeISN = hashString("isn")
+
+// Send implements tcp.Sender: it carries a segment of the machine away.
+func (c *TCPConn) send(head *wire.TCP, data []byte) {
+	c.sent++
+	c.host.send(c.host.tcpPacket(c.flow, head, data, c.sent))
+}
+
+// connSender keeps Send out of TCPConn's methods.
+type connSender TCPConn
+
+func (s *connSender) Send(head *wire.TCP, data []byte) { (*TCPConn)(s).send(head, data) }
+
+// connTimer is the connection's place in the world's queue.
+type connTimer TCPConn
+
+func (t *connTimer) Fire(now time.Duration) {
+	c := (*TCPConn)(t)
+	c.machine.Expire(now)
+	c.sync()
+}
+
+// sync brings the world up to date with the machine: who is to be woken, when its
+// timer goes off, whether it may be forgotten. It follows every call of the machine.
+func (c *TCPConn) sync() {
+	w, m := c.host.world, c.machine
+	if c.listener != nil && m.State() != tcp.SynReceived {
+		c.listener.established(c)
+	}
+	dead := m.Err() != nil || m.Done()
+	if c.readers > 0 && (m.Buffered() > 0 || m.EOF() || dead) {
+		w.wake(&c.readable)
+	}
+	if c.writers > 0 && (m.Writable() || dead) {
+		w.wake(&c.writable)
+	}
+	if m.Done() {
+		c.forget()
+		return
+	}
+	at, ok := m.Timer()
+	switch {
+	case !ok:
+		w.queue.Remove(&c.timer)
+	case !c.timer.Queued() || c.timer.At != at:
+		w.queue.Remove(&c.timer)
+		c.timer.At = at
+		w.queue.Push(&c.timer)
+	}
+}
+
+// forget takes the connection out of the host's table.
+func (c *TCPConn) forget() {
+	c.host.world.queue.Remove(&c.timer)
+	at := c.host.conns[c.hash]
+	if at == c {
+		if c.next == nil {
+			delete(c.host.conns, c.hash)
+		} else {
+			c.host.conns[c.hash] = c.next
+		}
+		return
+	}
+	for at != nil && at.next != c {
+		at = at.next
+	}
+	if at != nil {
+		at.next = c.next
+	}
+}
+
+// kill ends the connection without a packet: its host is gone.
+func (c *TCPConn) kill() {
+	c.killed = true
+	w := c.host.world
+	w.queue.Remove(&c.timer)
+	c.readBy.stop()
+	c.writeBy.stop()
+	w.wake(&c.readable)
+	w.wake(&c.writable)
+}
+
+// deadline is a socket's read or write deadline.
+type deadline struct {
+	world  *World
+	cond   *sync.Cond
+	event  sched.Event
+	passed bool
+}
+
+func (d *deadline) init(w *World, key uint64, cond *sync.Cond) {
+	d.world, d.cond = w, cond
+	d.event = sched.Event{Class: sched.Deadline, Key: key, Task: d}
+}
+
+// Fire makes those who wait see that their time is up.
+func (d *deadline) Fire(time.Duration) {
+	d.passed = true
+	d.world.wake(d.cond)
+}
+
+func (d *deadline) stop() { d.world.queue.Remove(&d.event) }
+
+// set moves the deadline to t; the zero time is none.
+func (d *deadline) set(t time.Time) {
+	d.stop()
+	d.passed = false
+	if t.IsZero() {
+		return
+	}
+	at := t.Sub(d.world.epoch)
+	if at <= d.world.now {
+		d.Fire(at)
+		return
+	}
+	d.event.At = at
+	d.world.queue.Push(&d.event)
+}
+
+// socketState is a line of the table of sockets.
+func (c *TCPConn) socketState() string {
+	s := c.machine.Stats()
+	return fmt.Sprintf("tcp  %-12v %v ↔ %v  recv-q %d send-q %d retransmitted %d",
+		c.machine.State(), c.flow.Src, c.flow.Dst, c.machine.Buffered(), c.machine.SendQueue(), s.Retransmits)
+}
+
+// dialTCP opens a connection and waits for it.
+func (h *Host) dialTCP(peer netip.AddrPort, local netip.AddrPort, giveUp *dialWait) (*TCPConn, error) {
+	w := h.world
+	w.lock()
+	defer w.unlock()
+	if h.down || w.closed {
+		return nil, errHostDown
+	}
+	src, mtu := h.sourceFor(peer.Addr())
+	if local.Addr().IsValid() && !local.Addr().IsUnspecified() {
+		src = local.Addr()
+	}
+	if !src.IsValid() {
+		return nil, sysError("connect", syscall.ENETUNREACH)
+	}
+	port := local.Port()
+	if port == 0 {
+		port = h.freePort(TCP, src, peer)
+	}
+	flow := Flow{TCP, netip.AddrPortFrom(src, port), peer}
+	if port == 0 || h.connFor(flow.Reverse()) != nil {
+		return nil, sysError("connect", syscall.EADDRNOTAVAIL)
+	}
+	c := h.newConn(flow)
+	giveUp.cond = &c.writable
+	c.machine = tcp.Dial(h.tcpConfig(flow, mtu), (*connSender)(c), w.now)
+	c.sync()
+	return c, c.await(giveUp)
+}
+
+// await waits until the handshake is done, one way or the other.
+func (c *TCPConn) await(giveUp *dialWait) error {
+	c.writers++
+	defer func() { c.writers-- }()
+	for {
+		m := c.machine
+		switch {
+		case c.killed:
+			return errHostDown
+		case giveUp.err != nil:
+			c.closed = true
+			m.Abort(c.host.world.now)
+			c.sync()
+			return giveUp.err
+		case m.Err() != nil:
+			c.closed = true
+			return machineError("connect", m.Err())
+		case m.State() != tcp.SynSent && m.State() != tcp.SynReceived:
+			return nil
+		}
+		c.host.world.wait(&c.writable)
+	}
+}
+
+// dialWait is how a dial's context interrupts it.
+type dialWait struct {
+	cond *sync.Cond
+	err  error
+}

@@ -1,0 +1,335 @@
+package netfake
+
+import (
+	"context"
+	"crypto/x509"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/netspec-go/netspec/internal/sched"
+	"github.com/netspec-go/netspec/internal/tcp"
+)
+
+// TB is what a World needs of a test. *testing.T, *testing.B and *rapid.T have it.
+type TB interface {
+	Helper()
+	Name() string
+	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+	Context() context.Context
+}
+
+// Config shapes a World. The zero Config is what Run uses.
+type Config struct {
+	// Seed is where all randomness comes from. If 0, it is the environment's
+	// NETSPEC_SEED, and without that a number made of the test's name.
+	Seed uint64
+
+	// Instant makes every link that is not told otherwise carry packets in no
+	// time. If false, links have the latency of their model: distance, last mile,
+	// the racks between two hosts.
+	Instant bool
+
+	// SendBuffer is how many bytes a TCP connection takes from Write before it
+	// blocks. If 0, there is no limit inside a synctest bubble, where a blocked
+	// writer that holds a mutex would stop time, and DefaultSendBuffer outside.
+	SendBuffer int
+}
+
+// DefaultSendBuffer is the limit of a TCP connection's send buffer outside a bubble:
+// the third number of Linux's net.ipv4.tcp_wmem.
+const DefaultSendBuffer = 4 << 20
+
+// World is one simulated network and everything in it. All its methods, and those of
+// what it contains, may be called from any goroutine of the test.
+//
+// Inside a synctest bubble its time is the bubble's; outside, it is real.
+type World struct {
+	tb     TB
+	cfg    Config
+	seed   uint64
+	bubble string // as stack traces call it, "" outside of one
+	epoch  time.Time
+
+	mu    sync.Mutex // guards everything below, and the state of everything in the world
+	now   time.Duration
+	queue sched.Queue
+	ready fifo // packets that move on at once
+	timer *time.Timer
+	armed time.Duration // when timer goes off; 0 is never
+	wakes []*sync.Cond  // whom to wake once mu is free
+
+	packets   packetPool
+	buffers   tcp.BufferPool
+	internet  *Internet
+	hosts     []*Host
+	hostNames map[string]*Host
+	links     []*Link
+	roots     *x509.CertPool
+	closed    bool
+	closers   []func()
+	running   sync.WaitGroup // goroutines that the world itself started
+
+	recordings []*Recording
+	captures   []*Capture
+	taps       []*Tap
+	drops      dropLog
+	events     uint64
+	alarms     []Alarm
+}
+
+// New builds an empty world for a test that has opened its own bubble, for a property
+// under rapid, or for a benchmark. The world is closed when the test ends.
+func New(tb TB, cfg Config) *World {
+	tb.Helper()
+	w := &World{tb: tb, cfg: cfg, bubble: bubbleName(), epoch: time.Now(), roots: x509.NewCertPool(), hostNames: map[string]*Host{}}
+	w.seed = chooseSeed(tb, cfg)
+	if cfg.SendBuffer == 0 && w.bubble == "" {
+		w.cfg.SendBuffer = DefaultSendBuffer
+	}
+	w.internet = newInternet(w)
+	tb.Cleanup(func() {
+		w.reportFailure()
+		w.Close()
+	})
+	return w
+}
+
+func chooseSeed(tb TB, cfg Config) uint64 {
+	tb.Helper()
+	if cfg.Seed != 0 {
+		return cfg.Seed
+	}
+	if env := os.Getenv("NETSPEC_SEED"); env != "" {
+		seed, err := strconv.ParseUint(env, 10, 64)
+		if err != nil {
+			tb.Fatalf("netfake: NETSPEC_SEED=%s: not a number", env)
+		}
+		return seed
+	}
+	return hashString(tb.Name()) >> 32
+}
+
+// bubbleName returns what stack traces call the synctest bubble of the calling
+// goroutine, "" if it is in none.
+func bubbleName() string {
+	var buf [128]byte
+	m := goroutineHead.FindSubmatch(buf[:runtime.Stack(buf[:], false)])
+	if m == nil {
+		return ""
+	}
+	return string(m[3])
+}
+
+// TB returns the test that the world was built for.
+func (w *World) TB() TB { return w.tb }
+
+// Seed returns the number from which all the world's randomness comes.
+func (w *World) Seed() uint64 { return w.seed }
+
+// Instant reports whether links carry packets in no time unless told otherwise.
+func (w *World) Instant() bool { return w.cfg.Instant }
+
+// Internet returns the world's public network.
+func (w *World) Internet() *Internet { return w.internet }
+
+// Now returns the time since the world's beginning.
+func (w *World) Now() time.Duration { return time.Since(w.epoch) }
+
+// Time turns a time since the world's beginning into a date.
+func (w *World) Time(at time.Duration) time.Time { return w.epoch.Add(at) }
+
+// Sleep lets d pass.
+func (w *World) Sleep(d time.Duration) { time.Sleep(d) }
+
+// RootCAs returns the certificate authorities that every client in the world trusts.
+func (w *World) RootCAs() *x509.CertPool {
+	w.lock()
+	defer w.unlock()
+	return w.roots.Clone()
+}
+
+// TrustCA makes every client in the world trust ca from now on.
+func (w *World) TrustCA(ca *x509.Certificate) {
+	w.lock()
+	defer w.unlock()
+	w.roots.AddCert(ca)
+}
+
+// Events returns how many packet arrivals and timers the world has run.
+func (w *World) Events() uint64 {
+	w.lock()
+	defer w.unlock()
+	return w.events
+}
+
+// Do runs f inside the scheduler: no packet moves meanwhile. Rooms that keep state of
+// their own change it there. f must not block and must not call methods of the world
+// or its hosts that lock; those that may be called inside say so.
+func (w *World) Do(f func(now time.Duration)) {
+	w.lock()
+	defer w.unlock()
+	f(w.now)
+}
+
+// Go runs f in a goroutine that Close waits for. f ends when ctx is done.
+func (w *World) Go(f func(ctx context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	w.OnClose(cancel)
+	w.running.Go(func() { f(ctx) })
+}
+
+// OnClose registers f to run when the world is closed, the last registered first.
+func (w *World) OnClose(f func()) {
+	w.lock()
+	if !w.closed {
+		w.closers = append(w.closers, f)
+		f = nil
+	}
+	w.unlock()
+	if f != nil {
+		f()
+	}
+}
+
+// Close ends everything in the world: servers, listeners, connections, timers. Calls
+// that wait on them return net.ErrClosed. Closing twice is harmless.
+func (w *World) Close() {
+	w.lock()
+	closers := w.closers
+	w.closed, w.closers = true, nil
+	w.unlock()
+	for i := len(closers) - 1; i >= 0; i-- {
+		closers[i]()
+	}
+	w.lock()
+	for _, h := range w.hosts {
+		h.shutdown()
+	}
+	w.unlock()
+	w.running.Wait()
+
+	w.lock()
+	defer w.unlock()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+// lock enters the scheduler and runs what is due, so that at one instant arrivals
+// come before what applications do.
+func (w *World) lock() {
+	w.mu.Lock()
+	w.now = time.Since(w.epoch)
+	if head := w.queue.Head(); head != nil && head.At <= w.now {
+		w.drain()
+	}
+}
+
+// unlock moves the packets that the caller set going, leaves the scheduler, and then
+// wakes whom they concern.
+func (w *World) unlock() {
+	w.drain()
+	w.arm()
+	var wakes [16]*sync.Cond
+	n := copy(wakes[:], w.wakes)
+	for _, c := range w.wakes[n:] {
+		c.Broadcast()
+	}
+	clear(w.wakes)
+	w.wakes = w.wakes[:0]
+	w.mu.Unlock()
+	for _, c := range wakes[:n] {
+		c.Broadcast()
+	}
+}
+
+// wait leaves the scheduler until c is woken. Whoever calls it checks its condition
+// again afterwards.
+func (w *World) wait(c *sync.Cond) {
+	w.drain()
+	w.arm()
+	woken := false // by what the caller itself has set going
+	for _, other := range w.wakes {
+		woken = woken || other == c
+		other.Broadcast()
+	}
+	clear(w.wakes)
+	w.wakes = w.wakes[:0]
+	if woken {
+		return
+	}
+	c.Wait()
+	w.now = time.Since(w.epoch)
+	if head := w.queue.Head(); head != nil && head.At <= w.now {
+		w.drain()
+	}
+}
+
+// wake has c's waiters woken when the scheduler is left.
+func (w *World) wake(c *sync.Cond) { w.wakes = append(w.wakes, c) }
+
+// drain runs to completion all that is due.
+func (w *World) drain() {
+	for {
+		if p := w.ready.pop(); p != nil {
+			w.move(p)
+			continue
+		}
+		e := w.queue.Pop(w.now)
+		if e == nil {
+			return
+		}
+		w.events++
+		e.Task.Fire(w.now)
+	}
+}
+
+// arm sets the one timer to the next event. A timer that goes off too early because
+// its event was cancelled does no harm.
+func (w *World) arm() {
+	head := w.queue.Head()
+	if head == nil || w.closed || (w.armed != 0 && w.armed <= head.At) {
+		return
+	}
+	w.armed = head.At
+	delay := max(head.At-w.now, 0)
+	if w.timer == nil {
+		w.timer = time.AfterFunc(delay, w.tick)
+		return
+	}
+	w.timer.Reset(delay)
+}
+
+func (w *World) tick() {
+	w.mu.Lock()
+	w.now = time.Since(w.epoch)
+	w.armed = 0
+	w.unlock()
+}
+
+// fifo holds the packets that move on without delay.
+type fifo struct {
+	items []*Packet
+	head  int
+}
+
+func (f *fifo) push(p *Packet) { f.items = append(f.items, p) }
+
+func (f *fifo) pop() *Packet {
+	if f.head == len(f.items) {
+		return nil
+	}
+	p := f.items[f.head]
+	f.items[f.head] = nil
+	f.head++
+	if f.head == len(f.items) {
+		f.items, f.head = f.items[:0], 0
+	}
+	return p
+}
