@@ -269,8 +269,8 @@ func (h *Host) send(p *Packet) {
 
 // ipPacket returns a packet whose IP header is written and whose transport part of
 // size bytes is not.
-func (h *Host) ipPacket(f Flow, size int, seq uint64) *Packet {
-	p := h.world.NewPacket(wire.IPv4HeaderLen+size, f.Hash(), seq)
+func (w *World) ipPacket(f Flow, size int, seq uint64) *Packet {
+	p := w.NewPacket(wire.IPv4HeaderLen+size, f.Hash(), seq)
 	ip := wire.IPv4{TTL: 64, Proto: uint8(f.Proto), DF: true, Src: f.Src.Addr(), Dst: f.Dst.Addr()}
 	ip.Put(p.Bytes(), size)
 	p.Flow = f

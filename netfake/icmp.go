@@ -40,7 +40,7 @@ func (h *Host) receiveICMP(p *Packet, hop Hop) Next {
 // echoPacket builds an ICMP message.
 func (h *Host) echoPacket(src, dst netip.Addr, head wire.ICMP, body []byte, seq uint64) *Packet {
 	f := Flow{ICMP, netip.AddrPortFrom(src, head.ID), netip.AddrPortFrom(dst, head.ID)}
-	p := h.ipPacket(f, wire.ICMPHeaderLen+len(body), seq)
+	p := h.world.ipPacket(f, wire.ICMPHeaderLen+len(body), seq)
 	l4 := p.Payload()
 	head.Put(l4)
 	copy(l4[wire.ICMPHeaderLen:], body)

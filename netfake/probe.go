@@ -120,7 +120,7 @@ func (h *Host) probePacket(to Endpoint) *Packet {
 		return h.echoPacket(flow.Src.Addr(), flow.Dst.Addr(), wire.ICMP{Type: wire.ICMPEchoRequest, ID: src.Port(), Seq: 1}, nil, 0)
 	}
 	syn := wire.TCP{Flags: wire.SYN, Window: 65535, MSS: uint16(nic.mtu - 40)}
-	return h.tcpPacket(flow, &syn, nil, 0)
+	return h.world.tcpPacket(flow, &syn, nil, 0)
 }
 
 // runProbe moves p to its end. Packets that nodes send on its behalf, as when an edge
@@ -167,7 +167,7 @@ func (h *Host) answerProbe(p *Packet) Next {
 			out = wire.TCP{Flags: wire.SYN | wire.ACK, Ack: in.Seq + 1, Window: 65535, MSS: in.MSS}
 			q.tells = Answered
 		}
-		q.answer = h.tcpPacket(back, &out, nil, 0)
+		q.answer = h.world.tcpPacket(back, &out, nil, 0)
 	case UDP:
 		if h.udpFor(p.Flow) == nil {
 			if q.answer == nil && p.DataLen() == 0 && q.tells == Silence {
@@ -242,6 +242,10 @@ func (r *Recording) Stop() {
 		}
 	})
 }
+
+// Trace gives a packet that comes from no host's socket a trace if somebody records
+// it; from is who sent it. It may be called only inside the scheduler.
+func (w *World) Trace(p *Packet, from string) { w.startTrace(p, from) }
 
 // startTrace gives p a trace if somebody records it.
 func (w *World) startTrace(p *Packet, from string) {

@@ -46,15 +46,35 @@ func (h *Host) refuse(p *Packet, in *wire.TCP, dataLen int, hop Hop) Next {
 	}
 	if out, ok := tcp.Reset(in, dataLen); ok {
 		hop.Rule += ": answered with RST"
-		h.send(h.tcpPacket(p.Flow.Reverse(), &out, nil, h.number()))
+		h.send(h.world.tcpPacket(p.Flow.Reverse(), &out, nil, h.number()))
 	}
 	return p.Drop(hop)
 }
 
+// Reset returns the RST that answers a TCP packet which belongs to no connection, in
+// the name of the one it was sent to; nil if it deserves none. It is for gateways, and
+// may be called only inside the scheduler.
+func (p *Packet) Reset() *Packet {
+	in, data, err := wire.ParseTCP(p.Payload())
+	if err != nil {
+		return nil
+	}
+	out, ok := tcp.Reset(&in, len(data))
+	if !ok {
+		return nil
+	}
+	answer := p.world.tcpPacket(p.Flow.Reverse(), &out, nil, p.event.Seq)
+	answer.probe, answer.at = p.probe, p.at
+	if p.probe == nil {
+		p.world.startTrace(answer, p.node.String())
+	}
+	return answer
+}
+
 // tcpPacket builds a packet around a segment.
-func (h *Host) tcpPacket(f Flow, head *wire.TCP, data []byte, seq uint64) *Packet {
+func (w *World) tcpPacket(f Flow, head *wire.TCP, data []byte, seq uint64) *Packet {
 	n := head.Len()
-	p := h.ipPacket(f, n+len(data), seq)
+	p := w.ipPacket(f, n+len(data), seq)
 	head.SrcPort, head.DstPort = f.Src.Port(), f.Dst.Port()
 	l4 := p.Payload()
 	head.Put(l4)
@@ -127,7 +147,7 @@ var purposeISN = hashString("isn")
 // Send implements tcp.Sender: it carries a segment of the machine away.
 func (c *TCPConn) send(head *wire.TCP, data []byte) {
 	c.sent++
-	c.host.send(c.host.tcpPacket(c.flow, head, data, c.sent))
+	c.host.send(c.host.world.tcpPacket(c.flow, head, data, c.sent))
 }
 
 // connSender keeps Send out of TCPConn's methods.

@@ -157,7 +157,7 @@ func (h *Host) receiveUDP(p *Packet, hop Hop) Next {
 
 // udpPacket builds a packet around a datagram.
 func (h *Host) udpPacket(f Flow, data []byte, seq uint64) *Packet {
-	p := h.ipPacket(f, wire.UDPHeaderLen+len(data), seq)
+	p := h.world.ipPacket(f, wire.UDPHeaderLen+len(data), seq)
 	l4 := p.Payload()
 	head := wire.UDP{SrcPort: f.Src.Port(), DstPort: f.Dst.Port()}
 	head.Put(l4, len(data))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"os"
+	"reflect"
 	"runtime"
 	"strconv"
 	"sync"
@@ -81,6 +82,7 @@ type World struct {
 	drops      dropLog
 	events     uint64
 	alarms     []Alarm
+	shared     map[reflect.Type]any // what rooms keep for the world, by type
 }
 
 // New builds an empty world for a test that has opened its own bubble, for a property
@@ -219,6 +221,21 @@ func (w *World) Close() {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
+}
+
+// Shared returns what a room keeps for a world: the one *T of the world, which make
+// makes when it is first asked for. It is guarded by the room itself.
+func Shared[T any](w *World, make func() *T) *T {
+	w.lock()
+	defer w.unlock()
+	key := reflect.TypeFor[T]()
+	if w.shared == nil {
+		w.shared = map[reflect.Type]any{}
+	}
+	if w.shared[key] == nil {
+		w.shared[key] = make()
+	}
+	return w.shared[key].(*T)
 }
 
 // lock enters the scheduler and runs what is due, so that at one instant arrivals

@@ -1,0 +1,289 @@
+package fabricfake
+
+import (
+	"time"
+
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// Idle times after which a tracked connection is forgotten. Source of the first four:
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html
+// The others are not documented; they are those of Linux's nf_conntrack.
+const (
+	DefaultTCPEstablished = 432000 * time.Second
+	DefaultUDPStream      = 180 * time.Second
+	DefaultUDPSingle      = 30 * time.Second
+	otherTimeout          = 600 * time.Second // ICMP and every other protocol
+
+	tcpOpening = 120 * time.Second // from the SYN to the end of the handshake
+	tcpClosed  = 120 * time.Second // after FINs both ways
+	tcpReset   = 10 * time.Second  // after a RST
+)
+
+// ConnectionTracking sets an interface's idle timeouts. The zero ConnectionTracking
+// is the real service's default.
+type ConnectionTracking struct {
+	// TCPEstablished is from 60 s to 432000 s. If 0, it is DefaultTCPEstablished.
+	TCPEstablished time.Duration
+
+	// UDPStream holds after the second exchange of request and response. It is
+	// from 60 s to 180 s; if 0, it is DefaultUDPStream.
+	UDPStream time.Duration
+
+	// UDPSingle holds up to the first exchange of request and response. It is from
+	// 30 s to 60 s; if 0, it is DefaultUDPSingle.
+	UDPSingle time.Duration
+}
+
+// check tells which value the API would refuse.
+func (c ConnectionTracking) check() error {
+	for _, v := range []struct {
+		name              string
+		value, from, upto time.Duration
+	}{
+		{"TCPEstablished", c.TCPEstablished, 60 * time.Second, DefaultTCPEstablished},
+		{"UDPStream", c.UDPStream, 60 * time.Second, DefaultUDPStream},
+		{"UDPSingle", c.UDPSingle, DefaultUDPSingle, 60 * time.Second},
+	} {
+		if v.value != 0 && (v.value < v.from || v.value > v.upto) {
+			return refuse(codeParameterValue, "ConnectionTracking.%s is %v: it is from %v to %v", v.name, v.value, v.from, v.upto)
+		}
+	}
+	return nil
+}
+
+// tracker remembers the connections of one interface, so that their packets pass in
+// both directions whatever the rules have become. Connections that idled out are
+// found so when they are looked up, and cleared away now and then.
+type tracker struct {
+	timeouts ConnectionTracking
+	table    map[uint64]*connection
+	sweepAt  int // the size at which the table is swept next
+}
+
+const smallestSweep = 1024
+
+// connection is a tracked connection.
+type connection struct {
+	flow   netfake.Flow // as the interface sends it, whoever began
+	opener netfake.Direction
+	next   *connection // another flow with the same hash
+
+	last  time.Duration // when its last packet passed
+	turn  netfake.Direction
+	turns uint8 // how often the direction changed, up to enoughTurns
+	fins  uint8 // a bit for each direction that has sent FIN
+	reset bool
+	idle  time.Duration // how long it may be idle
+}
+
+// The turns after which a connection has proved itself: for TCP the opener's answer to
+// the answer, for UDP the second response.
+const (
+	tcpTurns    = 2
+	udpTurns    = 3
+	enoughTurns = udpTurns
+)
+
+const (
+	flagFIN = 1
+	flagSYN = 2
+	flagRST = 4
+	flagACK = 16
+)
+
+func newTracker(c ConnectionTracking) *tracker {
+	if c.TCPEstablished == 0 {
+		c.TCPEstablished = DefaultTCPEstablished
+	}
+	if c.UDPStream == 0 {
+		c.UDPStream = DefaultUDPStream
+	}
+	if c.UDPSingle == 0 {
+		c.UDPSingle = DefaultUDPSingle
+	}
+	return &tracker{timeouts: c, sweepAt: smallestSweep}
+}
+
+// orient returns the flow as the interface sends it.
+func orient(dir netfake.Direction, f netfake.Flow) netfake.Flow {
+	if dir == netfake.Ingress {
+		return f.Reverse()
+	}
+	return f
+}
+
+// opposite returns the other direction.
+func opposite(dir netfake.Direction) netfake.Direction {
+	if dir == netfake.Egress {
+		return netfake.Ingress
+	}
+	return netfake.Egress
+}
+
+// lookup returns the connection that a packet belongs to, nil if there is none or it
+// has idled out. A SYN does not belong to a connection that has ended. The packet
+// changes nothing until observe is called.
+func (t *tracker) lookup(dir netfake.Direction, f netfake.Flow, tcpFlags uint8, now time.Duration) *connection {
+	c := t.find(orient(dir, f))
+	if c == nil || c.expired(now) {
+		return nil
+	}
+	if c.ended() && f.Proto == netfake.TCP && opens(tcpFlags) {
+		return nil
+	}
+	return c
+}
+
+// related returns the connection that an ICMP error speaks of, nil if there is none:
+// inner is the flow of the packet that the error quotes, which travelled the other way.
+func (t *tracker) related(dir netfake.Direction, inner netfake.Flow, now time.Duration) *connection {
+	c := t.find(orient(opposite(dir), inner))
+	if c == nil || c.expired(now) {
+		return nil
+	}
+	return c
+}
+
+func (t *tracker) find(f netfake.Flow) *connection {
+	c := t.table[f.Hash()]
+	for c != nil && c.flow != f {
+		c = c.next
+	}
+	return c
+}
+
+// opens reports whether TCP flags are those of a connection's first packet.
+func opens(tcpFlags uint8) bool { return tcpFlags&(flagSYN|flagACK|flagRST) == flagSYN }
+
+// admits reports whether a packet that the rules allow and that has no connection may
+// open one. Of TCP only a SYN may; others belong to a connection that was forgotten,
+// and are dropped without a word.
+func admits(f netfake.Flow, tcpFlags uint8) bool {
+	return f.Proto != netfake.TCP || opens(tcpFlags)
+}
+
+// insert remembers the connection that a packet opens. It must not be called for a
+// probe, whose time may be ahead of the world's.
+func (t *tracker) insert(dir netfake.Direction, f netfake.Flow, now time.Duration) {
+	if len(t.table) >= t.sweepAt {
+		t.sweep(now)
+	}
+	t.put(dir, f, now)
+}
+
+// try does what insert does for a probe, and returns how to take it back.
+func (t *tracker) try(dir netfake.Direction, f netfake.Flow, now time.Duration) (undo func()) {
+	if old := t.find(orient(dir, f)); old != nil {
+		undo = old.save()
+	} else {
+		undo = func() { t.remove(orient(dir, f)) }
+	}
+	t.put(dir, f, now)
+	return undo
+}
+
+// put opens a connection, in the place of one that has ended.
+func (t *tracker) put(dir netfake.Direction, f netfake.Flow, now time.Duration) {
+	key := orient(dir, f)
+	c := t.find(key)
+	if c == nil {
+		if t.table == nil {
+			t.table = make(map[uint64]*connection)
+		}
+		hash := key.Hash()
+		c = &connection{flow: key, next: t.table[hash]}
+		t.table[hash] = c
+	}
+	*c = connection{flow: key, next: c.next, opener: dir, turn: dir, last: now}
+	c.idle = t.idle(c)
+}
+
+func (t *tracker) remove(f netfake.Flow) {
+	hash := f.Hash()
+	t.set(hash, without(t.table[hash], func(c *connection) bool { return c.flow == f }))
+}
+
+// sweep clears away what has idled out.
+func (t *tracker) sweep(now time.Duration) {
+	for hash, c := range t.table {
+		t.set(hash, without(c, func(c *connection) bool { return c.expired(now) }))
+	}
+	t.sweepAt = max(2*len(t.table), smallestSweep)
+}
+
+func (t *tracker) set(hash uint64, head *connection) {
+	if head == nil {
+		delete(t.table, hash)
+		return
+	}
+	t.table[hash] = head
+}
+
+// without returns the chain without the connections that drop names.
+func without(c *connection, drop func(*connection) bool) *connection {
+	if c == nil {
+		return nil
+	}
+	c.next = without(c.next, drop)
+	if drop(c) {
+		return c.next
+	}
+	return c
+}
+
+// observe takes note of a packet of the connection that has passed.
+func (t *tracker) observe(c *connection, dir netfake.Direction, tcpFlags uint8, now time.Duration) {
+	c.last = now
+	if dir != c.turn {
+		c.turn = dir
+		c.turns = min(c.turns+1, enoughTurns)
+	}
+	if c.flow.Proto == netfake.TCP {
+		c.reset = c.reset || tcpFlags&flagRST != 0
+		if tcpFlags&flagFIN != 0 {
+			c.fins |= 1 << dir
+		}
+	}
+	c.idle = t.idle(c)
+}
+
+// idle returns how long the connection may be idle in its state.
+func (t *tracker) idle(c *connection) time.Duration {
+	switch {
+	case c.flow.Proto == netfake.UDP && c.turns >= udpTurns:
+		return t.timeouts.UDPStream
+	case c.flow.Proto == netfake.UDP:
+		return t.timeouts.UDPSingle
+	case c.flow.Proto != netfake.TCP:
+		return otherTimeout
+	case c.reset:
+		return tcpReset
+	case c.ended():
+		return tcpClosed
+	case c.turns < tcpTurns:
+		return tcpOpening
+	}
+	return t.timeouts.TCPEstablished
+}
+
+// expired reports whether the connection has idled out: its timer goes off at the
+// instant when it has been idle for as long as it may be.
+func (c *connection) expired(now time.Duration) bool { return now-c.last >= c.idle }
+
+// ended reports whether a TCP connection has closed or was reset.
+func (c *connection) ended() bool {
+	const both = 1<<netfake.Egress | 1<<netfake.Ingress
+	return c.reset || c.fins == both
+}
+
+// save returns how to put the connection back into the state that it is in now: for
+// a probe, before observe.
+func (c *connection) save() (undo func()) {
+	was := *c
+	return func() {
+		next := c.next
+		*c = was
+		c.next = next
+	}
+}

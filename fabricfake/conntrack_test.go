@@ -1,0 +1,403 @@
+package fabricfake
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/netspec-go/netspec/netfake"
+	"pgregory.net/rapid"
+)
+
+const (
+	syn    = flagSYN
+	synAck = flagSYN | flagACK
+	ack    = flagACK
+	finAck = flagFIN | flagACK
+	rst    = flagRST
+)
+
+// A step is a packet at an interface: when, since the packet before it, and whether
+// the connection was found.
+type step struct {
+	after time.Duration
+	dir   netfake.Direction
+	flags uint8
+	found bool
+}
+
+// play sends a packet through a tracker whose rules admit everything.
+func play(tr *tracker, dir netfake.Direction, f netfake.Flow, flags uint8, now time.Duration) (found bool) {
+	if c := tr.lookup(dir, f, flags, now); c != nil {
+		tr.observe(c, dir, flags, now)
+		return true
+	}
+	if admits(f, flags) {
+		tr.insert(dir, f, now)
+	}
+	return false
+}
+
+func TestTracker(t *testing.T) {
+	const in, out = netfake.Ingress, netfake.Egress
+	const day = 24 * time.Hour
+	handshake := []step{{0, out, syn, false}, {0, in, synAck, true}, {0, out, ack, true}}
+	after := func(before []step, more ...step) []step { return append(before[:len(before):len(before)], more...) }
+	for _, row := range []struct {
+		rule  string
+		proto netfake.Protocol
+		cfg   ConnectionTracking
+		steps []step
+	}{
+		{"an established TCP connection is kept for 432000 s of idleness", netfake.TCP, ConnectionTracking{},
+			after(handshake, step{5*day - 1, in, ack, true}, step{5*day - 1, out, ack, true}, step{5 * day, out, ack, false})},
+		{"or for what the interface says", netfake.TCP, ConnectionTracking{TCPEstablished: 60 * time.Second},
+			after(handshake, step{60*time.Second - 1, in, ack, true}, step{60 * time.Second, in, ack, false})},
+		{"after that, a segment without SYN opens nothing", netfake.TCP, ConnectionTracking{},
+			after(handshake, step{5 * day, out, ack, false}, step{0, out, ack, false}, step{0, in, ack, false}, step{0, out, syn, false}, step{0, in, synAck, true})},
+		{"nor does a SYN-ACK or a RST", netfake.TCP, ConnectionTracking{},
+			[]step{{0, in, synAck, false}, {0, out, ack, false}, {0, in, rst, false}, {0, in, rst | syn, false}, {0, out, ack, false}}},
+		{"a SYN that nobody answers is kept for 120 s", netfake.TCP, ConnectionTracking{},
+			[]step{{0, out, syn, false}, {120*time.Second - 1, out, syn, true}, {120 * time.Second, in, synAck, false}}},
+		{"and so is half a handshake", netfake.TCP, ConnectionTracking{},
+			[]step{{0, out, syn, false}, {0, in, synAck, true}, {120 * time.Second, out, ack, false}}},
+		{"a half-closed connection goes on", netfake.TCP, ConnectionTracking{},
+			after(handshake, step{0, out, finAck, true}, step{4 * day, in, ack, true}, step{4 * day, in, finAck, true})},
+		{"one that both ends have closed lingers for 120 s", netfake.TCP, ConnectionTracking{},
+			after(handshake, step{0, out, finAck, true}, step{0, in, finAck, true}, step{120*time.Second - 1, out, ack, true}, step{120 * time.Second, in, ack, false})},
+		{"a reset one for 10 s", netfake.TCP, ConnectionTracking{},
+			after(handshake, step{0, in, rst, true}, step{10*time.Second - 1, in, ack, true}, step{10 * time.Second, in, ack, false})},
+		{"a SYN for an ended connection is judged as a new one", netfake.TCP, ConnectionTracking{},
+			after(handshake, step{0, in, rst, true}, step{0, out, syn, false}, step{0, in, synAck, true}, step{0, out, ack, true}, step{day, in, ack, true})},
+		{"a SYN for one that lives is not", netfake.TCP, ConnectionTracking{}, after(handshake, step{0, out, syn, true})},
+
+		{"UDP without a reply is kept for 30 s", netfake.UDP, ConnectionTracking{},
+			[]step{{0, out, 0, false}, {30*time.Second - 1, out, 0, true}, {30 * time.Second, in, 0, false}}},
+		{"and so with one", netfake.UDP, ConnectionTracking{},
+			[]step{{0, in, 0, false}, {0, out, 0, true}, {30*time.Second - 1, out, 0, true}, {30 * time.Second, out, 0, false}}},
+		{"and with a second request", netfake.UDP, ConnectionTracking{},
+			[]step{{0, in, 0, false}, {0, out, 0, true}, {0, in, 0, true}, {30 * time.Second, in, 0, false}}},
+		{"from the second response on for 180 s", netfake.UDP, ConnectionTracking{},
+			[]step{{0, in, 0, false}, {0, out, 0, true}, {0, in, 0, true}, {0, out, 0, true}, {180*time.Second - 1, in, 0, true}, {180 * time.Second, in, 0, false}}},
+		{"however many follow", netfake.UDP, ConnectionTracking{},
+			append([]step{{0, in, 0, false}}, append(slices.Repeat([]step{{0, out, 0, true}, {0, in, 0, true}}, 128), step{180*time.Second - 1, in, 0, true})...)},
+		{"or for what the interface says", netfake.UDP, ConnectionTracking{UDPSingle: 60 * time.Second, UDPStream: 61 * time.Second},
+			[]step{{0, in, 0, false}, {60*time.Second - 1, out, 0, true}, {0, in, 0, true}, {0, out, 0, true}, {61*time.Second - 1, in, 0, true}, {61 * time.Second, in, 0, false}}},
+
+		{"ICMP is kept for 600 s", netfake.ICMP, ConnectionTracking{},
+			[]step{{0, out, 0, false}, {600*time.Second - 1, in, 0, true}, {600 * time.Second, in, 0, false}}},
+		{"and so are other protocols", 50, ConnectionTracking{},
+			[]step{{0, out, 0, false}, {600*time.Second - 1, in, 0, true}, {600 * time.Second, in, 0, false}}},
+	} {
+		tr, now := newTracker(row.cfg), time.Duration(0)
+		f := flow(row.proto, "10.0.1.5:40000", "142.250.70.206:443")
+		for i, s := range row.steps {
+			now += s.after
+			packet := f
+			if s.dir == netfake.Ingress {
+				packet = f.Reverse()
+			}
+			if found := play(tr, s.dir, packet, s.flags, now); found != s.found {
+				t.Errorf("%s: packet %d %v: found %v, want %v", row.rule, i, s, found, s.found)
+			}
+		}
+	}
+}
+
+// Connections differ by every part of the flow and by the side that it crosses.
+func TestTrackerTellsFlowsApart(t *testing.T) {
+	tr := newTracker(ConnectionTracking{})
+	f := flow(netfake.UDP, "10.0.1.5:40000", "10.0.2.9:53")
+	tr.insert(netfake.Egress, f, 0)
+	for _, other := range []netfake.Flow{
+		flow(netfake.UDP, "10.0.1.5:40001", "10.0.2.9:53"),
+		flow(netfake.UDP, "10.0.1.5:40000", "10.0.2.9:54"),
+		flow(netfake.UDP, "10.0.1.6:40000", "10.0.2.9:53"),
+		flow(netfake.UDP, "10.0.1.5:40000", "10.0.2.8:53"),
+		flow(netfake.TCP, "10.0.1.5:40000", "10.0.2.9:53"),
+		f.Reverse(),
+	} {
+		if tr.lookup(netfake.Egress, other, 0, 0) != nil {
+			t.Errorf("%v was taken for %v", other, f)
+		}
+	}
+	if tr.lookup(netfake.Ingress, f, 0, 0) != nil {
+		t.Error("a packet that comes in was taken for one that a router's interface sends on")
+	}
+	if tr.lookup(netfake.Egress, f, 0, 0) == nil || tr.lookup(netfake.Ingress, f.Reverse(), 0, 0) == nil {
+		t.Error("the connection was not found in both directions")
+	}
+}
+
+// An ICMP error is related to the connection whose packet it quotes.
+func TestTrackerRelated(t *testing.T) {
+	tr := newTracker(ConnectionTracking{})
+	sent := flow(netfake.UDP, "10.0.1.5:40000", "10.0.2.9:53")
+	tr.insert(netfake.Egress, sent, 0)
+	if tr.related(netfake.Ingress, sent, 0) == nil {
+		t.Error("an error about a packet that was sent is not related to it")
+	}
+	if tr.related(netfake.Egress, sent.Reverse(), 0) == nil {
+		t.Error("an error about a packet that came is not related to it")
+	}
+	if tr.related(netfake.Ingress, sent.Reverse(), 0) != nil {
+		t.Error("an error that quotes a packet which was never sent is related")
+	}
+	if tr.related(netfake.Ingress, sent, 30*time.Second) != nil {
+		t.Error("an error is related to what has idled out")
+	}
+}
+
+func TestConnectionTrackingRanges(t *testing.T) {
+	s := time.Second
+	for _, row := range []struct {
+		c    ConnectionTracking
+		code string
+	}{
+		{ConnectionTracking{}, ""},
+		{ConnectionTracking{TCPEstablished: 60 * s, UDPStream: 60 * s, UDPSingle: 30 * s}, ""},
+		{ConnectionTracking{TCPEstablished: 432000 * s, UDPStream: 180 * s, UDPSingle: 60 * s}, ""},
+		{ConnectionTracking{TCPEstablished: 59 * s}, codeParameterValue},
+		{ConnectionTracking{TCPEstablished: 432001 * s}, codeParameterValue},
+		{ConnectionTracking{UDPStream: 59 * s}, codeParameterValue},
+		{ConnectionTracking{UDPStream: 181 * s}, codeParameterValue},
+		{ConnectionTracking{UDPSingle: 29 * s}, codeParameterValue},
+		{ConnectionTracking{UDPSingle: 61 * s}, codeParameterValue},
+		{ConnectionTracking{UDPSingle: -1}, codeParameterValue},
+	} {
+		wantCode(t, fmt.Sprint(row.c), row.c.check(), row.code)
+	}
+}
+
+// What has idled out is cleared away, and only that.
+func TestTrackerSweeps(t *testing.T) {
+	tr := newTracker(ConnectionTracking{})
+	nth := func(n int) netfake.Flow {
+		return flow(netfake.UDP, fmt.Sprintf("10.0.%d.%d:40000", n/250, n%250), "10.0.2.9:53")
+	}
+	const perSecond = 100
+	for n := range 60 * perSecond {
+		tr.insert(netfake.Ingress, nth(n), time.Duration(n)*time.Second/perSecond)
+	}
+	live := 30 * perSecond
+	if got := len(tr.table); got < live || got > 2*live+smallestSweep {
+		t.Errorf("%d connections are kept, of which %d live", got, live)
+	}
+	now := 60 * time.Second
+	for n := range 60 * perSecond {
+		found := tr.lookup(netfake.Ingress, nth(n), 0, now) != nil
+		if want := time.Duration(n)*time.Second/perSecond > 30*time.Second; found != want {
+			t.Fatalf("connection %d: found %v, want %v", n, found, want)
+		}
+	}
+}
+
+// Two flows with one hash do not disturb each other.
+func TestTrackerCollision(t *testing.T) {
+	f, g := flow(netfake.UDP, "10.0.1.5:40000", "10.0.2.9:53"), flow(netfake.UDP, "10.0.1.6:40000", "10.0.2.9:53")
+	collide := func() *tracker {
+		tr := newTracker(ConnectionTracking{})
+		tr.insert(netfake.Egress, f, 0)
+		head := tr.table[f.Hash()]
+		head.next = &connection{flow: g, idle: time.Hour} // as if g had f's hash
+		return tr
+	}
+	tr := collide()
+	if c := tr.find(f); c == nil || c.flow != f {
+		t.Errorf("found %v", c)
+	}
+	tr.insert(netfake.Egress, f, 31*time.Second) // in place of the old one
+	if c := tr.find(f); c == nil || c.next == nil || c.next.flow != g {
+		t.Error("a renewed connection lost the one behind it")
+	}
+	tr.remove(f)
+	if c := tr.table[f.Hash()]; c == nil || c.flow != g || c.next != nil {
+		t.Errorf("left %v", c)
+	}
+	tr = collide()
+	tr.sweep(31 * time.Second)
+	if c := tr.table[f.Hash()]; c == nil || c.flow != g || c.next != nil {
+		t.Errorf("the sweep left %v", c)
+	}
+	tr.sweep(time.Hour)
+	if len(tr.table) != 0 {
+		t.Errorf("the sweep left %d connections", len(tr.table))
+	}
+}
+
+// history is a naive tracker: it remembers every packet and works everything out anew.
+type history struct {
+	cfg     ConnectionTracking
+	packets map[netfake.Flow][]step // by the flow as the interface sends it; after is since the beginning
+}
+
+func (h *history) idle(proto netfake.Protocol, packets []step) time.Duration {
+	turns, reset, fins := 0, false, map[netfake.Direction]bool{}
+	for i, p := range packets {
+		if i > 0 && p.dir != packets[i-1].dir {
+			turns++
+		}
+		reset = reset || p.flags&rst != 0
+		if p.flags&flagFIN != 0 {
+			fins[p.dir] = true
+		}
+	}
+	switch {
+	case proto == netfake.UDP && turns >= 3:
+		return h.cfg.UDPStream
+	case proto == netfake.UDP:
+		return h.cfg.UDPSingle
+	case proto != netfake.TCP:
+		return 600 * time.Second
+	case reset:
+		return 10 * time.Second
+	case len(fins) == 2 || turns < 2:
+		return 120 * time.Second
+	}
+	return h.cfg.TCPEstablished
+}
+
+func (h *history) play(dir netfake.Direction, f netfake.Flow, flags uint8, now time.Duration) (found bool) {
+	key := f
+	if dir == netfake.Ingress {
+		key = f.Reverse()
+	}
+	old, this := h.packets[key], step{after: now, dir: dir, flags: flags}
+	isSYN := flags&syn != 0 && flags&(ack|rst) == 0
+	if len(old) > 0 && now < old[len(old)-1].after+h.idle(f.Proto, old) {
+		fins := map[netfake.Direction]bool{}
+		ended := false
+		for _, p := range old {
+			fins[p.dir] = fins[p.dir] || p.flags&flagFIN != 0
+			ended = ended || p.flags&rst != 0
+		}
+		ended = ended || fins[netfake.Egress] && fins[netfake.Ingress]
+		if !(f.Proto == netfake.TCP && ended && isSYN) {
+			h.packets[key] = append(old, this)
+			return true
+		}
+	}
+	if f.Proto != netfake.TCP || isSYN {
+		h.packets[key] = []step{this}
+	}
+	return false
+}
+
+// The tracker finds what a full history says that it should, and a probe leaves no
+// mark on it.
+func TestTrackerAgainstHistory(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := ConnectionTracking{TCPEstablished: 350 * time.Second, UDPStream: 180 * time.Second, UDPSingle: 30 * time.Second}
+		tr, h := newTracker(cfg), &history{cfg, map[netfake.Flow][]step{}}
+		tr.sweepAt = 2 // often
+		now := time.Duration(0)
+		flows := []netfake.Flow{
+			flow(netfake.TCP, "10.0.1.5:1000", "10.0.2.9:80"), flow(netfake.UDP, "10.0.1.5:1000", "10.0.2.9:80"),
+			flow(netfake.TCP, "10.0.1.6:1000", "10.0.2.9:80"), flow(netfake.ICMP, "10.0.1.5:7", "10.0.2.9:7"),
+		}
+		for range rapid.IntRange(1, 60).Draw(t, "packets") {
+			now += time.Duration(rapid.SampledFrom([]int{0, 0, 0, 1, 9, 10, 29, 30, 60, 119, 120, 179, 180, 349, 350, 600}).Draw(t, "gap")) * time.Second
+			f, dir := rapid.SampledFrom(flows).Draw(t, "flow"), drawDirection.Draw(t, "dir")
+			if rapid.Bool().Draw(t, "reply") {
+				f = f.Reverse()
+			}
+			flags := uint8(0)
+			if f.Proto == netfake.TCP {
+				flags = rapid.SampledFrom([]uint8{syn, synAck, ack, ack, finAck, rst, rst | ack}).Draw(t, "flags")
+			}
+			if rapid.IntRange(0, 3).Draw(t, "probe") == 0 {
+				probe(tr, dir, f, flags, now+time.Duration(rapid.IntRange(0, 700).Draw(t, "ahead"))*time.Second)
+				continue
+			}
+			if got, want := play(tr, dir, f, flags, now), h.play(dir, f, flags, now); got != want {
+				t.Fatalf("%v %v flags %d at %v: found %v, want %v", dir, f, flags, now, got, want)
+			}
+		}
+	})
+}
+
+// probe sends a packet and the reply to it, and takes both back.
+func probe(tr *tracker, dir netfake.Direction, f netfake.Flow, flags uint8, now time.Duration) {
+	var undo []func()
+	for range 2 {
+		if c := tr.lookup(dir, f, flags, now); c != nil {
+			undo = append(undo, c.save())
+			tr.observe(c, dir, flags, now)
+		} else if admits(f, flags) {
+			undo = append(undo, tr.try(dir, f, now))
+		}
+		dir, f, flags = opposite(dir), f.Reverse(), flags|flagACK
+	}
+	for i := len(undo) - 1; i >= 0; i-- {
+		undo[i]()
+	}
+}
+
+// Removing a rule does not end a tracked connection: its packets are found here and
+// not judged by rules, while a new connection is judged.
+func TestTrackedConnectionOutlivesItsRule(t *testing.T) {
+	g := &SecurityGroup{name: "web"}
+	r, err := parseRule("tcp/80", CIDR("203.0.113.0/24"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := newTracker(ConnectionTracking{})
+	admitted := func(f netfake.Flow, flags uint8) bool {
+		if c := tr.lookup(netfake.Ingress, f, flags, 0); c != nil {
+			tr.observe(c, netfake.Ingress, flags, 0)
+			return true
+		}
+		d := checkGroups([]*SecurityGroup{g}, netfake.Ingress, f, 0, 0, nil)
+		if d.allowed && d.tracked && admits(f, flags) {
+			tr.insert(netfake.Ingress, f, 0)
+		}
+		return d.allowed
+	}
+	first, second := flow(netfake.TCP, "203.0.113.5:40000", "10.0.2.9:80"), flow(netfake.TCP, "203.0.113.5:40001", "10.0.2.9:80")
+	if err := g.ingress.add(r); err != nil {
+		t.Fatal(err)
+	}
+	if !admitted(first, syn) {
+		t.Fatal("the rule does not admit the connection")
+	}
+	if err := g.ingress.remove(r); err != nil {
+		t.Fatal(err)
+	}
+	if !admitted(first, ack) {
+		t.Error("the tracked connection ended with its rule")
+	}
+	if admitted(second, syn) {
+		t.Error("a new connection was let in without a rule")
+	}
+}
+
+func BenchmarkTrackerEstablished(b *testing.B) {
+	tr := newTracker(ConnectionTracking{})
+	for n := range 1000 {
+		tr.insert(netfake.Egress, flow(netfake.TCP, fmt.Sprintf("10.0.1.5:%d", 1000+n), "10.0.2.9:80"), 0)
+	}
+	f := flow(netfake.TCP, "10.0.2.9:80", "10.0.1.5:1500")
+	b.ReportAllocs()
+	for b.Loop() {
+		c := tr.lookup(netfake.Ingress, f, ack, 0)
+		if c == nil {
+			b.Fatal("not found")
+		}
+		tr.observe(c, netfake.Ingress, ack, 0)
+	}
+}
+
+func BenchmarkTrackerInsert(b *testing.B) {
+	tr := newTracker(ConnectionTracking{})
+	f, n := flow(netfake.UDP, "10.0.1.5:1000", "10.0.2.9:80"), 0
+	flows := make([]netfake.Flow, 50000)
+	for i := range flows {
+		flows[i] = flow(netfake.UDP, fmt.Sprintf("10.0.1.5:%d", 1000+i), f.Dst.String())
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		tr.insert(netfake.Egress, flows[n%len(flows)], time.Duration(n)*time.Millisecond)
+		n++
+	}
+}

@@ -1,0 +1,82 @@
+package fabricfake
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// NextHop is where the fabric takes a packet whose route leads to a target: to an
+// interface or an edge. The zero NextHop is the interface that has the destination.
+type NextHop struct {
+	Interface *Interface
+	Edge      *Edge
+}
+
+// EdgeNode is what stands behind an edge and decides about the packets that leave a
+// VPC through it.
+type EdgeNode interface {
+	netfake.Component
+
+	// Leave takes a packet of a VPC, out of its frame, which an interface of the VPC
+	// has sent through the edge. It runs inside the scheduler, like a Node's Step.
+	Leave(p *netfake.Packet, from *Interface) netfake.Next
+}
+
+// Edge is a device between a VPC's fabric and another network: it takes frames on one
+// side and plain packets on the other.
+type Edge struct {
+	*device
+	vpc  *VPC
+	node EdgeNode
+}
+
+// NewEdge makes an edge of a VPC. What leaves the VPC through it goes to node.
+func NewEdge(v *VPC, name string, node EdgeNode) *Edge {
+	r := v.region
+	r.edges++
+	addr := nthAddress(edgeBlock, uint32(r.edges))
+	e := &Edge{vpc: v, node: node}
+	e.device = r.newDevice(name+" edge", r.zones[0], addr)
+	e.device.edge = e
+	return e
+}
+
+// edgeBlock is where edges have their addresses on the substrate.
+var edgeBlock = netip.MustParsePrefix("10.200.0.0/16")
+
+func (e *Edge) serves(v *VPC) bool { return e.vpc == v }
+
+// receive takes a packet out of a frame that came to the edge.
+func (e *Edge) receive(p *netfake.Packet, frame *Frame) netfake.Next {
+	if frame.VNI != e.vpc.vni {
+		return e.reject(p, fmt.Sprintf("a frame of vni %d, which the edge does not serve", frame.VNI))
+	}
+	from, forged := e.vpc.sender(p, frame)
+	if forged == "" && from == nil {
+		forged = "a frame from another edge"
+	}
+	if forged != "" {
+		return e.reject(p, forged)
+	}
+	return e.node.Leave(p, from)
+}
+
+// Enter brings a plain packet into the VPC, to the interface that has its destination.
+// It may be called only inside the scheduler; its answer is a node's.
+func (e *Edge) Enter(p *netfake.Packet) netfake.Next {
+	m, dst := e.vpc.region.mapping, p.Flow.Dst.Addr()
+	f := m.find(e.vpc.vni, dst)
+	if f == nil {
+		return p.Drop(netfake.Hop{Place: e.name, By: m, Rule: fmt.Sprintf("no interface has %v, vni %d", dst, e.vpc.vni), Code: codeUnknownAddress})
+	}
+	if p.Traced() {
+		p.Passed(netfake.Hop{Place: e.name, By: m, Rule: m.describe(f, dst)})
+	}
+	return e.send(p, &Frame{From: e.addr, To: f.device.addr, Entropy: entropy(p.Flow), VNI: e.vpc.vni, Receiver: f.id})
+}
+
+// Interface returns the VPC's interface that has a private address, nil if none has.
+// It may be called only inside the scheduler.
+func (v *VPC) Interface(addr netip.Addr) *Interface { return v.region.mapping.find(v.vni, addr) }

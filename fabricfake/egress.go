@@ -1,0 +1,188 @@
+package fabricfake
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// egress is the sending side of an interface: what the physical host does with a packet
+// before it puts it on the wire.
+type egress struct{ *Interface }
+
+// Step takes a packet that leaves the interface through its stages.
+func (e *egress) Step(p *netfake.Packet) netfake.Next {
+	f := e.Interface
+	if f.device.down {
+		return p.Drop(f.hop(f.device, netfake.Egress, "the physical host is down", codeBadState))
+	}
+	if f.check == SourceDestCheckOn && !f.owns(p.Flow.Src.Addr()) {
+		p.Alarm(f, fmt.Sprintf("sends as %v, which is not its address", p.Flow.Src.Addr()))
+		return p.Drop(f.hop(f, netfake.Egress, fmt.Sprintf("source check: %v is not %v", p.Flow.Src.Addr(), f.addr), codeSourceCheck))
+	}
+	dst := p.Flow.Dst.Addr()
+	if service := f.vpc.services[dst]; service != nil {
+		return p.Over(f.vpc.region.inside, service)
+	}
+	if f.stopped(p, netfake.Egress, f.vpc.ids) {
+		return netfake.Next{}
+	}
+	if f.subnet.block.Contains(dst) {
+		return f.toInterface(p, dst)
+	}
+	if f.subnet.stopped(p, f, netfake.Egress) {
+		return netfake.Next{}
+	}
+	return f.route(p)
+}
+
+// hop begins a hop at the interface.
+func (f *Interface) hop(by netfake.Component, dir netfake.Direction, rule string, code netfake.Code) netfake.Hop {
+	return netfake.Hop{Place: f.name, By: by, Direction: dir, Rule: rule, Code: code}
+}
+
+// stopped puts a packet through the interface's security groups and reports whether
+// its way ends there. A packet of a tracked connection passes whatever the rules say.
+func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identities) bool {
+	if f.managed {
+		return false
+	}
+	flags, now := p.TCPFlags(), p.At()
+	if c := f.tracker.lookup(dir, p.Flow, flags, now); c != nil {
+		if p.Probing() {
+			p.Undo(c.save())
+		}
+		f.tracker.observe(c, dir, flags, now)
+		if p.Traced() {
+			p.Passed(f.hop(f.firstGroup(), dir, "tracked connection", ""))
+		}
+		return false
+	}
+	typ, code := p.ICMPType()
+	d := checkGroups(f.groups, dir, p.Flow, typ, code, ids)
+	switch {
+	case !d.allowed:
+		if p.Blocked(f.refusal(p, &d, ids)) {
+			return true
+		}
+	case d.tracked && !admits(p.Flow, flags):
+		hop := f.hop(d.group, dir, "no tracked connection that the segment belongs to", codeGroupMismatch)
+		if p.Blocked(hop) {
+			return true
+		}
+	case p.Traced():
+		p.Passed(f.hop(d.group, dir, d.describe(), ""))
+	}
+	f.open(p, &d, dir)
+	return false
+}
+
+// open starts to track the connection that an allowed packet begins. A probe that was
+// refused goes on as if it had been allowed, and its answer is tracked.
+func (f *Interface) open(p *netfake.Packet, d *decision, dir netfake.Direction) {
+	if !p.Probing() {
+		d.count()
+		if d.tracked {
+			f.tracker.insert(dir, p.Flow, p.At())
+		}
+		return
+	}
+	if d.tracked || !d.allowed {
+		p.Undo(f.tracker.try(dir, p.Flow, p.At()))
+	}
+}
+
+// refusal explains why no rule let a packet through.
+func (f *Interface) refusal(p *netfake.Packet, d *decision, ids identities) netfake.Hop {
+	var by netfake.Component = f
+	if d.group != nil {
+		by = d.group
+	}
+	hop := f.hop(by, d.dir, d.describe(), d.code)
+	typ, code := p.ICMPType()
+	hop.Near = nearestRule(f.groups, d.dir, p.Flow, typ, code, ids)
+	return hop
+}
+
+// firstGroup stands for all the groups of an interface where none in particular
+// decided.
+func (f *Interface) firstGroup() netfake.Component {
+	if len(f.groups) == 0 {
+		return f
+	}
+	return f.groups[0]
+}
+
+// stopped puts a packet that crosses the subnet's border at interface f through the
+// ACL and reports whether its way ends there.
+func (s *Subnet) stopped(p *netfake.Packet, f *Interface, dir netfake.Direction) bool {
+	typ, code := p.ICMPType()
+	d := s.acl.check(dir, p.Flow, typ, code)
+	if !p.Probing() {
+		d.count()
+	}
+	if d.allowed {
+		if p.Traced() {
+			p.Passed(f.hop(s.acl, dir, d.describe(), ""))
+		}
+		return false
+	}
+	hop := f.hop(s.acl, dir, d.describe(), d.code())
+	hop.Near = s.acl.nearest(dir, p.Flow, typ, code)
+	return p.Blocked(hop)
+}
+
+// route sends a packet where the subnet's table says.
+func (f *Interface) route(p *netfake.Packet) netfake.Next {
+	table, dst := f.subnet.routes(), p.Flow.Dst.Addr()
+	r, ok := table.lookup(dst)
+	if !ok {
+		return p.Drop(f.hop(table, netfake.NoDirection, fmt.Sprintf("no route to %v", dst), codeNoRoute))
+	}
+	if r.State() != Active {
+		return p.Drop(f.hop(table, netfake.NoDirection, r.describe(), r.code()))
+	}
+	if p.Traced() {
+		p.Passed(f.hop(table, netfake.NoDirection, r.describe(), ""))
+	}
+	next := r.Target.NextHop()
+	switch {
+	case next.Interface != nil:
+		return f.encapsulate(p, next.Interface.device.addr, next.Interface.id)
+	case next.Edge != nil:
+		return f.encapsulate(p, next.Edge.addr, 0)
+	}
+	return f.toInterface(p, dst)
+}
+
+// toInterface sends a packet to the interface of the VPC that has an address.
+func (f *Interface) toInterface(p *netfake.Packet, dst netip.Addr) netfake.Next {
+	m := f.vpc.region.mapping
+	to := m.find(f.vpc.vni, dst)
+	if to == nil {
+		return p.Drop(f.hop(m, netfake.NoDirection, fmt.Sprintf("no interface has %v, vni %d", dst, f.vpc.vni), codeUnknownAddress))
+	}
+	if p.Traced() {
+		p.Passed(f.hop(m, netfake.NoDirection, m.describe(to, dst), ""))
+	}
+	return f.encapsulate(p, to.device.addr, to.id)
+}
+
+// encapsulate puts a packet into a frame and that on the wire.
+func (f *Interface) encapsulate(p *netfake.Packet, to netip.Addr, receiver uint64) netfake.Next {
+	frame := Frame{From: f.device.addr, To: to, Entropy: entropy(p.Flow), VNI: f.vpc.vni, Source: f.id, Receiver: receiver}
+	return f.device.send(p, &frame)
+}
+
+// send puts the frame's headers in front of p and transmits it.
+func (d *device) send(p *netfake.Packet, frame *Frame) netfake.Next {
+	inner := p.Len()
+	p.Push(frameHeaderLen)
+	frame.putHeader(p.Bytes(), inner)
+	return d.transmit(p, frame.To)
+}
+
+// entropy is the UDP source port of a flow's frames, from the range that RFC 8926
+// recommends (section 3.3).
+func entropy(f netfake.Flow) uint16 { return 0xc000 | uint16(f.Hash()) }

@@ -1,0 +1,47 @@
+package fabricfake
+
+import "fmt"
+
+// APIError is a refusal by the service that is imitated. It is what a test fails with
+// when it asks for something that the real API would refuse.
+type APIError struct {
+	Code    string // as the real API gives it: "InvalidSubnet.Conflict"
+	Message string // what was wrong, with the offending value
+}
+
+// Error returns "fabricfake: code: message".
+func (e *APIError) Error() string { return "fabricfake: " + e.Code + ": " + e.Message }
+
+// The codes that the API answers with. Source, unless another is given:
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+const (
+	codeParameterValue = "InvalidParameterValue"
+	codeVPCRange       = "InvalidVpcRange" // older clients print InvalidVpc.Range
+	codeCIDRLimit      = "CidrLimitExceeded"
+	codeSubnetRange    = "InvalidSubnet.Range"
+	codeSubnetConflict = "InvalidSubnet.Conflict"
+	codeAddressInUse   = "InvalidIPAddress.InUse"
+	codeNoFreeAddress  = "InsufficientFreeAddressesInSubnet"
+
+	codeGroupDuplicate      = "InvalidGroup.Duplicate"
+	codeGroupReserved       = "InvalidGroup.Reserved"
+	codeGroupNotFound       = "InvalidGroup.NotFound"
+	codePermissionDuplicate = "InvalidPermission.Duplicate"
+	codePermissionNotFound  = "InvalidPermission.NotFound"
+	codeGroupRuleLimit      = "RulesPerSecurityGroupLimitExceeded"
+
+	codeACLEntryExists   = "NetworkAclEntryAlreadyExists"
+	codeACLEntryNotFound = "InvalidNetworkAclEntry.NotFound"
+	codeACLEntryLimit    = "NetworkAclEntryLimitExceeded"
+
+	codeAlreadyAssociated = "Resource.AlreadyAssociated"
+
+	codeRouteExists   = "RouteAlreadyExists"
+	codeRouteNotFound = "InvalidRoute.NotFound"
+	codeRouteLimit    = "RouteLimitExceeded"
+)
+
+// refuse returns an APIError.
+func refuse(code, format string, args ...any) error {
+	return &APIError{Code: code, Message: fmt.Sprintf(format, args...)}
+}

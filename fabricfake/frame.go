@@ -1,0 +1,121 @@
+package fabricfake
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/netspec-go/netspec/internal/wire"
+)
+
+// The GENEVE options of a frame. The class is one of those that RFC 8926 reserves for
+// experiments, which marks it as the model's own.
+const (
+	optionClass    uint16 = 0xff01
+	optionSource   uint8  = 0x01 // the interface that sent, 8 bytes
+	optionReceiver uint8  = 0x02 // the interface that is to receive, 8 bytes
+)
+
+const (
+	interfaceOptionLen = 4 + 8
+	optionsLen         = 2 * interfaceOptionLen
+	frameHeaderLen     = wire.IPv4HeaderLen + wire.UDPHeaderLen + wire.GeneveHeaderLen + optionsLen
+)
+
+// Frame is what travels on the substrate: a packet of a VPC, in GENEVE, in UDP.
+type Frame struct {
+	From, To netip.Addr // physical hosts or edges
+	Entropy  uint16     // the UDP source port: a hash of the inner flow
+	VNI      uint32     // the VPC's number
+	Source   uint64     // the interface that sent the packet; 0 for an edge
+	Receiver uint64     // the interface that is to receive it; 0 for an edge
+	Inner    []byte     // the packet, from its IP header on
+}
+
+// Why a frame cannot be read.
+var (
+	errNotGeneve   = errors.New("not GENEVE over UDP port 6081")
+	errInnerType   = errors.New("the payload is not IPv4")
+	errCritical    = errors.New("an unknown critical option")
+	errOptionShape = errors.New("an interface option of the wrong length")
+)
+
+// Marshal returns the frame's bytes, for a test that puts frames of its own on the
+// wire.
+func (f Frame) Marshal() []byte {
+	b := make([]byte, frameHeaderLen+len(f.Inner))
+	copy(b[frameHeaderLen:], f.Inner)
+	f.putHeader(b, len(f.Inner))
+	return b
+}
+
+// putHeader writes everything in front of an inner packet of a length.
+func (f *Frame) putHeader(b []byte, innerLen int) {
+	ip := wire.IPv4{TTL: 64, Proto: wire.ProtoUDP, DF: true, Src: f.From, Dst: f.To}
+	ip.Put(b, frameHeaderLen-wire.IPv4HeaderLen+innerLen)
+	b = b[wire.IPv4HeaderLen:]
+	udp := wire.UDP{SrcPort: f.Entropy, DstPort: wire.GenevePort}
+	udp.Put(b, wire.GeneveHeaderLen+optionsLen+innerLen) // no checksum: RFC 8926, 3.3
+	b = b[wire.UDPHeaderLen:]
+	wire.PutGeneve(b, wire.Geneve{Protocol: wire.EtherTypeIPv4, VNI: f.VNI}, optionsLen)
+	b = b[wire.GeneveHeaderLen:]
+	putInterface(b, optionSource, f.Source)
+	putInterface(b[interfaceOptionLen:], optionReceiver, f.Receiver)
+}
+
+func putInterface(b []byte, kind uint8, id uint64) {
+	binary.BigEndian.PutUint16(b, optionClass)
+	b[2], b[3] = kind, 2 // in words of four bytes
+	binary.BigEndian.PutUint64(b[4:], id)
+}
+
+// ParseFrame reads a frame from bytes that may be anything. Unknown options are
+// skipped unless they are critical (RFC 8926, 3.5).
+func ParseFrame(b []byte) (Frame, error) {
+	ip, payload, err := wire.ParseIPv4(b)
+	if err != nil {
+		return Frame{}, fmt.Errorf("fabricfake: outer header: %w", err)
+	}
+	udp, payload, err := wire.ParseUDP(payload)
+	if err != nil || ip.Proto != wire.ProtoUDP || udp.DstPort != wire.GenevePort || ip.MF || ip.FragOffset != 0 {
+		return Frame{}, fmt.Errorf("fabricfake: %w", errNotGeneve)
+	}
+	head, options, inner, err := wire.ParseGeneve(payload)
+	if err != nil {
+		return Frame{}, fmt.Errorf("fabricfake: %w", err)
+	}
+	if head.Protocol != wire.EtherTypeIPv4 {
+		return Frame{}, fmt.Errorf("fabricfake: %w", errInnerType)
+	}
+	f := Frame{From: ip.Src, To: ip.Dst, Entropy: udp.SrcPort, VNI: head.VNI, Inner: inner}
+	if err := f.readOptions(options); err != nil {
+		return Frame{}, fmt.Errorf("fabricfake: %w", err)
+	}
+	return f, nil
+}
+
+func (f *Frame) readOptions(options []byte) error {
+	for len(options) > 0 {
+		opt, rest, err := wire.NextOption(options)
+		if err != nil {
+			return err
+		}
+		options = rest
+		switch {
+		case opt.Class == optionClass && (opt.Type == optionSource || opt.Type == optionReceiver):
+			if len(opt.Data) != 8 {
+				return errOptionShape
+			}
+			id := binary.BigEndian.Uint64(opt.Data)
+			if opt.Type == optionSource {
+				f.Source = id
+			} else {
+				f.Receiver = id
+			}
+		case opt.Critical():
+			return errCritical
+		}
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+package fabricfake
+
+import (
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// InstanceConfig shapes an instance. Its zero value is an instance with the next free
+// address and the VPC's default security group.
+type InstanceConfig struct {
+	// PrivateIP is the instance's address. If "", the lowest of the subnet that is
+	// free.
+	PrivateIP string
+
+	// Groups are the security groups of its interface. If nil, the VPC's default
+	// group.
+	Groups Groups
+
+	// On is the physical host that it runs on. If nil, one of its own.
+	On *PhysicalHost
+
+	// SourceDestCheck is on in the zero value.
+	SourceDestCheck SourceDestCheck
+}
+
+// Instance is a machine in a subnet. It is a host: what a netfake.Host can do, it can.
+type Instance struct {
+	*netfake.Host
+	iface *Interface
+}
+
+// Instance launches an instance. A name that is taken in the world fails the test, as
+// does an address that is taken (InvalidIPAddress.InUse), reserved or outside the
+// subnet (InvalidParameterValue), a subnet without a free address
+// (InsufficientFreeAddressesInSubnet) or a group of another VPC (InvalidGroup.NotFound).
+func (s *Subnet) Instance(name string, cfg InstanceConfig) *Instance {
+	w := s.vpc.world
+	w.TB().Helper()
+	h := w.NewHost(name, s.vpc.region.place)
+	f := s.newInterface(name, interfaceConfig{
+		addr: cfg.PrivateIP, groups: cfg.Groups, on: cfg.On, check: cfg.SourceDestCheck,
+	}, h)
+	h.AddNIC(f.addr, MTU, &f.out)
+	if s.vpc.resolver.IsValid() {
+		h.SetResolvers(s.vpc.resolver)
+	}
+	return &Instance{Host: h, iface: f}
+}
+
+// Interface returns the instance's network interface.
+func (i *Instance) Interface() *Interface { return i.iface }
+
+// Appliance puts a node of another room into the subnet, behind an interface that a
+// service manages: no security group applies to it, and it carries packets that are
+// not its own. What the interface receives goes to guest; what guest sends to the
+// interface's Out leaves it.
+func (s *Subnet) Appliance(name string, guest netfake.Node) *Interface {
+	s.vpc.world.TB().Helper()
+	return s.newInterface(name, interfaceConfig{managed: true, check: SourceDestCheckOff}, guest)
+}

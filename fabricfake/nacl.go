@@ -1,0 +1,271 @@
+package fabricfake
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// Limits of network ACLs. Source of the numbers: CreateNetworkAclEntry in the EC2 API
+// reference; of the quota
+// https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+const (
+	maxACLNumber  = 32766
+	lastACLNumber = 32767 // of the "*" entry, which refuses what nothing else matched
+	maxACLEntries = 20    // in each direction, "*" not counted
+)
+
+// codeACL is the explanation code for a packet that a network ACL refuses. Source:
+// https://docs.aws.amazon.com/vpc/latest/reachability/explanation-codes.html
+const codeACL netfake.Code = "SUBNET_ACL_RESTRICTION"
+
+// NetworkACL is the stateless filter at a subnet's border: a reply needs an entry of
+// its own. Entries are tried by ascending number and the first that matches decides.
+// Its methods may be called at any time and take effect at once, for established
+// connections too.
+type NetworkACL struct {
+	world           *netfake.World
+	name            string
+	ingress, egress []ACLEntry // by number, the "*" entry last
+}
+
+// ACLEntry is one numbered entry of a network ACL, in one direction.
+type ACLEntry struct {
+	Number     int // 1 to 32766, and 32767 for the "*" that comes last
+	Allow      bool
+	Permission Permission
+	CIDR       netip.Prefix // source of what comes in, destination of what leaves
+	Hits       uint64       // packets that it decided about
+}
+
+// newNetworkACL returns an ACL as the API makes it: it refuses everything.
+func newNetworkACL(w *netfake.World, name string) *NetworkACL {
+	last := ACLEntry{Number: lastACLNumber, CIDR: anywhereRule().prefix}
+	return &NetworkACL{world: w, name: name, ingress: []ACLEntry{last}, egress: []ACLEntry{last}}
+}
+
+// newDefaultACL returns the ACL that a VPC comes with: it lets everything through.
+func newDefaultACL(w *netfake.World) *NetworkACL {
+	a := newNetworkACL(w, "default")
+	all := ACLEntry{Number: 100, Allow: true, CIDR: anywhereRule().prefix}
+	a.ingress = slices.Insert(a.ingress, 0, all)
+	a.egress = slices.Insert(a.egress, 0, all)
+	return a
+}
+
+// String returns "acl name", as traces print it.
+func (a *NetworkACL) String() string { return "acl " + a.name }
+
+// Name returns the ACL's name.
+func (a *NetworkACL) Name() string { return a.name }
+
+// AllowIngress adds an entry that lets traffic into the subnet: perm in the notation
+// of ParsePermission, cidr the source. Its number is from 1 to 32766 and new.
+func (a *NetworkACL) AllowIngress(number int, perm, cidr string) *NetworkACL {
+	a.world.TB().Helper()
+	return a.insert(netfake.Ingress, ACLEntry{Number: number, Allow: true}, perm, cidr)
+}
+
+// AllowEgress adds an entry that lets traffic out of the subnet, to cidr.
+func (a *NetworkACL) AllowEgress(number int, perm, cidr string) *NetworkACL {
+	a.world.TB().Helper()
+	return a.insert(netfake.Egress, ACLEntry{Number: number, Allow: true}, perm, cidr)
+}
+
+// DenyIngress adds an entry that keeps traffic out of the subnet.
+func (a *NetworkACL) DenyIngress(number int, perm, cidr string) *NetworkACL {
+	a.world.TB().Helper()
+	return a.insert(netfake.Ingress, ACLEntry{Number: number}, perm, cidr)
+}
+
+// DenyEgress adds an entry that keeps traffic in the subnet.
+func (a *NetworkACL) DenyEgress(number int, perm, cidr string) *NetworkACL {
+	a.world.TB().Helper()
+	return a.insert(netfake.Egress, ACLEntry{Number: number}, perm, cidr)
+}
+
+// RemoveIngress removes the entry with that number. It fails the test if there is
+// none.
+func (a *NetworkACL) RemoveIngress(number int) *NetworkACL {
+	a.world.TB().Helper()
+	return a.remove(netfake.Ingress, number)
+}
+
+// RemoveEgress removes the entry with that number. It fails the test if there is none.
+func (a *NetworkACL) RemoveEgress(number int) *NetworkACL {
+	a.world.TB().Helper()
+	return a.remove(netfake.Egress, number)
+}
+
+// IngressEntries returns the entries for what enters the subnet, by number and with
+// their hits so far.
+func (a *NetworkACL) IngressEntries() []ACLEntry { return a.snapshot(netfake.Ingress) }
+
+// EgressEntries returns the entries for what leaves the subnet.
+func (a *NetworkACL) EgressEntries() []ACLEntry { return a.snapshot(netfake.Egress) }
+
+func (a *NetworkACL) snapshot(dir netfake.Direction) (entries []ACLEntry) {
+	a.world.Do(func(time.Duration) { entries = slices.Clone(*a.side(dir)) })
+	return entries
+}
+
+func (a *NetworkACL) insert(dir netfake.Direction, e ACLEntry, perm, cidr string) *NetworkACL {
+	tb := a.world.TB()
+	tb.Helper()
+	var err error
+	if e.Permission, err = ParsePermission(perm); err == nil {
+		e.CIDR, err = parseBlock(cidr)
+	}
+	if err == nil {
+		a.world.Do(func(time.Duration) { err = a.addEntry(dir, e) })
+	}
+	if err != nil {
+		tb.Fatalf("%v (%v %v entry %d)", err, a, dir, e.Number)
+	}
+	return a
+}
+
+func (a *NetworkACL) remove(dir netfake.Direction, number int) *NetworkACL {
+	tb := a.world.TB()
+	tb.Helper()
+	var err error
+	a.world.Do(func(time.Duration) { err = a.deleteEntry(dir, number) })
+	if err != nil {
+		tb.Fatalf("%v (%v %v)", err, a, dir)
+	}
+	return a
+}
+
+func (a *NetworkACL) side(dir netfake.Direction) *[]ACLEntry {
+	if dir == netfake.Egress {
+		return &a.egress
+	}
+	return &a.ingress
+}
+
+func (a *NetworkACL) find(dir netfake.Direction, number int) (int, bool) {
+	return slices.BinarySearchFunc(*a.side(dir), number, func(e ACLEntry, n int) int {
+		return cmp.Compare(e.Number, n)
+	})
+}
+
+func (a *NetworkACL) addEntry(dir netfake.Direction, e ACLEntry) error {
+	if err := checkACLNumber(e.Number); err != nil {
+		return err
+	}
+	at, exists := a.find(dir, e.Number)
+	side := a.side(dir)
+	switch {
+	case exists:
+		return refuse(codeACLEntryExists, "there is an entry %d", e.Number)
+	case len(*side) > maxACLEntries:
+		return refuse(codeACLEntryLimit, "an ACL has %d entries in each direction at most", maxACLEntries)
+	}
+	*side = slices.Insert(*side, at, e)
+	return nil
+}
+
+func (a *NetworkACL) deleteEntry(dir netfake.Direction, number int) error {
+	if err := checkACLNumber(number); err != nil {
+		return err
+	}
+	at, exists := a.find(dir, number)
+	if !exists {
+		return refuse(codeACLEntryNotFound, "there is no entry %d", number)
+	}
+	side := a.side(dir)
+	*side = slices.Delete(*side, at, at+1)
+	return nil
+}
+
+func checkACLNumber(number int) error {
+	if number < 1 || number > maxACLNumber {
+		return refuse(codeParameterValue, "%d: an entry's number is from 1 to %d", number, maxACLNumber)
+	}
+	return nil
+}
+
+// aclDecision is what an ACL says about a packet. Its zero value refuses. It is valid
+// until an entry is changed.
+type aclDecision struct {
+	allowed bool
+	entry   *ACLEntry // that decided
+}
+
+// code returns the explanation code: none for a packet that is allowed.
+func (d aclDecision) code() netfake.Code {
+	if d.allowed {
+		return ""
+	}
+	return codeACL
+}
+
+// count adds a hit to the entry that decided.
+func (d aclDecision) count() {
+	if d.entry != nil {
+		d.entry.Hits++
+	}
+}
+
+// describe returns the entry that decided, as traces print it: "rule 100  allow
+// tcp/443 0.0.0.0/0", and "rule *" for the last.
+func (d aclDecision) describe() string {
+	if d.entry == nil || d.entry.Number == lastACLNumber {
+		return "rule *"
+	}
+	return fmt.Sprintf("rule %d  %s %v %v", d.entry.Number, d.entry.action(), d.entry.Permission, d.entry.CIDR)
+}
+
+func (e *ACLEntry) action() string {
+	if e.Allow {
+		return "allow"
+	}
+	return "deny"
+}
+
+// check judges a packet that crosses the subnet's border.
+func (a *NetworkACL) check(dir netfake.Direction, f netfake.Flow, icmpType, icmpCode uint8) aclDecision {
+	peer := aclPeer(dir, f)
+	entries := *a.side(dir)
+	for i := range entries {
+		e := &entries[i]
+		if e.Permission.matches(f.Proto, f.Dst.Port(), icmpType, icmpCode) && e.CIDR.Contains(peer) {
+			return aclDecision{e.Allow, e}
+		}
+	}
+	return aclDecision{}
+}
+
+// aclPeer returns the address that entries are compared with.
+func aclPeer(dir netfake.Direction, f netfake.Flow) netip.Addr {
+	if dir == netfake.Egress {
+		return f.Dst.Addr()
+	}
+	return f.Src.Addr()
+}
+
+// nearest describes the entry that came nearest to letting a refused packet through,
+// "" if none came near: "acl data egress 120 allows tcp/443 to 0.0.0.0/0".
+func (a *NetworkACL) nearest(dir netfake.Direction, f netfake.Flow, icmpType, icmpCode uint8) string {
+	peer := aclPeer(dir, f)
+	nearest, least := "", 0
+	for _, e := range *a.side(dir) {
+		if !e.Allow {
+			continue
+		}
+		text := fmt.Sprintf("%v %v %d allows %v %s %v", a, dir, e.Number, e.Permission, preposition(dir), e.CIDR)
+		samePeer := e.CIDR.Contains(peer)
+		if samePeer && e.Permission.matches(f.Proto, f.Dst.Port(), icmpType, icmpCode) {
+			return text + ", but comes too late"
+		}
+		miss := e.Permission.miss(samePeer, f.Proto, f.Dst.Port(), icmpType, icmpCode)
+		if miss > 0 && (least == 0 || miss < least) {
+			nearest, least = text, miss
+		}
+	}
+	return nearest
+}

@@ -1,0 +1,103 @@
+package fabricfake
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// device is what has an address on the substrate: a physical host or an edge. It takes
+// frames.
+type device struct {
+	region *Region
+	name   string
+	zone   string
+	addr   netip.Addr
+	tap    *netfake.Tap
+	down   bool
+	edge   *Edge // nil for a physical host
+}
+
+// newDevice gives a device the next address of its kind.
+func (r *Region) newDevice(name, zone string, addr netip.Addr) *device {
+	d := &device{region: r, name: name, zone: zone, addr: addr, tap: r.world.Tap(name)}
+	r.world.Do(func(time.Duration) { r.devices[addr] = d })
+	return d
+}
+
+// String returns the device's name.
+func (d *device) String() string { return d.name }
+
+// transmit puts a frame on the wire: the packet's bytes decide where it goes.
+func (d *device) transmit(p *netfake.Packet, to netip.Addr) netfake.Next {
+	peer := d.region.devices[to]
+	if peer == nil {
+		return p.Drop(netfake.Hop{Place: d.name, By: d, Rule: fmt.Sprintf("nothing on the substrate has %v", to)})
+	}
+	if peer != d {
+		d.tap.Record(p)
+	}
+	return p.Over(d.region.linkBetween(d, peer), port{peer})
+}
+
+// PhysicalHost is a machine in a rack that runs instances of any VPC.
+type PhysicalHost struct {
+	*device
+}
+
+// PhysicalHost makes a physical host in a zone. Instances that name none get one of
+// their own each.
+func (r *Region) PhysicalHost(name, zone string) *PhysicalHost {
+	r.world.TB().Helper()
+	r.checkZone(zone)
+	r.hosts++
+	// 192.168.0.0/16 and 10.200.0.0/14 in the style of the talks' slides.
+	addr := nthAddress(netip.MustParsePrefix("192.168.0.0/16"), uint32(r.hosts)+2)
+	if r.hosts > 60000 {
+		r.world.TB().Fatalf("%v", refuse("InsufficientHostCapacity", "region %s has no room for a host %s", r.name, name))
+	}
+	return &PhysicalHost{r.newDevice(name, zone, addr)}
+}
+
+// Name returns the host's name.
+func (h *PhysicalHost) Name() string { return h.name }
+
+// Addr returns the host's address on the substrate.
+func (h *PhysicalHost) Addr() netip.Addr { return h.addr }
+
+// Fail takes the host off the substrate with everything that runs on it, without a
+// word to anybody, until the returned function is called.
+func (h *PhysicalHost) Fail() (recover func()) {
+	h.region.world.Do(func(time.Duration) { h.down = true })
+	return func() { h.region.world.Do(func(time.Duration) { h.down = false }) }
+}
+
+// Inject puts bytes on the substrate from the host's wire, as somebody could who owns
+// the machine. Where they go is what their outer header says. Bytes that have none fail
+// the test.
+func (h *PhysicalHost) Inject(frame []byte) {
+	w := h.region.world
+	w.TB().Helper()
+	var err error
+	w.Do(func(time.Duration) {
+		p := w.NewPacket(len(frame), uint64(len(frame)), 0)
+		copy(p.Bytes(), frame)
+		if err = p.Decode(); err == nil {
+			w.Trace(p, h.name+" wire")
+			w.Send(p, &injector{h.device, p.Flow.Dst.Addr()})
+		}
+	})
+	if err != nil {
+		w.TB().Fatalf("fabricfake: host %s: the frame has no outer header that a wire could carry: %v", h.name, err)
+	}
+}
+
+// injector sends what it is given as it is.
+type injector struct {
+	*device
+	to netip.Addr
+}
+
+func (i *injector) Step(p *netfake.Packet) netfake.Next { return i.transmit(p, i.to) }

@@ -1,0 +1,130 @@
+package fabricfake
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// The latencies of the substrate, one way. AWS publishes none; these are numbers of
+// the model in the order of magnitude that people measure.
+const (
+	LatencyHost  = 20 * time.Microsecond  // between two instances of one physical host
+	LatencyZone  = 100 * time.Microsecond // between two hosts of one zone
+	LatencyZones = 500 * time.Microsecond // between two zones of one region
+)
+
+// Region is a place with zones, physical hosts and a mapping service, which its VPCs
+// share.
+type Region struct {
+	world   *netfake.World
+	name    string
+	place   netfake.Place
+	zones   []string
+	mapping *MappingService
+
+	devices    map[netip.Addr]*device
+	interfaces map[uint64]*Interface
+	links      map[[2]string]*netfake.Link // between and inside zones
+	inside     *netfake.Link               // inside one physical host
+	vpcs       []*VPC
+	hosts      int
+	edges      int
+}
+
+// regions is what the package keeps of a world.
+type regions struct {
+	all    []*Region
+	vpcs   uint32
+	ifaces uint64
+}
+
+func newRegions() *regions { return &regions{} }
+
+// NewRegion makes a region of three zones: a, b and c. A name that is taken fails the
+// test.
+func NewRegion(w *netfake.World, name string, place netfake.Place) *Region {
+	w.TB().Helper()
+	rs := netfake.Shared(w, newRegions)
+	for _, r := range rs.all {
+		if r.name == name {
+			w.TB().Fatalf("fabricfake: there is a region %s already", name)
+		}
+	}
+	r := &Region{
+		world: w, name: name, place: place, zones: []string{"a", "b", "c"},
+		devices: map[netip.Addr]*device{}, interfaces: map[uint64]*Interface{},
+		links: map[[2]string]*netfake.Link{},
+	}
+	r.mapping = newMappingService(r)
+	r.inside = w.NewLink(name+" inside a host", LatencyHost)
+	for i, a := range r.zones {
+		for _, b := range r.zones[i:] {
+			latency := LatencyZones
+			if a == b {
+				latency = LatencyZone
+			}
+			l := w.NewLink(fmt.Sprintf("%s substrate %s–%s", name, a, b), latency)
+			r.links[[2]string{a, b}], r.links[[2]string{b, a}] = l, l
+		}
+	}
+	rs.all = append(rs.all, r)
+	return r
+}
+
+// DefaultRegion returns the world's first region, and makes it, ap-southeast-2 in
+// Sydney, if there is none.
+func DefaultRegion(w *netfake.World) *Region {
+	w.TB().Helper()
+	if rs := netfake.Shared(w, newRegions); len(rs.all) > 0 {
+		return rs.all[0]
+	}
+	return NewRegion(w, "ap-southeast-2", netfake.Sydney)
+}
+
+// String returns the region's name.
+func (r *Region) String() string { return r.name }
+
+// Name returns the region's name: "ap-southeast-2".
+func (r *Region) Name() string { return r.name }
+
+// Place returns where the region is.
+func (r *Region) Place() netfake.Place { return r.place }
+
+// World returns the world that the region is in.
+func (r *Region) World() *netfake.World { return r.world }
+
+// Mapping returns the region's mapping service.
+func (r *Region) Mapping() *MappingService { return r.mapping }
+
+// Zones returns the names of the region's zones.
+func (r *Region) Zones() []string { return slices.Clone(r.zones) }
+
+// Link returns the stretch of substrate between two zones, or inside one, to be slowed
+// down, made lossy or cut. An unknown zone fails the test.
+func (r *Region) Link(zone, other string) *netfake.Link {
+	r.world.TB().Helper()
+	r.checkZone(zone)
+	r.checkZone(other)
+	return r.links[[2]string{zone, other}]
+}
+
+func (r *Region) checkZone(zone string) {
+	r.world.TB().Helper()
+	if !slices.Contains(r.zones, zone) {
+		r.world.TB().Fatalf("%v", refuse(codeParameterValue,
+			"zone %q of region %s does not exist; the zones are %s", zone, r.name, strings.Join(r.zones, ", ")))
+	}
+}
+
+// linkBetween returns what lies between two devices.
+func (r *Region) linkBetween(a, b *device) *netfake.Link {
+	if a == b {
+		return r.inside
+	}
+	return r.links[[2]string{a.zone, b.zone}]
+}

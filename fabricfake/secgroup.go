@@ -1,0 +1,380 @@
+package fabricfake
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// Quotas of security groups. Source:
+// https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+const (
+	maxGroupRules      = 60 // in each direction
+	maxInterfaceGroups = 5
+	maxGroupName       = 255 // characters
+)
+
+// The explanation codes of security groups. Source:
+// https://docs.aws.amazon.com/vpc/latest/reachability/explanation-codes.html
+const (
+	codeGroupMismatch  netfake.Code = "ENI_SG_RULES_MISMATCH"
+	codeGroupEmpty     netfake.Code = "SG_HAS_NO_RULES"
+	codeGroupReference netfake.Code = "SG_REFERENCES_NOT_PRESERVED"
+)
+
+// SecurityGroup is a stateful filter at the interfaces that have it. It only allows;
+// an interface with several groups admits what any of them allows. Its methods may be
+// called at any time and take effect at once for new connections; a tracked
+// connection goes on until it ends or idles out.
+type SecurityGroup struct {
+	world           *netfake.World
+	name, id        string
+	ingress, egress ruleSet
+}
+
+// newSecurityGroup returns a group as the API makes it: nothing comes in, everything
+// may leave.
+func newSecurityGroup(w *netfake.World, vpc, name string) *SecurityGroup {
+	g := &SecurityGroup{world: w, name: name, id: resourceID("sg", vpc, name)}
+	g.egress.rules = []Rule{anywhereRule()}
+	g.egress.refresh()
+	return g
+}
+
+// newDefaultGroup returns the group that a VPC comes with: its members may talk with
+// one another, everything may leave.
+func newDefaultGroup(w *netfake.World, vpc string) *SecurityGroup {
+	g := newSecurityGroup(w, vpc, "default")
+	g.ingress.rules = []Rule{{Peer: g, group: g}}
+	return g
+}
+
+// resourceID returns an identifier in the form of the real ones, made of the
+// resource's path, so that it is the same in every run.
+func resourceID(kind string, path ...string) string {
+	h := fnv.New64a()
+	h.Write([]byte(kind + "/" + strings.Join(path, "/")))
+	return fmt.Sprintf("%s-0%016x", kind, h.Sum64())
+}
+
+// checkGroupName tells why a group of a VPC that has siblings cannot be called name.
+func checkGroupName(name string, siblings []*SecurityGroup) error {
+	switch {
+	case name == "" || len(name) > maxGroupName:
+		return refuse(codeParameterValue, "security group %q: a name has 1 to %d characters", name, maxGroupName)
+	case strings.HasPrefix(strings.ToLower(name), "sg-"):
+		return refuse(codeParameterValue, `security group %q: a name does not start with "sg-"`, name)
+	case strings.EqualFold(name, "default"):
+		return refuse(codeGroupReserved, "security group %q: every VPC has it", name)
+	}
+	for _, g := range siblings {
+		if strings.EqualFold(g.name, name) {
+			return refuse(codeGroupDuplicate, "security group %q exists in the VPC", g.name)
+		}
+	}
+	return nil
+}
+
+// String returns "sg name", as traces print it.
+func (g *SecurityGroup) String() string { return "sg " + g.name }
+
+// Name returns the group's name.
+func (g *SecurityGroup) Name() string { return g.name }
+
+// ID returns the group's identifier, "sg-" and 17 digits. It follows from the names of
+// the VPC and the group.
+func (g *SecurityGroup) ID() string { return g.id }
+
+func (g *SecurityGroup) resolve() (netip.Prefix, *SecurityGroup, error) {
+	if g == nil {
+		return netip.Prefix{}, nil, refuse(codeGroupNotFound, "the rule's security group is nil")
+	}
+	return netip.Prefix{}, g, nil
+}
+
+// AllowIngress lets traffic in: perm in the notation of ParsePermission, from a block
+// or from the interfaces that have a group. It fails the test if the rule exists.
+func (g *SecurityGroup) AllowIngress(perm string, from Peer) *SecurityGroup {
+	g.world.TB().Helper()
+	return g.edit(netfake.Ingress, perm, from, g.ingress.add)
+}
+
+// AllowEgress lets traffic out. As with the real service it adds nothing to a new
+// group, which lets everything out until RestrictEgress is called.
+func (g *SecurityGroup) AllowEgress(perm string, to Peer) *SecurityGroup {
+	g.world.TB().Helper()
+	return g.edit(netfake.Egress, perm, to, g.egress.add)
+}
+
+// RevokeIngress takes a rule back. It fails the test if there is none such.
+func (g *SecurityGroup) RevokeIngress(perm string, from Peer) *SecurityGroup {
+	g.world.TB().Helper()
+	return g.edit(netfake.Ingress, perm, from, g.ingress.remove)
+}
+
+// RevokeEgress takes a rule back. It fails the test if there is none such.
+func (g *SecurityGroup) RevokeEgress(perm string, to Peer) *SecurityGroup {
+	g.world.TB().Helper()
+	return g.edit(netfake.Egress, perm, to, g.egress.remove)
+}
+
+// RestrictEgress takes back the rule that a new group comes with, all traffic to
+// Anywhere, so that only what AllowEgress names may leave.
+func (g *SecurityGroup) RestrictEgress() *SecurityGroup {
+	g.world.TB().Helper()
+	return g.RevokeEgress("all", Anywhere)
+}
+
+// IngressRules returns the rules for what comes in, in the order in which they were
+// added, with their hits so far.
+func (g *SecurityGroup) IngressRules() []Rule { return g.snapshot(&g.ingress) }
+
+// EgressRules returns the rules for what leaves.
+func (g *SecurityGroup) EgressRules() []Rule { return g.snapshot(&g.egress) }
+
+func (g *SecurityGroup) snapshot(s *ruleSet) (rules []Rule) {
+	g.world.Do(func(time.Duration) { rules = slices.Clone(s.rules) })
+	return rules
+}
+
+// edit changes the rules of one direction inside the scheduler.
+func (g *SecurityGroup) edit(dir netfake.Direction, perm string, peer Peer, change func(Rule) error) *SecurityGroup {
+	tb := g.world.TB()
+	tb.Helper()
+	r, err := parseRule(perm, peer)
+	if err == nil {
+		g.world.Do(func(time.Duration) { err = change(r) })
+	}
+	if err != nil {
+		tb.Fatalf("%v (%v %v)", err, g, dir)
+	}
+	return g
+}
+
+// ruleSet is the rules of a group in one direction.
+type ruleSet struct {
+	rules []Rule
+
+	// openTCP and openUDP tell whether a rule admits every address and port, which
+	// connections need to go untracked.
+	openTCP, openUDP bool
+}
+
+func (s *ruleSet) find(r Rule) int {
+	return slices.IndexFunc(s.rules, func(o Rule) bool {
+		return o.Permission == r.Permission && o.prefix == r.prefix && o.group == r.group
+	})
+}
+
+func (s *ruleSet) add(r Rule) error {
+	switch {
+	case s.find(r) >= 0:
+		return refuse(codePermissionDuplicate, "%v with %v exists", r.Permission, r.Peer)
+	case len(s.rules) >= maxGroupRules:
+		return refuse(codeGroupRuleLimit, "a group has %d rules in each direction at most", maxGroupRules)
+	}
+	s.rules = append(s.rules, r)
+	s.refresh()
+	return nil
+}
+
+func (s *ruleSet) remove(r Rule) error {
+	i := s.find(r)
+	if i < 0 {
+		return refuse(codePermissionNotFound, "there is no rule %v with %v", r.Permission, r.Peer)
+	}
+	s.rules = slices.Delete(s.rules, i, i+1)
+	s.refresh()
+	return nil
+}
+
+func (s *ruleSet) refresh() {
+	s.openTCP, s.openUDP = false, false
+	for i := range s.rules {
+		if r := &s.rules[i]; r.anywhere() {
+			s.openTCP = s.openTCP || r.Permission.opens(netfake.TCP)
+			s.openUDP = s.openUDP || r.Permission.opens(netfake.UDP)
+		}
+	}
+}
+
+func (g *SecurityGroup) side(dir netfake.Direction) *ruleSet {
+	if dir == netfake.Egress {
+		return &g.egress
+	}
+	return &g.ingress
+}
+
+// identities tells which groups stand behind an address.
+type identities interface {
+	// groupsAt returns the groups of the interface that has the private address,
+	// nil if no interface that may be referenced has it. It neither locks nor
+	// allocates.
+	groupsAt(addr netip.Addr) []*SecurityGroup
+}
+
+// decision is what an interface's groups say about a packet. Its zero value refuses.
+// It is valid until a rule is changed.
+type decision struct {
+	allowed bool
+	tracked bool // an allowed packet opens a tracked connection
+	dir     netfake.Direction
+	group   *SecurityGroup // whose rule matched, or the first that had none
+	rule    *Rule          // nil for a refusal
+	index   int            // of rule, from 1
+	code    netfake.Code   // for a refusal
+}
+
+// count adds a hit to the rule that decided.
+func (d *decision) count() {
+	if d.rule != nil {
+		d.rule.Hits++
+	}
+}
+
+// describe returns the rule that decided, as traces print it.
+func (d *decision) describe() string {
+	switch {
+	case d.rule != nil:
+		return fmt.Sprintf("rule %d  %s", d.index, d.rule.text(d.dir))
+	case d.code == codeGroupEmpty:
+		return fmt.Sprintf("there is no %v rule", d.dir)
+	}
+	return "no rule matches"
+}
+
+// subject is a packet in the eyes of security group rules.
+type subject struct {
+	flow     netfake.Flow
+	typ      uint8 // of ICMP
+	code     uint8
+	peer     netip.Addr // the address that is not the interface's own
+	ids      identities
+	asked    bool // whether groups has been filled
+	groups   []*SecurityGroup
+	wantedID bool // whether a rule failed only for want of ids
+}
+
+func newSubject(dir netfake.Direction, f netfake.Flow, icmpType, icmpCode uint8, ids identities) subject {
+	s := subject{flow: f, typ: icmpType, code: icmpCode, peer: f.Src.Addr(), ids: ids}
+	if dir == netfake.Egress {
+		s.peer = f.Dst.Addr()
+	}
+	return s
+}
+
+func (s *subject) matches(r *Rule) bool {
+	return r.Permission.matches(s.flow.Proto, s.flow.Dst.Port(), s.typ, s.code) && s.matchesPeer(r)
+}
+
+func (s *subject) matchesPeer(r *Rule) bool {
+	if r.group == nil {
+		return r.prefix.Contains(s.peer)
+	}
+	if s.ids == nil {
+		s.wantedID = true
+		return false
+	}
+	if !s.asked {
+		s.groups, s.asked = s.ids.groupsAt(s.peer), true
+	}
+	return slices.Contains(s.groups, r.group)
+}
+
+// checkGroups judges a packet by the rules of an interface's groups. A nil ids says
+// that the identity of the packet's sender was lost on its way, behind a middlebox or
+// a gateway, so that no rule that names a group can match.
+func checkGroups(groups []*SecurityGroup, dir netfake.Direction, f netfake.Flow, icmpType, icmpCode uint8, ids identities) decision {
+	s := newSubject(dir, f, icmpType, icmpCode, ids)
+	for _, g := range groups {
+		rules := g.side(dir).rules
+		for i := range rules {
+			if s.matches(&rules[i]) {
+				return decision{
+					allowed: true, tracked: tracked(groups, dir, &s),
+					dir: dir, group: g, rule: &rules[i], index: i + 1,
+				}
+			}
+		}
+	}
+	return refusal(groups, dir, &s)
+}
+
+// refusal finds the group to name and the code for a packet that no rule admits.
+func refusal(groups []*SecurityGroup, dir netfake.Direction, s *subject) decision {
+	d := decision{dir: dir, code: codeGroupEmpty}
+	for _, g := range groups {
+		if d.group == nil {
+			d.group = g
+		}
+		if len(g.side(dir).rules) > 0 {
+			d.group, d.code = g, codeGroupMismatch
+			break
+		}
+	}
+	if s.wantedID {
+		d.code = codeGroupReference
+	}
+	return d
+}
+
+// tracked tells whether a packet that the rules admit opens a tracked connection. TCP
+// and UDP go untracked where a rule for all addresses admits them and another lets
+// everything through the other way. Source:
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html
+func tracked(groups []*SecurityGroup, dir netfake.Direction, s *subject) bool {
+	if s.flow.Proto != netfake.TCP && s.flow.Proto != netfake.UDP {
+		return true
+	}
+	return !repliesPass(groups, dir, s.flow.Proto) || !allPass(groups, dir, s)
+}
+
+func repliesPass(groups []*SecurityGroup, dir netfake.Direction, proto netfake.Protocol) bool {
+	for _, g := range groups {
+		back := &g.ingress
+		if dir == netfake.Ingress {
+			back = &g.egress
+		}
+		if proto == netfake.TCP && back.openTCP || proto == netfake.UDP && back.openUDP {
+			return true
+		}
+	}
+	return false
+}
+
+// allPass reports whether a rule for all addresses admits the packet.
+func allPass(groups []*SecurityGroup, dir netfake.Direction, s *subject) bool {
+	for _, g := range groups {
+		rules := g.side(dir).rules
+		for i := range rules {
+			if r := &rules[i]; r.anywhere() && s.matches(r) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// nearestRule describes the rule that came nearest to admitting a refused packet, ""
+// if none came near: "sg db ingress 2 allows tcp/5433 from sg app".
+func nearestRule(groups []*SecurityGroup, dir netfake.Direction, f netfake.Flow, icmpType, icmpCode uint8, ids identities) string {
+	s := newSubject(dir, f, icmpType, icmpCode, ids)
+	nearest, least := "", 0
+	for _, g := range groups {
+		rules := g.side(dir).rules
+		for i := range rules {
+			r := &rules[i]
+			miss := r.Permission.miss(s.matchesPeer(r), f.Proto, f.Dst.Port(), icmpType, icmpCode)
+			if miss > 0 && (least == 0 || miss < least) {
+				least = miss
+				nearest = fmt.Sprintf("%v %v %d allows %s", g, dir, i+1, r.text(dir))
+			}
+		}
+	}
+	return nearest
+}

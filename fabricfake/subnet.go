@@ -1,0 +1,117 @@
+package fabricfake
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// Subnet is a block of a VPC in one zone.
+type Subnet struct {
+	vpc   *VPC
+	name  string
+	zone  string
+	block netip.Prefix
+	free  *allocator
+	table *RouteTable // nil: the VPC's main table
+	acl   *NetworkACL
+}
+
+// Subnet makes a subnet in a zone of the VPC's region: "a", "b" or "c". A block that is
+// malformed, outside the VPC or overlaps with another subnet's fails the test, as do an
+// unknown zone and a name that is taken.
+func (v *VPC) Subnet(name, cidr, zone string) *Subnet {
+	tb := v.world.TB()
+	tb.Helper()
+	v.region.checkZone(zone)
+	block, err := parseSubnetBlock(cidr, v.cidrs, v.blocks)
+	if err != nil {
+		tb.Fatalf("%v (subnet %s of vpc %s)", err, name, v.name)
+	}
+	for _, other := range v.subnets {
+		if other.name == name {
+			tb.Fatalf("fabricfake: vpc %s has a subnet %s already", v.name, name)
+		}
+	}
+	s := &Subnet{vpc: v, name: name, zone: zone, block: block, free: newAllocator(block), acl: v.acl}
+	v.world.Do(func(time.Duration) {
+		v.subnets = append(v.subnets, s)
+		v.blocks = append(v.blocks, block)
+	})
+	return s
+}
+
+// String returns the subnet's name.
+func (s *Subnet) String() string { return s.name }
+
+// Name returns the subnet's name.
+func (s *Subnet) Name() string { return s.name }
+
+// VPC returns the VPC that the subnet is in.
+func (s *Subnet) VPC() *VPC { return s.vpc }
+
+// World returns the world that the subnet is in.
+func (s *Subnet) World() *netfake.World { return s.vpc.world }
+
+// Zone returns the subnet's zone: "a".
+func (s *Subnet) Zone() string { return s.zone }
+
+// CIDR returns the subnet's block.
+func (s *Subnet) CIDR() netip.Prefix { return s.block }
+
+// Route adds a route to the subnet's own table, which is made and associated, with the
+// subnet's name, when it has none yet. It fails the test where RouteTable.Route does.
+func (s *Subnet) Route(destination string, target Target) *Subnet {
+	s.vpc.world.TB().Helper()
+	if s.table == nil {
+		s.Associate(s.vpc.RouteTable(s.name))
+	}
+	s.table.Route(destination, target)
+	return s
+}
+
+// Associate gives the subnet another route table, in place of the one that it has. A
+// table of another VPC fails the test.
+func (s *Subnet) Associate(t *RouteTable) *Subnet {
+	s.vpc.world.TB().Helper()
+	if !slices.Contains(s.vpc.tables, t) {
+		s.vpc.world.TB().Fatalf("%v", refuse(codeParameterValue, "%v is no route table of vpc %s", t, s.vpc.name))
+	}
+	s.vpc.world.Do(func(time.Duration) { s.table = t })
+	return s
+}
+
+// UseACL gives the subnet another network ACL, in place of the one that it has. An ACL
+// of another VPC fails the test.
+func (s *Subnet) UseACL(a *NetworkACL) *Subnet {
+	s.vpc.world.TB().Helper()
+	if !slices.Contains(s.vpc.acls, a) {
+		s.vpc.world.TB().Fatalf("%v", refuse(codeParameterValue, "%v is no ACL of vpc %s", a, s.vpc.name))
+	}
+	s.vpc.world.Do(func(time.Duration) { s.acl = a })
+	return s
+}
+
+// RouteTable returns the table that applies to the subnet: its own, else the VPC's
+// main table.
+func (s *Subnet) RouteTable() *RouteTable {
+	var t *RouteTable
+	s.vpc.world.Do(func(time.Duration) { t = s.routes() })
+	return t
+}
+
+// NetworkACL returns the subnet's ACL.
+func (s *Subnet) NetworkACL() *NetworkACL {
+	var a *NetworkACL
+	s.vpc.world.Do(func(time.Duration) { a = s.acl })
+	return a
+}
+
+func (s *Subnet) routes() *RouteTable {
+	if s.table != nil {
+		return s.table
+	}
+	return s.vpc.main
+}

@@ -1,0 +1,195 @@
+package fabricfake
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// VPC is a network of one's own: an address block, and what is in it. Two VPCs may have
+// the same block and share physical hosts without ever meeting.
+type VPC struct {
+	world  *netfake.World
+	region *Region
+	name   string
+	vni    uint32
+	cidrs  []netip.Prefix
+
+	main     *RouteTable
+	tables   []*RouteTable
+	acl      *NetworkACL // the default
+	acls     []*NetworkACL
+	groups   []*SecurityGroup // the default first
+	subnets  []*Subnet
+	blocks   []netip.Prefix // of the subnets
+	ids      *groups
+	services map[netip.Addr]netfake.Node
+	resolver netip.Addr // what instances are given as their name server
+	gateway  string     // of the internet gateway that is attached, "" for none
+}
+
+// NewVPC makes a VPC in the world's default region. A malformed or forbidden block
+// fails the test, as does a name that the region has already.
+func NewVPC(w *netfake.World, name, cidr string) *VPC {
+	w.TB().Helper()
+	return DefaultRegion(w).VPC(name, cidr)
+}
+
+// VPC makes a VPC in the region: see NewVPC.
+func (r *Region) VPC(name, cidr string) *VPC {
+	tb := r.world.TB()
+	tb.Helper()
+	block, err := parseVPCBlock(cidr)
+	if err != nil {
+		tb.Fatalf("%v (vpc %s)", err, name)
+	}
+	for _, other := range r.vpcs {
+		if other.name == name {
+			tb.Fatalf("fabricfake: region %s has a VPC %s already", r.name, name)
+		}
+	}
+	rs := netfake.Shared(r.world, newRegions)
+	rs.vpcs++
+	v := &VPC{
+		world: r.world, region: r, name: name, vni: rs.vpcs, cidrs: []netip.Prefix{block},
+		services: map[netip.Addr]netfake.Node{},
+	}
+	v.ids = &groups{r.mapping, v.vni}
+	v.main = v.RouteTable("main of " + name)
+	v.main.main = true
+	v.acl = newDefaultACL(r.world)
+	v.acls = []*NetworkACL{v.acl}
+	v.groups = []*SecurityGroup{newDefaultGroup(r.world, name)}
+	r.vpcs = append(r.vpcs, v)
+	return v
+}
+
+// String returns the VPC's name.
+func (v *VPC) String() string { return v.name }
+
+// Name returns the VPC's name.
+func (v *VPC) Name() string { return v.name }
+
+// VNI returns the VPC's number, under which its packets travel on the substrate.
+func (v *VPC) VNI() uint32 { return v.vni }
+
+// Region returns the VPC's region.
+func (v *VPC) Region() *Region { return v.region }
+
+// World returns the world that the VPC is in.
+func (v *VPC) World() *netfake.World { return v.world }
+
+// CIDR returns the VPC's primary block.
+func (v *VPC) CIDR() netip.Prefix { return v.cidrs[0] }
+
+// Contains reports whether an address lies in one of the VPC's blocks. It may be
+// called inside the scheduler.
+func (v *VPC) Contains(addr netip.Addr) bool {
+	for _, c := range v.cidrs {
+		if c.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// SecurityGroup makes a group: nothing may come in, everything may leave. A name that
+// the VPC has already fails the test with InvalidGroup.Duplicate.
+func (v *VPC) SecurityGroup(name string) *SecurityGroup {
+	v.world.TB().Helper()
+	if err := checkGroupName(name, v.groups); err != nil {
+		v.world.TB().Fatalf("%v (vpc %s)", err, v.name)
+	}
+	g := newSecurityGroup(v.world, v.name, name)
+	v.groups = append(v.groups, g)
+	return g
+}
+
+// DefaultSecurityGroup returns the group of interfaces that name none.
+func (v *VPC) DefaultSecurityGroup() *SecurityGroup { return v.groups[0] }
+
+// NetworkACL makes an ACL, which refuses everything until it is told otherwise. A name
+// that the VPC has already fails the test.
+func (v *VPC) NetworkACL(name string) *NetworkACL {
+	v.world.TB().Helper()
+	for _, other := range v.acls {
+		if other.name == name {
+			v.world.TB().Fatalf("fabricfake: vpc %s has an ACL %s already", v.name, name)
+		}
+	}
+	a := newNetworkACL(v.world, name)
+	v.acls = append(v.acls, a)
+	return a
+}
+
+// DefaultNetworkACL returns the ACL of subnets that are told no other: it allows
+// everything.
+func (v *VPC) DefaultNetworkACL() *NetworkACL { return v.acl }
+
+// RouteTable makes a route table with the local routes. A name that the VPC has
+// already fails the test.
+func (v *VPC) RouteTable(name string) *RouteTable {
+	v.world.TB().Helper()
+	for _, other := range v.tables {
+		if other.name == name {
+			v.world.TB().Fatalf("fabricfake: vpc %s has a route table %s already", v.name, name)
+		}
+	}
+	t := newRouteTable(v.world, name, v.cidrs, func() []netip.Prefix { return v.blocks })
+	v.tables = append(v.tables, t)
+	return t
+}
+
+// MainRouteTable returns the table of subnets that are associated with no other.
+func (v *VPC) MainRouteTable() *RouteTable { return v.main }
+
+// AttachGateway notes that an internet gateway is attached. A second one fails the
+// test with Resource.AlreadyAssociated. It is for the room of the gateways.
+func (v *VPC) AttachGateway(name string) {
+	v.world.TB().Helper()
+	if v.gateway != "" {
+		v.world.TB().Fatalf("%v", refuse(codeAlreadyAssociated,
+			"vpc %s has the internet gateway %s attached already", v.name, v.gateway))
+	}
+	v.gateway = name
+}
+
+// DetachGateway takes back AttachGateway.
+func (v *VPC) DetachGateway() { v.gateway = "" }
+
+// Gateway returns the name of the internet gateway that is attached, "" if none is.
+func (v *VPC) Gateway() string { return v.gateway }
+
+// resolverAddress is where a VPC's resolver answers besides its block's base plus two.
+// Source: https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html
+var resolverAddress = netip.AddrFrom4([4]byte{169, 254, 169, 253})
+
+// AttachResolver makes a host the VPC's resolver, at the block's base plus two and at
+// 169.254.169.253. Instances that are launched afterwards ask it for names. Security
+// groups, ACLs and route tables do not apply to it.
+func (v *VPC) AttachResolver(h *netfake.Host) {
+	v.resolver = nthAddress(v.cidrs[0], 2)
+	back := &serviceReply{v}
+	h.AddNIC(v.resolver, MTU, back, v.cidrs...)
+	h.AddNIC(resolverAddress, MTU, back, netip.PrefixFrom(resolverAddress, 32))
+	v.world.Do(func(time.Duration) {
+		v.services[v.resolver], v.services[resolverAddress] = h, h
+	})
+}
+
+// serviceReply takes what a service beside the instances answers back to them.
+type serviceReply struct{ vpc *VPC }
+
+// String returns "link-local services".
+func (s *serviceReply) String() string { return "link-local services" }
+
+// Step hands the answer to the interface that asked.
+func (s *serviceReply) Step(p *netfake.Packet) netfake.Next {
+	f := s.vpc.region.mapping.find(s.vpc.vni, p.Flow.Dst.Addr())
+	if f == nil {
+		return p.Drop(netfake.Hop{Place: s.vpc.name, By: s.vpc.region.mapping, Code: codeUnknownAddress,
+			Rule: "no interface has " + p.Flow.Dst.Addr().String()})
+	}
+	return p.Over(s.vpc.region.inside, f.guest)
+}

@@ -1,0 +1,19 @@
+// Package gatewayfake is the ways out of a VPC: the internet gateway, elastic IPs and
+// the NAT gateway.
+//
+//	igw := gatewayfake.NewInternetGateway(vpc, "igw")
+//	nat := gatewayfake.NewNATGateway(public, "nat-a", gatewayfake.NewElasticIP(vpc))
+//	public.Route("0.0.0.0/0", igw)
+//	private.Route("0.0.0.0/0", nat)
+//
+// A gateway is a target of routes and a component of traces: assertions name it to
+// require that packets go through it, or that it is the one that blocks them.
+//
+// # Not modelled
+//
+// Egress-only internet gateways, peering, transit gateways, VPN, Direct Connect,
+// endpoints; private and regional NAT gateways, several addresses per NAT gateway, its
+// bandwidth limits and metrics; gateway route tables; fragments; the ICMP messages of
+// path MTU discovery: a packet above the internet's 1,500 bytes is dropped silently,
+// where the real gateway tells the sender.
+package gatewayfake

@@ -1,0 +1,96 @@
+package gatewayfake
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/netspec-go/netspec/fabricfake"
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// maxElasticIPs is how many elastic IPs a region gives out. Source:
+// https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html: five, which
+// can be raised. The model starts where many accounts end up.
+const maxElasticIPs = 4096
+
+// publicBlock is where public addresses come from: RFC 2544 sets it aside for
+// benchmarks, so it is nobody's.
+var publicBlock = netip.MustParsePrefix("198.18.0.0/15")
+
+// pool is what the package keeps of a world: the public addresses that it has given
+// out, and who announces them.
+type pool struct {
+	given    int
+	gateways map[*fabricfake.VPC]*InternetGateway
+}
+
+func newPool() *pool { return &pool{gateways: map[*fabricfake.VPC]*InternetGateway{}} }
+
+func addresses(w *netfake.World) *pool { return netfake.Shared(w, newPool) }
+
+// ElasticIP is a public address that belongs to the account until it is released, and
+// to at most one interface at a time.
+type ElasticIP struct {
+	vpc   *fabricfake.VPC
+	addr  netip.Addr
+	owner *fabricfake.Interface
+}
+
+// NewElasticIP allocates a public address in the VPC's region.
+func NewElasticIP(vpc *fabricfake.VPC) *ElasticIP {
+	w := vpc.World()
+	w.TB().Helper()
+	all := addresses(w)
+	if all.given >= maxElasticIPs {
+		w.TB().Fatalf("gatewayfake: AddressLimitExceeded: region %v has given out %d addresses", vpc.Region(), maxElasticIPs)
+	}
+	all.given++
+	addr := publicBlock.Addr()
+	for range all.given + 9 { // from 198.18.0.10 on
+		addr = addr.Next()
+	}
+	return &ElasticIP{vpc: vpc, addr: addr}
+}
+
+// Addr returns the address.
+func (e *ElasticIP) Addr() netip.Addr { return e.addr }
+
+// String returns the address.
+func (e *ElasticIP) String() string { return e.addr.String() }
+
+// Associate gives the address to an interface: from then on the internet gateway of the
+// VPC translates between the two. Without one it fails the test with
+// Gateway.NotAttached; an address or an interface that is taken, with
+// Resource.AlreadyAssociated.
+func (e *ElasticIP) Associate(f *fabricfake.Interface) {
+	w := e.vpc.World()
+	w.TB().Helper()
+	g := addresses(w).gateways[f.VPC()]
+	switch {
+	case f.VPC() != e.vpc:
+		w.TB().Fatalf("gatewayfake: InvalidParameterValue: %v was allocated for vpc %s, %v is in %s", e.addr, e.vpc.Name(), f, f.VPC().Name())
+	case g == nil || !g.attached:
+		w.TB().Fatalf("gatewayfake: Gateway.NotAttached: vpc %s has no internet gateway, so %v cannot have %v", e.vpc.Name(), f, e.addr)
+	case e.owner != nil:
+		w.TB().Fatalf("gatewayfake: Resource.AlreadyAssociated: %v belongs to %v", e.addr, e.owner)
+	case f.PublicIP().IsValid():
+		w.TB().Fatalf("gatewayfake: Resource.AlreadyAssociated: %v has %v", f, f.PublicIP())
+	}
+	e.owner = f
+	f.SetPublicIP(e.addr)
+	w.Do(func(time.Duration) { g.public[e.addr] = f })
+	g.uplink.Announce(e.addr)
+}
+
+// Disassociate takes the address from its interface. It does nothing if it has none.
+func (e *ElasticIP) Disassociate() {
+	if e.owner == nil {
+		return
+	}
+	w := e.vpc.World()
+	g := addresses(w).gateways[e.vpc]
+	g.uplink.Withdraw(e.addr)
+	w.Do(func(time.Duration) { delete(g.public, e.addr) })
+	e.owner.SetPublicIP(netip.Addr{})
+	e.owner = nil
+}

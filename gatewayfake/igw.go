@@ -1,0 +1,136 @@
+package gatewayfake
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/netspec-go/netspec/fabricfake"
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// The explanation codes of internet gateways. Source:
+// https://docs.aws.amazon.com/vpc/latest/reachability/explanation-codes.html
+const (
+	codeNoPublicIP     netfake.Code = "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"
+	codeNoPrivateIP    netfake.Code = "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS"
+	codeToPrivate      netfake.Code = "IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS"
+	codeToShared       netfake.Code = "IGW_DESTINATION_ADDRESS_NOT_IN_RFC6598_EGRESS"
+	codeFromPrivate    netfake.Code = "IGW_SOURCE_ADDRESS_NOT_IN_RFC1918_INGRESS"
+	codeFromShared     netfake.Code = "IGW_SOURCE_ADDRESS_NOT_IN_RFC6598_INGRESS"
+	codeSpoofed        netfake.Code = "GATEWAY_REJECTS_SPOOFED_TRAFFIC"
+	codeTooBig         netfake.Code = "MTU_EXCEEDED"
+	internetGatewayMTU              = 1500 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/network_mtu.html
+)
+
+// sharedSpace is RFC 6598.
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+
+// InternetGateway connects a VPC with the internet. It translates between the private
+// address of an interface and the public one that belongs to it, one to one and
+// without state; it is no device and has no limit.
+type InternetGateway struct {
+	vpc      *fabricfake.VPC
+	name     string
+	edge     *fabricfake.Edge
+	uplink   *netfake.Uplink
+	attached bool
+	public   map[netip.Addr]*fabricfake.Interface // by public address
+}
+
+// NewInternetGateway makes an internet gateway and attaches it to a VPC. A VPC that has
+// one already fails the test with Resource.AlreadyAssociated.
+func NewInternetGateway(vpc *fabricfake.VPC, name string) *InternetGateway {
+	vpc.World().TB().Helper()
+	vpc.AttachGateway(name)
+	g := &InternetGateway{vpc: vpc, name: name, attached: true, public: map[netip.Addr]*fabricfake.Interface{}}
+	g.edge = fabricfake.NewEdge(vpc, name, g)
+	g.uplink = vpc.World().Internet().Attach(vpc.Name()+" "+name, vpc.Region().Place(), g)
+	addresses(vpc.World()).gateways[vpc] = g
+	return g
+}
+
+// String returns the gateway's name.
+func (g *InternetGateway) String() string { return g.name }
+
+// Attached reports whether the gateway is attached to its VPC.
+func (g *InternetGateway) Attached() bool { return g.attached }
+
+// NextHop leads to the gateway's edge.
+func (g *InternetGateway) NextHop() fabricfake.NextHop { return fabricfake.NextHop{Edge: g.edge} }
+
+// Uplink returns the gateway's connection to the internet, to be slowed down, made
+// lossy or cut.
+func (g *InternetGateway) Uplink() *netfake.Uplink { return g.uplink }
+
+// Detach takes the gateway off its VPC: routes to it become blackholes, and what comes
+// from the internet is dropped. A VPC with public addresses that are mapped refuses it
+// with DependencyViolation, which fails the test.
+func (g *InternetGateway) Detach() {
+	w := g.vpc.World()
+	w.TB().Helper()
+	mapped := 0
+	w.Do(func(time.Duration) {
+		if mapped = len(g.public); mapped == 0 {
+			g.attached = false
+		}
+	})
+	if mapped > 0 {
+		w.TB().Fatalf("gatewayfake: DependencyViolation: vpc %s has %d mapped public addresses, so %s cannot be detached", g.vpc.Name(), mapped, g.name)
+	}
+	g.vpc.DetachGateway()
+}
+
+// Leave takes a packet from the VPC to the internet.
+func (g *InternetGateway) Leave(p *netfake.Packet, from *fabricfake.Interface) netfake.Next {
+	src, dst := p.Flow.Src.Addr(), p.Flow.Dst.Addr()
+	owner := g.vpc.Interface(src)
+	switch {
+	case !g.attached:
+		return p.Drop(g.hop(netfake.Egress, "the gateway is detached", "BAD_STATE_ATTACHMENT"))
+	case owner == nil || !owner.Public().IsValid():
+		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%v has no public address", src), codeNoPublicIP))
+	case dst.IsPrivate():
+		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%v is a private address", dst), codeToPrivate))
+	case sharedSpace.Contains(dst):
+		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%v is a shared address", dst), codeToShared))
+	case p.Len() > internetGatewayMTU:
+		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%d bytes exceed the MTU of %d", p.Len(), internetGatewayMTU), codeTooBig))
+	}
+	p.SetSrc(netip.AddrPortFrom(owner.Public(), p.Flow.Src.Port()))
+	if p.Traced() {
+		p.Passed(g.hop(netfake.Egress, fmt.Sprintf("source %v → %v", src, owner.Public()), ""))
+	}
+	return p.To(g.uplink)
+}
+
+// Step takes a packet from the internet into the VPC.
+func (g *InternetGateway) Step(p *netfake.Packet) netfake.Next {
+	src, dst := p.Flow.Src.Addr(), p.Flow.Dst.Addr()
+	owner := g.public[dst]
+	switch {
+	case !g.attached:
+		return p.Drop(g.hop(netfake.Ingress, "the gateway is detached", "BAD_STATE_ATTACHMENT"))
+	case src.IsPrivate():
+		return p.Drop(g.hop(netfake.Ingress, fmt.Sprintf("%v is a private address", src), codeFromPrivate))
+	case sharedSpace.Contains(src):
+		return p.Drop(g.hop(netfake.Ingress, fmt.Sprintf("%v is a shared address", src), codeFromShared))
+	case g.vpc.Contains(src):
+		return p.Drop(g.hop(netfake.Ingress, fmt.Sprintf("%v is an address of the VPC", src), codeSpoofed))
+	case owner == nil:
+		return p.Drop(g.hop(netfake.Ingress, fmt.Sprintf("%v belongs to no interface", dst), codeNoPrivateIP))
+	}
+	p.SetDst(netip.AddrPortFrom(owner.PrivateIP(), p.Flow.Dst.Port()))
+	if p.Traced() {
+		p.Passed(g.hop(netfake.Ingress, fmt.Sprintf("destination %v → %v", dst, owner.PrivateIP()), ""))
+	}
+	return g.edge.Enter(p)
+}
+
+func (g *InternetGateway) hop(dir netfake.Direction, rule string, code netfake.Code) netfake.Hop {
+	h := netfake.Hop{Place: g.name, By: g, Direction: dir, Rule: rule, Code: code}
+	if code == codeNoPublicIP {
+		h.Hint = "give the interface an elastic IP, or route through a NAT gateway"
+	}
+	return h
+}

@@ -1,0 +1,287 @@
+package gatewayfake
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/netspec-go/netspec/fabricfake"
+	"github.com/netspec-go/netspec/internal/wire"
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// Numbers of NAT gateways. Sources:
+// https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html and
+// https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html
+const (
+	// NATIdleTimeout is after how much silence a NAT gateway forgets a connection.
+	NATIdleTimeout = 350 * time.Second
+
+	// NATConnections is how many connections a NAT gateway has at one time to one
+	// destination: address, port and protocol.
+	NATConnections = 55000
+
+	firstNATPort = 1024
+	lastNATPort  = 65535
+)
+
+// The explanation codes of NAT gateways. The first is Reachability Analyzer's, the
+// others have no counterpart there.
+const (
+	codeSourceOutside netfake.Code = "NGW_REQUIRES_SOURCE_IN_VPC"
+	codeNoPort        netfake.Code = "PORT_EXHAUSTED"
+	codeIdle          netfake.Code = "IDLE_EXPIRED"
+	codeUnsolicited   netfake.Code = "NO_POSSIBLE_DESTINATION"
+	codeProtocol      netfake.Code = "PROTOCOL_RESTRICTION"
+)
+
+// NATGateway lets private instances open connections to the outside: it sends their
+// packets on under its own address, with a port of its own for each connection, and
+// knows to whom the replies belong. Nobody outside can open a connection through it.
+// It has no security group; the ACL and the routes of its own subnet apply to both of
+// its sides.
+type NATGateway struct {
+	vpc   *fabricfake.VPC
+	name  string
+	iface *fabricfake.Interface
+	eip   *ElasticIP
+
+	out     map[netfake.Flow]*translation // by the client's flow
+	back    map[netfake.Flow]*translation // by the flow of the replies
+	inUse   map[destination]int
+	stats   NATStats
+	deleted bool
+}
+
+// NATStats counts what a NAT gateway did, under the names of its metrics.
+type NATStats struct {
+	ActiveConnections   int    // translations that are remembered
+	ConnectionAttempts  uint64 // of TCP
+	IdleTimeouts        uint64 // translations that were forgotten for silence
+	ErrorPortAllocation uint64 // connections for which there was no port
+	PacketsDropped      uint64
+}
+
+// destination is what a port is unique for.
+type destination struct {
+	proto netfake.Protocol
+	addr  netip.AddrPort
+}
+
+// translation is one connection.
+type translation struct {
+	client netfake.Flow // as the client sends
+	port   uint16
+	last   time.Duration // when a packet last passed
+}
+
+// NewNATGateway makes a public NAT gateway in a subnet, which should route to an
+// internet gateway. An elastic IP that is taken fails the test, as does a VPC without
+// an internet gateway (Gateway.NotAttached).
+func NewNATGateway(subnet *fabricfake.Subnet, name string, eip *ElasticIP) *NATGateway {
+	subnet.World().TB().Helper()
+	n := &NATGateway{
+		vpc: subnet.VPC(), name: name, eip: eip,
+		out: map[netfake.Flow]*translation{}, back: map[netfake.Flow]*translation{}, inUse: map[destination]int{},
+	}
+	n.iface = subnet.Appliance(name, n)
+	eip.Associate(n.iface)
+	return n
+}
+
+// String returns the gateway's name.
+func (n *NATGateway) String() string { return n.name }
+
+// Attached reports whether the gateway exists: it does until it is deleted.
+func (n *NATGateway) Attached() bool { return !n.deleted }
+
+// NextHop leads to the gateway's interface.
+func (n *NATGateway) NextHop() fabricfake.NextHop { return fabricfake.NextHop{Interface: n.iface} }
+
+// Interface returns the gateway's interface in its subnet.
+func (n *NATGateway) Interface() *fabricfake.Interface { return n.iface }
+
+// PublicIP returns the address under which the outside sees the gateway's clients.
+func (n *NATGateway) PublicIP() netip.Addr { return n.eip.addr }
+
+// Stats returns what the gateway did so far.
+func (n *NATGateway) Stats() NATStats {
+	var s NATStats
+	n.vpc.World().Do(func(time.Duration) {
+		s = n.stats
+		s.ActiveConnections = len(n.out)
+	})
+	return s
+}
+
+// Delete deletes the gateway: its connections are dropped, routes to it become
+// blackholes. The elastic IP stays allocated.
+func (n *NATGateway) Delete() {
+	n.vpc.World().Do(func(time.Duration) {
+		n.deleted = true
+		clear(n.out)
+		clear(n.back)
+		clear(n.inUse)
+	})
+	n.eip.Disassociate()
+}
+
+// Step takes a packet that has come to the gateway's interface: from a client, or a
+// reply from outside.
+func (n *NATGateway) Step(p *netfake.Packet) netfake.Next {
+	switch {
+	case n.deleted:
+		return n.drop(p, "the gateway is deleted", "BAD_STATE")
+	case p.Flow.Proto != netfake.TCP && p.Flow.Proto != netfake.UDP && p.Flow.Proto != netfake.ICMP:
+		return n.drop(p, fmt.Sprintf("%v is not translated", p.Flow.Proto), codeProtocol)
+	case p.Flow.Dst.Addr() == n.iface.PrivateIP():
+		return n.inward(p)
+	}
+	return n.outward(p)
+}
+
+// outward sends a client's packet on under the gateway's address.
+func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
+	if owner := n.vpc.Interface(p.Flow.Src.Addr()); owner == nil || owner == n.iface {
+		return n.drop(p, fmt.Sprintf("%v is no interface of vpc %s", p.Flow.Src.Addr(), n.vpc.Name()), codeSourceOutside)
+	}
+	t := n.out[p.Flow]
+	if t != nil && p.At()-t.last >= NATIdleTimeout {
+		n.forget(p, t)
+		t = nil
+	}
+	if t == nil {
+		if p.Flow.Proto == netfake.TCP && p.TCPFlags()&(wire.SYN|wire.ACK) != wire.SYN {
+			return n.reset(p)
+		}
+		if t = n.allocate(p); t == nil {
+			n.count(p, &n.stats.ErrorPortAllocation)
+			return n.drop(p, fmt.Sprintf("no port is left towards %v %v", p.Flow.Dst, p.Flow.Proto), codeNoPort)
+		}
+	}
+	n.touch(p, t)
+	before := p.Flow.Src
+	p.SetSrc(netip.AddrPortFrom(n.iface.PrivateIP(), t.port))
+	if p.Traced() {
+		p.Passed(netfake.Hop{Place: n.name, By: n, Direction: netfake.Egress, Rule: fmt.Sprintf("source %v → %v", before, p.Flow.Src)})
+	}
+	return p.To(n.iface.Out())
+}
+
+// inward takes a reply back to the client.
+func (n *NATGateway) inward(p *netfake.Packet) netfake.Next {
+	t := n.back[p.Flow]
+	if t == nil || p.At()-t.last >= NATIdleTimeout {
+		return n.drop(p, fmt.Sprintf("no connection of a client that %v would answer", p.Flow.Src), codeUnsolicited)
+	}
+	n.touch(p, t)
+	before := p.Flow.Dst
+	p.SetDst(t.client.Src)
+	if p.Traced() {
+		p.Passed(netfake.Hop{Place: n.name, By: n, Direction: netfake.Ingress, Rule: fmt.Sprintf("destination %v → %v", before, p.Flow.Dst)})
+	}
+	return p.To(n.iface.Out())
+}
+
+// touch notes that a packet passed.
+func (n *NATGateway) touch(p *netfake.Packet, t *translation) {
+	if p.Probing() {
+		before := t.last
+		p.Undo(func() { t.last = before })
+	}
+	t.last = p.At()
+}
+
+// allocate gives a new connection a port. Where the search begins depends on the flow
+// alone, so that connections do not move one another's ports.
+func (n *NATGateway) allocate(p *netfake.Packet) *translation {
+	const span = lastNATPort - firstNATPort + 1
+	flow := p.Flow
+	dst := destination{flow.Proto, flow.Dst}
+	if n.inUse[dst] >= NATConnections {
+		n.sweep(p)
+		if n.inUse[dst] >= NATConnections {
+			return nil
+		}
+	}
+	for i := range uint64(span) {
+		port := firstNATPort + uint16((flow.Hash()+i)%span)
+		reply := n.reply(flow, port)
+		if n.back[reply] != nil {
+			continue
+		}
+		t := &translation{client: flow, port: port, last: p.At()}
+		n.out[flow], n.back[reply] = t, t
+		n.inUse[dst]++
+		if flow.Proto == netfake.TCP {
+			n.count(p, &n.stats.ConnectionAttempts)
+		}
+		p.Undo(func() { n.remove(t) })
+		return t
+	}
+	return nil
+}
+
+// reply returns the flow of the replies to a client's flow that went out under a port.
+func (n *NATGateway) reply(flow netfake.Flow, port uint16) netfake.Flow {
+	src := flow.Dst
+	if flow.Proto == netfake.ICMP {
+		src = netip.AddrPortFrom(src.Addr(), port) // the identifier, in both places
+	}
+	return netfake.Flow{Proto: flow.Proto, Src: src, Dst: netip.AddrPortFrom(n.iface.PrivateIP(), port)}
+}
+
+func (n *NATGateway) remove(t *translation) {
+	dst := destination{t.client.Proto, t.client.Dst}
+	delete(n.out, t.client)
+	delete(n.back, n.reply(t.client, t.port))
+	if n.inUse[dst]--; n.inUse[dst] == 0 {
+		delete(n.inUse, dst)
+	}
+}
+
+// forget removes a translation that has been silent for too long.
+func (n *NATGateway) forget(p *netfake.Packet, t *translation) {
+	n.count(p, &n.stats.IdleTimeouts)
+	n.remove(t)
+	p.Undo(func() {
+		n.out[t.client], n.back[n.reply(t.client, t.port)] = t, t
+		n.inUse[destination{t.client.Proto, t.client.Dst}]++
+	})
+}
+
+// sweep forgets every translation that has been silent for too long.
+func (n *NATGateway) sweep(p *netfake.Packet) {
+	for _, t := range n.out {
+		if p.At()-t.last >= NATIdleTimeout {
+			n.forget(p, t)
+		}
+	}
+}
+
+// reset answers a client's segment of a connection that the gateway does not know,
+// because it was idle for too long: with a RST in the name of the other end.
+func (n *NATGateway) reset(p *netfake.Packet) netfake.Next {
+	const why = "no such connection: it is unknown, or was idle for 350 s"
+	answer := p.Reset()
+	if answer == nil {
+		return n.drop(p, why, codeIdle)
+	}
+	n.vpc.World().Send(answer, n.iface.Out())
+	return n.drop(p, why+"; answered with RST", codeIdle)
+}
+
+func (n *NATGateway) count(p *netfake.Packet, counter *uint64) {
+	if !p.Probing() {
+		*counter++
+	}
+}
+
+func (n *NATGateway) drop(p *netfake.Packet, rule string, code netfake.Code) netfake.Next {
+	n.count(p, &n.stats.PacketsDropped)
+	dir := netfake.Egress
+	if p.Flow.Dst.Addr() == n.iface.PrivateIP() {
+		dir = netfake.Ingress
+	}
+	return p.Drop(netfake.Hop{Place: n.name, By: n, Direction: dir, Rule: rule, Code: code})
+}
