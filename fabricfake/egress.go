@@ -66,7 +66,7 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 		if p.Blocked(f.refusal(p, &d, ids)) {
 			return true
 		}
-	case d.tracked && !admits(p.Flow, flags):
+	case d.tracked && !admits(p.Flow, flags) && !f.answersUntracked(p, dir, ids):
 		hop := f.hop(d.group, dir, "no tracked connection that the segment belongs to", codeGroupMismatch)
 		if p.Blocked(hop) {
 			return true
@@ -74,8 +74,21 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 	case p.Traced():
 		p.Passed(f.hop(d.group, dir, d.describe(), ""))
 	}
-	f.open(p, &d, dir)
+	if admits(p.Flow, flags) {
+		f.open(p, &d, dir)
+	} else if !p.Probing() {
+		d.count()
+	}
 	return false
+}
+
+// answersUntracked reports whether a packet belongs to a connection that was opened in
+// the other direction and is not tracked, because rules let everything through both
+// ways: then it is judged by the rules of its own direction alone.
+func (f *Interface) answersUntracked(p *netfake.Packet, dir netfake.Direction, ids identities) bool {
+	typ, code := p.ICMPType()
+	d := checkGroups(f.groups, opposite(dir), p.Flow.Reverse(), typ, code, ids)
+	return d.allowed && !d.tracked
 }
 
 // open starts to track the connection that an allowed packet begins. A probe that was

@@ -3,7 +3,7 @@ package netfake
 import (
 	"fmt"
 	"net/netip"
-	"time"
+	"strings"
 
 	"github.com/netspec-go/netspec/internal/wire"
 )
@@ -62,6 +62,53 @@ func (r *Reach) Blocker() *Hop {
 	return r.Return.Blocker()
 }
 
+// String explains the outcome: the verdict, the hops of the way there and back, what
+// else would have blocked, and the rule that came nearest to letting it through.
+func (r *Reach) String() string {
+	var b strings.Builder
+	decided := r.Forward.Blocker()
+	switch {
+	case decided != nil || r.Return == nil || r.Return.Blocker() == nil:
+		fmt.Fprintf(&b, "%s\n%s", r.Forward.Headline(), r.Forward.HopLines())
+	default:
+		decided = r.Return.Blocker()
+		fmt.Fprintf(&b, "%s, and the answer is lost:\n%s", r.Forward.Headline(), r.Forward.HopLines())
+		fmt.Fprintf(&b, "%s\n%s", r.Return.Headline(), r.Return.HopLines())
+	}
+	if decided != nil {
+		writeNote(&b, "nearest rule: ", decided.Near)
+		writeNote(&b, "hint: ", decided.Hint)
+		r.writeOthers(&b, decided)
+	}
+	return b.String()
+}
+
+func writeNote(b *strings.Builder, what, text string) {
+	if text != "" {
+		fmt.Fprintf(b, "  %s%s\n", what, text)
+	}
+}
+
+// writeOthers tells what would have blocked as well.
+func (r *Reach) writeOthers(b *strings.Builder, decided *Hop) {
+	for _, way := range []struct {
+		name  string
+		trace *Trace
+	}{{"on the way there", r.Forward}, {"on the way back", r.Return}} {
+		if way.trace == nil {
+			continue
+		}
+		for i := range way.trace.Hops {
+			h := &way.trace.Hops[i]
+			if h.Verdict != Drop || h == decided {
+				continue
+			}
+			stage := strings.TrimSpace(fmt.Sprintf("%s %v", h.what(), h.Direction))
+			fmt.Fprintf(b, "  %s, %s would also drop %v/%d (%s)\n", way.name, stage, h.Flow.Proto, h.Flow.Dst.Port(), h.Rule)
+		}
+	}
+}
+
 // probe is a question to the network. It moves packets through the same nodes as live
 // traffic, outside of time and by itself, goes on after filters that refuse it, and
 // takes back every change of state that it caused.
@@ -89,6 +136,9 @@ func (h *Host) Probe(to Endpoint) *Reach {
 	p.probe = q
 	p.trace = newTrace(p, h.name)
 	r.Forward = p.trace
+	if to.Host != nil {
+		r.Forward.To = to.Host.name
+	}
 	p.node = h.outlet(p)
 	w.runProbe(p)
 
@@ -213,49 +263,5 @@ func newTrace(p *Packet, from string) *Trace {
 	return &Trace{
 		Flow: p.Flow, Sent: p.at, Summary: p.Summary(), From: from, Data: p.DataLen(),
 		key: p.event.Key, seq: p.event.Seq,
-	}
-}
-
-// A Recording collects the traces of packets. It is safe for concurrent use.
-type Recording struct {
-	world  *World
-	match  func(Flow) bool
-	traces []*Trace
-}
-
-// Record traces every packet that a host sends from now on and whose flow, as it
-// leaves, match accepts; a nil match accepts all.
-func (w *World) Record(match func(Flow) bool) *Recording {
-	r := &Recording{world: w, match: match}
-	w.Do(func(time.Duration) { w.recordings = append(w.recordings, r) })
-	return r
-}
-
-// Stop ends the recording. What it has, it keeps.
-func (r *Recording) Stop() {
-	r.world.Do(func(time.Duration) {
-		for i, other := range r.world.recordings {
-			if other == r {
-				r.world.recordings = append(r.world.recordings[:i:i], r.world.recordings[i+1:]...)
-				return
-			}
-		}
-	})
-}
-
-// Trace gives a packet that comes from no host's socket a trace if somebody records
-// it; from is who sent it. It may be called only inside the scheduler.
-func (w *World) Trace(p *Packet, from string) { w.startTrace(p, from) }
-
-// startTrace gives p a trace if somebody records it.
-func (w *World) startTrace(p *Packet, from string) {
-	for _, r := range w.recordings {
-		if r.match != nil && !r.match(p.Flow) {
-			continue
-		}
-		if p.trace == nil {
-			p.trace = newTrace(p, from)
-		}
-		r.traces = append(r.traces, p.trace)
 	}
 }

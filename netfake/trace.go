@@ -193,8 +193,17 @@ func (h *Hop) what() string {
 	return h.By.String()
 }
 
+// decision is the verdict as a trace prints it: a stage that has no sides, such as a
+// route table, refuses or says where to go on, and does not allow.
+func (h *Hop) decision() string {
+	if h.Verdict == Forward && h.Direction == NoDirection {
+		return ""
+	}
+	return h.Verdict.String()
+}
+
 // HopLines returns a line for each hop, in columns: time, place, stage, decision and
-// rule.
+// rule. It ends with the hop that dropped the packet, even where a probe went on.
 func (t *Trace) HopLines() string {
 	var b strings.Builder
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -203,7 +212,10 @@ func (t *Trace) HopLines() string {
 		if h.Direction != NoDirection {
 			stage += " " + h.Direction.String()
 		}
-		fmt.Fprintf(tw, "  +%.3fms\t%s\t%s\t%v\t%s\n", float64(h.At)/1e6, h.Place, stage, h.Verdict, h.Rule)
+		fmt.Fprintf(tw, "  +%.3fms\t%s\t%s\t%s\t%s\n", float64(h.At)/1e6, h.Place, stage, h.decision(), h.Rule)
+		if h.Verdict == Drop {
+			break
+		}
 	}
 	tw.Flush()
 	return trimLines(b.String())
