@@ -31,6 +31,7 @@ type System struct {
 	providers  map[string]*HostedZone // zones of names that Provide was given
 	checkers   []*netfake.Host
 	checks     int
+	networks   int // that were given a resolver
 }
 
 // New puts a root name server into the world, and behind it the registries of com, net,

@@ -77,6 +77,9 @@ func (v *VPC) VNI() uint32 { return v.vni }
 // Region returns the VPC's region.
 func (v *VPC) Region() *Region { return v.region }
 
+// Place returns where the VPC's region is.
+func (v *VPC) Place() netfake.Place { return v.region.place }
+
 // World returns the world that the VPC is in.
 func (v *VPC) World() *netfake.World { return v.world }
 
