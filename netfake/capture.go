@@ -1,8 +1,11 @@
 package netfake
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/netspec-go/netspec/internal/pcapng"
@@ -41,7 +44,16 @@ type Capture struct {
 	out    *pcapng.Writer
 	wanted func(tap string) bool
 	ifaces map[*Tap]int
+	moment []captured // what passed at the latest instant, not written yet
 	err    error
+}
+
+// captured is a packet that waits to be written.
+type captured struct {
+	at       time.Duration
+	tap      *Tap
+	key, seq uint64
+	data     []byte
 }
 
 // Capture starts to write what passes the world's taps to out, until it is stopped or
@@ -63,6 +75,7 @@ func (c *Capture) Stop() error {
 				break
 			}
 		}
+		c.flush()
 		err = c.err
 	})
 	if err != nil {
@@ -71,16 +84,32 @@ func (c *Capture) Stop() error {
 	return nil
 }
 
+// write notes a packet. What passes at one instant is written once the instant is over,
+// in an order that does not depend on which goroutine sent first.
 func (c *Capture) write(t *Tap, p *Packet) {
 	if c.err != nil || (c.wanted != nil && !c.wanted(t.name)) {
 		return
 	}
-	id, ok := c.ifaces[t]
-	if !ok {
-		id, c.err = c.out.AddInterface(t.name)
-		c.ifaces[t] = id
+	if len(c.moment) > 0 && c.moment[0].at != p.at {
+		c.flush()
 	}
-	if c.err == nil {
-		c.err = c.out.WritePacket(id, c.world.Time(p.at), p.Bytes(), "")
+	c.moment = append(c.moment, captured{p.at, t, p.event.Key, p.event.Seq, bytes.Clone(p.Bytes())})
+}
+
+// flush writes the packets of the latest instant.
+func (c *Capture) flush() {
+	slices.SortStableFunc(c.moment, func(a, b captured) int {
+		return cmp.Or(cmp.Compare(a.tap.name, b.tap.name), cmp.Compare(a.key, b.key), cmp.Compare(a.seq, b.seq))
+	})
+	for _, p := range c.moment {
+		id, ok := c.ifaces[p.tap]
+		if !ok && c.err == nil {
+			id, c.err = c.out.AddInterface(p.tap.name)
+			c.ifaces[p.tap] = id
+		}
+		if c.err == nil {
+			c.err = c.out.WritePacket(id, c.world.Time(p.at), p.data, "")
+		}
 	}
+	c.moment = c.moment[:0]
 }

@@ -60,9 +60,47 @@ func (h *Host) serve(l net.Listener, handler http.Handler) *http.Server {
 }
 
 // Serve runs an HTTP server on a listener until the world closes. For a server of
-// one's own configuration; Host.ServeHTTP is the short way.
+// one's own configuration; Host.ServeHTTP is the short way. Close waits for handlers
+// that are still at work.
 func (w *World) Serve(s *http.Server, l net.Listener) {
+	handler := s.Handler
+	if handler == nil {
+		handler = http.DefaultServeMux
+	}
+	s.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.handlers.enter()
+		defer w.handlers.leave()
+		handler.ServeHTTP(rw, r)
+	})
 	var once sync.Once
 	w.OnClose(func() { once.Do(func() { s.Close() }) })
 	w.running.Go(func() { s.Serve(l) })
+}
+
+// presence counts those who are inside, and lets wait for none to be.
+type presence struct {
+	mu      sync.Mutex
+	changed sync.Cond
+	inside  int
+}
+
+func (p *presence) enter() {
+	p.mu.Lock()
+	p.inside++
+	p.mu.Unlock()
+}
+
+func (p *presence) leave() {
+	p.mu.Lock()
+	p.inside--
+	p.mu.Unlock()
+	p.changed.Broadcast()
+}
+
+func (p *presence) wait() {
+	p.mu.Lock()
+	for p.inside > 0 {
+		p.changed.Wait()
+	}
+	p.mu.Unlock()
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/netspec-go/netspec/internal/tcp"
 )
 
 // Dropped is a packet of an application that did not arrive.
@@ -78,32 +80,51 @@ func (w *World) Alarms() []Alarm {
 
 // Sockets returns a table of the world's sockets, host by host, in the manner of
 // netstat.
-func (w *World) Sockets() string {
+func (w *World) Sockets() string { return w.sockets(false) }
+
+// sockets returns the table; a brief one leaves out sockets that only wait.
+func (w *World) sockets(brief bool) string {
 	w.lock()
 	defer w.unlock()
 	var b strings.Builder
+	left := 0
 	for _, h := range w.hosts {
 		lines := h.socketLines()
-		slices.Sort(lines)
+		slices.SortFunc(lines, func(a, b socketLine) int { return strings.Compare(a.text, b.text) })
 		for _, line := range lines {
-			fmt.Fprintf(&b, "  %s  %s\n", h.name, line)
+			if brief && line.idle {
+				left++
+				continue
+			}
+			fmt.Fprintf(&b, "  %s  %s\n", h.name, line.text)
 		}
+	}
+	if left > 0 {
+		fmt.Fprintf(&b, "  and %d that listen or have nothing to do\n", left)
 	}
 	return b.String()
 }
 
-func (h *Host) socketLines() []string {
-	var lines []string
+// socketLine is a line of the table. An idle socket is one that has nothing to do.
+type socketLine struct {
+	text string
+	idle bool
+}
+
+func (h *Host) socketLines() []socketLine {
+	var lines []socketLine
 	for _, l := range h.listeners {
-		lines = append(lines, fmt.Sprintf("tcp  LISTEN       %v, %d accepted, %d wait", l.addr, l.accepted, len(l.ready)))
+		text := fmt.Sprintf("tcp  LISTEN       %v, %d accepted, %d wait", l.addr, l.accepted, len(l.ready))
+		lines = append(lines, socketLine{text, len(l.ready) == 0})
 	}
 	for _, first := range h.conns {
 		for c := first; c != nil; c = c.next {
-			lines = append(lines, c.socketState())
+			lines = append(lines, socketLine{c.socketState(), c.machine.State() == tcp.TimeWait})
 		}
 	}
 	for _, u := range h.udp {
-		lines = append(lines, fmt.Sprintf("udp               %v, recv-q %d, dropped %d", u.local, u.queued, u.dropped))
+		text := fmt.Sprintf("udp               %v, recv-q %d, dropped %d", u.local, u.queued, u.dropped)
+		lines = append(lines, socketLine{text, u.queued == 0 && u.dropped == 0})
 	}
 	return lines
 }
@@ -122,7 +143,7 @@ func (w *World) reportFailure() {
 func (w *World) Report() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "netfake: the world at +%v\n", w.Now())
-	if s := w.Sockets(); s != "" {
+	if s := w.sockets(true); s != "" {
 		fmt.Fprintf(&b, "sockets:\n%s", s)
 	}
 	if drops := w.Drops(); len(drops) > 0 {
