@@ -50,10 +50,10 @@ type Capture struct {
 
 // captured is a packet that waits to be written.
 type captured struct {
-	at       time.Duration
-	tap      *Tap
-	key, seq uint64
-	data     []byte
+	at   time.Duration
+	tap  *Tap
+	key  uint64 // of the conversation, the same in both directions
+	data []byte
 }
 
 // Capture starts to write what passes the world's taps to out, until it is stopped or
@@ -93,13 +93,16 @@ func (c *Capture) write(t *Tap, p *Packet) {
 	if len(c.moment) > 0 && c.moment[0].at != p.at {
 		c.flush()
 	}
-	c.moment = append(c.moment, captured{p.at, t, p.event.Key, p.event.Seq, bytes.Clone(p.Bytes())})
+	key := p.Flow.Hash() ^ p.Flow.Reverse().Hash()
+	c.moment = append(c.moment, captured{p.at, t, key, bytes.Clone(p.Bytes())})
 }
 
-// flush writes the packets of the latest instant.
+// flush writes the packets of the latest instant: tap by tap and conversation by
+// conversation. Inside a conversation they stay in their order, in which an answer comes
+// after what it answers.
 func (c *Capture) flush() {
 	slices.SortStableFunc(c.moment, func(a, b captured) int {
-		return cmp.Or(cmp.Compare(a.tap.name, b.tap.name), cmp.Compare(a.key, b.key), cmp.Compare(a.seq, b.seq))
+		return cmp.Or(cmp.Compare(a.tap.name, b.tap.name), cmp.Compare(a.key, b.key))
 	})
 	for _, p := range c.moment {
 		id, ok := c.ifaces[p.tap]

@@ -75,6 +75,7 @@ type World struct {
 	closed    bool
 	closers   []func()
 	running   sync.WaitGroup // goroutines that the world itself started
+	handlers  presence       // HTTP handlers at work
 
 	recordings []*Recording
 	captures   []*Capture
@@ -90,6 +91,7 @@ type World struct {
 func New(tb TB, cfg Config) *World {
 	tb.Helper()
 	w := &World{tb: tb, cfg: cfg, bubble: bubbleName(), epoch: time.Now(), roots: x509.NewCertPool(), hostNames: map[string]*Host{}}
+	w.handlers.changed.L = &w.handlers.mu
 	w.seed = chooseSeed(tb, cfg)
 	if cfg.SendBuffer == 0 && w.bubble == "" {
 		w.cfg.SendBuffer = DefaultSendBuffer
@@ -215,11 +217,15 @@ func (w *World) Close() {
 	}
 	w.unlock()
 	w.running.Wait()
+	w.handlers.wait()
 
 	w.lock()
 	defer w.unlock()
 	if w.timer != nil {
 		w.timer.Stop()
+	}
+	for _, c := range w.captures {
+		c.flush()
 	}
 }
 
