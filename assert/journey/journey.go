@@ -22,14 +22,15 @@ import (
 )
 
 // Text returns the conversations of a recording in the order in which they began. Each
-// packet is a line; the first of each direction and the first that carries data are
-// shown with their hops.
+// packet is a line, with the time since the recording's first; the first of each
+// direction and the first that carries data are shown with their hops.
 func Text(rec *netfake.Recording) string {
 	var b strings.Builder
-	for i, c := range rec.Conversations() {
+	all := rec.Conversations()
+	for i, c := range all {
 		fmt.Fprintf(&b, "%d. %s\n", i+1, title(c))
 		for j, t := range c.Traces {
-			fmt.Fprintf(&b, "   +%s %s %s%s\n", ms(t.Sent), arrow(c, j), t.Summary, fate(&t))
+			fmt.Fprintf(&b, "   +%s %s %s%s\n", ms(t.Sent-began(all)), arrow(c, j), t.Summary, fate(&t))
 			if telling(c, j) {
 				b.WriteString(indent(t.HopLines()))
 			}
@@ -38,6 +39,9 @@ func Text(rec *netfake.Recording) string {
 	}
 	return b.String()
 }
+
+// began returns when the first packet of a recording was sent.
+func began(all []*netfake.Conversation) time.Duration { return all[0].Traces[0].Sent }
 
 func title(c *netfake.Conversation) string {
 	to := c.To
@@ -123,26 +127,27 @@ type hop struct {
 }
 
 func conversations(rec *netfake.Recording) []conversation {
-	var all []conversation
-	for _, c := range rec.Conversations() {
+	var views []conversation
+	all := rec.Conversations()
+	for _, c := range all {
 		v := conversation{Title: title(c)}
 		for i, t := range c.Traces {
 			v.Packets = append(v.Packets, packet{
-				Sent: ms(t.Sent), Arrow: arrow(c, i), Summary: t.Summary + fate(&t),
-				Dropped: t.Blocker() != nil, Open: telling(c, i), Hops: hops(&t),
+				Sent: ms(t.Sent - began(all)), Arrow: arrow(c, i), Summary: t.Summary + fate(&t),
+				Dropped: t.Blocker() != nil, Open: telling(c, i), Hops: hops(&t, began(all)),
 			})
 		}
-		all = append(all, v)
+		views = append(views, v)
 	}
-	return all
+	return views
 }
 
-func hops(t *netfake.Trace) []hop {
+func hops(t *netfake.Trace, began time.Duration) []hop {
 	var all []hop
 	before := t.Flow
 	for _, h := range t.Hops {
 		v := hop{
-			At: ms(t.Sent + h.At), Place: h.Place, Direction: h.Direction.String(),
+			At: ms(t.Sent + h.At - began), Place: h.Place, Direction: h.Direction.String(),
 			Verdict: h.Verdict.String(), Rule: h.Rule, After: h.Flow.String(), Dropped: h.Verdict == netfake.Drop,
 		}
 		if h.By != nil {

@@ -1,0 +1,63 @@
+// Package netfake is a network in a test: a world with hosts, their sockets, links and
+// an internet between them, in virtual time.
+//
+//	func TestHello(t *testing.T) { netfake.Run(t, testHello) }
+//
+//	func testHello(t *testing.T, w *netfake.World) {
+//		server := w.Internet().HostAt(netfake.Sydney, "server", "203.0.113.10")
+//		client := w.Internet().HostAt(netfake.Melbourne, "client", "198.51.100.20")
+//		server.ServeHTTP(":80", handler)
+//		resp, err := client.HTTPClient().Get("http://203.0.113.10/")
+//		...
+//	}
+//
+// Run opens a synctest bubble, in which time passes at once when everybody waits; New is
+// for tests that have opened one, for properties under rapid, and for benchmarks in real
+// time. What Dial, Listen and ListenPacket of a [Host] return are real net types; what
+// is written to them travels as packets with real headers, from node to node, over
+// links that take time. The rooms above this one add nodes: a VPC, gateways.
+//
+// # What an application sees
+//
+//	what happens                                  what the application sees
+//	nobody listens                                ECONNREFUSED, after a round trip
+//	a filter, a partition, no route, a crash      silence: the SYN is sent again, until the
+//	                                              dialer's deadline or, after 127 s, ETIMEDOUT
+//	the peer resets, or a middlebox does          ECONNRESET once, then io.EOF or EPIPE
+//	the peer closes                               io.EOF
+//	a deadline                                    os.ErrDeadlineExceeded
+//	closed by itself                              net.ErrClosed
+//
+// # Faults
+//
+// [Link.Partition] swallows every packet without a word to the sender. [Link.SetLoss]
+// loses some, each by a draw of its own; on TCP that is delay and never missing bytes.
+// [Host.Crash] stops a host with no FIN. Every fault counts what it took, and each
+// returns how to undo it.
+//
+// # Traces
+//
+// [World.Record] traces live packets, [World.Capture] writes them for Wireshark, and
+// [Host.Probe] asks what would become of one. A Trace's String is what assertions print.
+// When a test fails, its world logs its sockets, the last packets that were dropped and
+// the command that repeats the run.
+//
+// # Determinism
+//
+// Within one instant, arrivals come before timers, timers before deadlines, and all of
+// them before what applications do; arrivals are ordered by flow. Random draws are keyed
+// by the world's seed, the purpose and the flow. What remains to chance is what the test
+// itself leaves to it: two goroutines that write to one connection at one instant, or
+// that dial one destination from one host.
+//
+// # Not modelled
+//
+// IPv6; fragments; the TTL of packets on their way; ICMP errors other than port
+// unreachable; jitter, duplication, reordering, corruption and bandwidth of links; holds
+// and pauses; TCP's selective acknowledgements and timestamps; Happy Eyeballs. A
+// connection's keep-alives are off until SetKeepAliveConfig turns them on, where net
+// would turn them on by itself: an idle world would not be idle.
+//
+// net.Resolver, net.Dial and net.Listen go to the real network. Inside a bubble they
+// must not be used at all: net.Resolver leaves goroutines behind that end the process.
+package netfake
