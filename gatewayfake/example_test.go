@@ -1,0 +1,37 @@
+package gatewayfake_test
+
+import (
+	"testing"
+
+	"github.com/netspec-go/netspec/fabricfake"
+	"github.com/netspec-go/netspec/gatewayfake"
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// A private subnet reaches the internet through a NAT gateway in a public one.
+func TestExample(t *testing.T) { netfake.Run(t, testExample) }
+
+func testExample(t *testing.T, w *netfake.World) {
+	site := w.Internet().Host("site", "203.0.113.80")
+	if _, err := site.Listen("tcp", ":443"); err != nil {
+		t.Fatal(err)
+	}
+	vpc := fabricfake.NewVPC(w, "prod", "10.0.0.0/16")
+	public := vpc.Subnet("public", "10.0.0.0/24", "a")
+	private := vpc.Subnet("private", "10.0.1.0/24", "a")
+
+	igw := gatewayfake.NewInternetGateway(vpc, "igw")
+	nat := gatewayfake.NewNATGateway(public, "nat", gatewayfake.NewElasticIP(vpc))
+	public.Route("0.0.0.0/0", igw)
+	private.Route("0.0.0.0/0", nat)
+
+	app := private.Instance("app", fabricfake.InstanceConfig{})
+	c, err := app.Dial("tcp", "203.0.113.80:443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if s := nat.Stats(); s.ConnectionAttempts != 1 {
+		t.Errorf("the NAT gateway counts %+v", s)
+	}
+}

@@ -1,0 +1,130 @@
+package gatewayfake_test
+
+import (
+	"fmt"
+	"net/netip"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/netspec-go/netspec/fabricfake"
+	"github.com/netspec-go/netspec/gatewayfake"
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// What an internet gateway refuses, with the documented code, and beside each what it
+// lets through.
+func TestInternetGateway(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		x := build(w)
+		open := x.vpc.SecurityGroup("open").AllowIngress("all", fabricfake.Anywhere)
+		front := x.public.Instance("front", fabricfake.InstanceConfig{Groups: fabricfake.Groups{open}})
+		bare := x.public.Instance("bare", fabricfake.InstanceConfig{Groups: fabricfake.Groups{open}})
+		eip := gatewayfake.NewElasticIP(x.vpc)
+		eip.Associate(front.Interface())
+		unused := gatewayfake.NewElasticIP(x.vpc)
+		x.igw.Uplink().Announce(unused.Addr())
+		for _, h := range []*netfake.Host{front.Host, bare.Host} {
+			if _, err := h.Listen("tcp", ":80"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		at := func(addr string) netfake.Endpoint {
+			return netfake.Endpoint{Proto: netfake.TCP, Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), 80)}
+		}
+		for _, row := range []struct {
+			name string
+			from *netfake.Host
+			to   netfake.Endpoint
+			code netfake.Code // "": answered
+		}{
+			{"out, with a public address", front.Host, x.site.TCP(80), ""},
+			{"out, without", bare.Host, x.site.TCP(80), "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"},
+			{"out, to RFC 1918", front.Host, at("192.168.7.7"), "IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS"},
+			{"out, to RFC 6598", front.Host, at("100.64.7.7"), "IGW_DESTINATION_ADDRESS_NOT_IN_RFC6598_EGRESS"},
+			{"in, to a public address with an interface", x.site, at(eip.Addr().String()), ""},
+			{"in, to one without", x.site, at(unused.Addr().String()), "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS"},
+			{"hairpin: one's own VPC by its public address", front.Host, at(eip.Addr().String()), ""},
+		} {
+			r := row.from.Probe(row.to)
+			code := netfake.Code("")
+			if b := r.Blocker(); b != nil {
+				code = b.Code
+			}
+			if code != row.code || (row.code == "") != (r.Outcome == netfake.Answered) {
+				t.Errorf("%s: got %v, %s, want code %q\n%v", row.name, r.Outcome, code, row.code, r)
+			}
+		}
+	})
+}
+
+// api is a test that outlives what the API refuses.
+type api struct {
+	*testing.T
+	refusal string
+}
+
+func (a *api) Fatalf(format string, args ...any) {
+	a.refusal = fmt.Sprintf(format, args...)
+	runtime.Goexit()
+}
+
+// try returns why something was refused, "" if it was not.
+func (a *api) try(f func()) string {
+	a.refusal = ""
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		f()
+	}()
+	<-done
+	return a.refusal
+}
+
+// Bad input is refused with the code of the real API.
+func TestRefusals(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, _ *netfake.World) {
+		tb := &api{T: t}
+		w := netfake.New(tb, netfake.Config{})
+		x := build(w)
+		alone := fabricfake.NewVPC(w, "alone", "10.1.0.0/16")
+		lonely := alone.Subnet("lonely", "10.1.0.0/24", "a").Instance("lonely", fabricfake.InstanceConfig{})
+		eip, other := gatewayfake.NewElasticIP(x.vpc), gatewayfake.NewElasticIP(x.vpc)
+		for _, row := range []struct {
+			name string
+			do   func()
+			want string // "": accepted
+		}{
+			{"a second gateway", func() { gatewayfake.NewInternetGateway(x.vpc, "igw-2") }, "Resource.AlreadyAssociated"},
+			{"a public address without a gateway", func() { gatewayfake.NewElasticIP(alone).Associate(lonely.Interface()) }, "Gateway.NotAttached"},
+			{"a NAT gateway without one", func() { gatewayfake.NewNATGateway(lonely.Interface().Subnet(), "n", gatewayfake.NewElasticIP(alone)) }, "Gateway.NotAttached"},
+			{"an address of another VPC", func() { eip.Associate(lonely.Interface()) }, "InvalidParameterValue"},
+			{"an address for an interface", func() { eip.Associate(x.app.Interface()) }, ""},
+			{"the address again", func() { eip.Associate(x.app.Interface()) }, "Resource.AlreadyAssociated"},
+			{"a second for the interface", func() { other.Associate(x.app.Interface()) }, "Resource.AlreadyAssociated"},
+			{"detaching while addresses are mapped", x.igw.Detach, "DependencyViolation"},
+			{"giving one address back", eip.Disassociate, ""},
+			{"giving back what is not associated", eip.Disassociate, ""},
+			{"deleting the NAT gateway, which has the other", x.nat.Delete, ""},
+			{"detaching then", x.igw.Detach, ""},
+			{"a route to a gateway that is detached", func() { x.private.RouteTable().Route("203.0.113.0/24", x.igw) }, "InvalidParameterValue"},
+			{"a gateway in its place", func() { gatewayfake.NewInternetGateway(x.vpc, "igw-2") }, ""},
+		} {
+			got := tb.try(row.do)
+			if (row.want == "") != (got == "") || !strings.Contains(got, row.want) {
+				t.Errorf("%s: got %q, want %q", row.name, got, row.want)
+			}
+		}
+		// What led to the gateways is a hole now.
+		for _, s := range []*fabricfake.Subnet{x.public, x.private} {
+			for _, r := range s.RouteTable().Routes() {
+				var state fabricfake.RouteState
+				w.Do(func(time.Duration) { state = r.State() })
+				if gone := r.Destination.Bits() == 0; gone != (state == fabricfake.Blackhole) {
+					t.Errorf("route %v is %v", r, state)
+				}
+			}
+		}
+	})
+}
