@@ -26,15 +26,17 @@ func (b *buffer) append(p []byte) {
 	b.data = append(b.data, p...)
 }
 
-// makeRoom moves the bytes to the front if that frees half, else to more memory.
+// makeRoom moves the bytes to the front if that frees a quarter, else to more memory:
+// either way the moves cost a few copies of each byte, however full the buffer is.
 func (b *buffer) makeRoom(n int) {
 	live := b.data[b.head:]
-	if need := len(live) + n; need <= cap(b.data) && b.head >= cap(b.data)/2 {
+	need := len(live) + n
+	if need <= cap(b.data) && b.head >= cap(b.data)/4 {
 		b.data = b.data[:copy(b.data[:cap(b.data)], live)]
 		b.head = 0
 		return
 	}
-	grown := b.pool.get(len(live) + n)
+	grown := b.pool.get(max(need, cap(b.data)+1))
 	grown = append(grown, live...)
 	b.pool.put(b.data)
 	b.data, b.head = grown, 0

@@ -2,59 +2,80 @@ package tcp
 
 import "time"
 
+// noLimit is the congestion window of those who have none.
+const noLimit = 1 << 30
+
 // timedOut is what congestion control makes of a retransmission timeout: one segment,
 // then slow start (RFC 5681, 3.1). Without congestion control that lasts until what
 // had been sent is acknowledged.
 func (c *Conn) timedOut() {
-	flight := c.top - c.una
-	c.ssthresh = max(flight/2, uint32(2*c.mss))
-	if c.cfg.Congestion == NoCongestion {
-		c.ssthresh = 1 << 30
-	}
+	c.ssthresh = c.halfFlight()
 	c.cwnd = uint32(c.mss)
 	c.recover, c.recovering = c.top, false
 	c.dupACKs = 0
 }
 
+// halfFlight is the slow start threshold after a loss (RFC 5681, equation 4).
+func (c *Conn) halfFlight() uint32 {
+	if c.cfg.Congestion == NoCongestion {
+		return noLimit
+	}
+	return max((c.top-c.una)/2, uint32(2*c.mss))
+}
+
 // ackedNew is what congestion control makes of bytes acknowledged for the first time.
 func (c *Conn) ackedNew(bytes uint32, now time.Duration) {
-	if c.recovering {
-		if before(c.una, c.recover) {
-			c.retransmitHead(now) // a partial acknowledgement: the next hole (RFC 6582)
-			c.cwnd = max(c.cwnd-min(c.cwnd, bytes)+uint32(c.mss), uint32(c.mss))
-			return
+	if c.recovering && before(c.una, c.recover) {
+		c.retransmitHead(now) // a partial acknowledgement: the next hole (RFC 6582, 3.2)
+		c.cwnd -= min(c.cwnd, bytes)
+		if bytes >= uint32(c.mss) || c.cwnd < uint32(c.mss) {
+			c.cwnd += uint32(c.mss)
 		}
+		return
+	}
+	if c.recovering {
 		c.recovering = false
 		c.cwnd = c.ssthresh
+	} else {
+		c.grow(bytes)
 	}
 	c.dupACKs = 0
-	switch {
-	case c.cfg.Congestion == NoCongestion && !before(c.una, c.recover):
-		c.cwnd = 1 << 30
-	case c.cwnd >= 1<<30:
-	case c.cwnd < c.ssthresh:
-		c.cwnd += min(bytes, uint32(c.mss))
-	default:
-		c.cwnd += max(1, uint32(c.mss*c.mss)/c.cwnd)
+	if before(c.recover, c.una) {
+		c.recover = c.una - 1 // keep it near: sequence numbers wrap around
 	}
 }
 
+// grow opens the congestion window: by what was acknowledged in slow start, which
+// allows for delayed acknowledgements (RFC 3465), then by a segment per round trip.
+func (c *Conn) grow(bytes uint32) {
+	mss := uint32(c.mss)
+	repaired := !before(c.una, c.recover)
+	switch {
+	case c.cfg.Congestion == NoCongestion && repaired:
+		c.cwnd = noLimit
+	case c.cwnd < c.ssthresh && repaired:
+		c.cwnd += min(bytes, 2*mss)
+	case c.cwnd < c.ssthresh:
+		c.cwnd += min(bytes, mss)
+	default:
+		c.cwnd += max(1, uint32(uint64(mss)*uint64(min(bytes, c.cwnd))/uint64(c.cwnd)))
+	}
+	c.cwnd = min(c.cwnd, noLimit)
+}
+
 // duplicateACK counts an acknowledgement of nothing new. The third means loss: fast
-// retransmit (RFC 5681, 3.2).
+// retransmit (RFC 5681, 3.2), unless it may come from segments that were sent twice
+// in repairing an earlier loss (RFC 6582, 3.2, step 2).
 func (c *Conn) duplicateACK(now time.Duration) {
 	c.dupACKs++
 	c.stats.DupACKs++
 	switch {
 	case c.recovering:
-		c.cwnd = min(c.cwnd+uint32(c.mss), 1<<30)
-	case c.dupACKs == 3 && !before(c.una, c.recover):
+		c.cwnd = min(c.cwnd+uint32(c.mss), noLimit)
+	case c.dupACKs == 3 && before(c.recover, c.una):
+		c.ssthresh = c.halfFlight()
 		c.recover, c.recovering = c.top, true
-		c.ssthresh = max((c.top-c.una)/2, uint32(2*c.mss))
-		if c.cfg.Congestion == NoCongestion {
-			c.ssthresh = 1 << 30
-		} else {
-			c.cwnd = c.ssthresh + uint32(3*c.mss)
-		}
+		c.cwnd = min(c.ssthresh+uint32(3*c.mss), noLimit)
 		c.retransmitHead(now)
 	}
 }

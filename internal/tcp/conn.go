@@ -12,11 +12,12 @@ type Sender interface {
 	Send(h *wire.TCP, data []byte)
 }
 
-// KeepAlive says when an idle connection is probed. The zero KeepAlive is never.
+// KeepAlive says when an idle connection is probed. The zero KeepAlive is never. What
+// waits to be acknowledged is retransmitted instead.
 type KeepAlive struct {
-	Idle     time.Duration // of silence before the first probe
-	Interval time.Duration // between probes
-	Count    int           // unanswered probes that kill the connection
+	Idle     time.Duration // of silence before the first probe; 0 means no probes
+	Interval time.Duration // between probes; 0 means 75 s, net.ipv4.tcp_keepalive_intvl
+	Count    int           // unanswered probes that kill the connection; 0 means 9, net.ipv4.tcp_keepalive_probes
 }
 
 // CongestionControl says how much may be in flight besides what the peer's window
@@ -31,14 +32,14 @@ const (
 
 // Config shapes a machine. Its zero fields have the defaults of Linux.
 type Config struct {
-	MTU        int           // of the first link; 0 means 1500
+	MTU        int           // of the first link; 0 means 1500; less 20 with IPv6, whose header is longer
 	SendBuffer int           // bytes that Write takes before it refuses; 0 means no limit
 	RecvBuffer int           // bytes that wait to be read; 0 means DefaultRecvBuffer
 	ISN        uint32        // the initial sequence number
 	Nagle      bool          // wait for acknowledgements before sending small segments
 	KeepAlive  KeepAlive     //
-	SYNRetries int           // 0 means 6, net.ipv4.tcp_syn_retries
-	Retries    int           // 0 means 15, net.ipv4.tcp_retries2
+	SYNRetries int           // 0 means 6 for Dial, 5 for Accept (net.ipv4.tcp_syn_retries, tcp_synack_retries)
+	Retries    int           // 0 means 15 (net.ipv4.tcp_retries2), and 8 once the application has closed
 	DelayedACK time.Duration // 0 means 40 ms, Linux's TCP_DELACK_MIN
 	Congestion CongestionControl
 	Pool       *BufferPool // where buffers come from; nil allocates
@@ -49,28 +50,34 @@ const (
 	DefaultRecvBuffer = 1 << 20
 	timeWait          = 60 * time.Second // Linux's TCP_TIMEWAIT_LEN
 	finWait2          = 60 * time.Second // net.ipv4.tcp_fin_timeout
-	defaultMSS        = 536              // RFC 9293, 3.7.1: where the peer names none
-	headers           = 40               // IPv4 and TCP without options
+	orphanRetries     = 8                // what net.ipv4.tcp_orphan_retries of 0 means
+	strayACKs         = 500 * time.Millisecond
+	maxScale          = 14  // RFC 7323, 2.3
+	minMSS            = 48  // Linux's TCP_MIN_SND_MSS
+	defaultMSS        = 536 // RFC 9293, 3.7.1: where the peer names none
+	headers           = 40  // IPv4 and TCP without options
 )
 
 // Conn is one end of a connection. It is not safe for concurrent use.
 type Conn struct {
-	cfg   Config
-	out   Sender
-	state State
-	err   error
+	cfg     Config
+	out     Sender
+	head    wire.TCP // of the segment that is being sent
+	state   State
+	err     error
+	passive bool // made by Accept
 
 	// Sending. sendBuf begins at sequence number bufSeq.
 	iss, una, nxt, top uint32 // top is the highest that was ever sent
 	bufSeq             uint32
 	sendBuf            buffer
 	window, maxWindow  uint32
-	wl1, wl2           uint32 // sequence and acknowledgement of the last window update
+	wl1                uint32 // the sequence number of the last window update
 	scaleOut, scaleIn  uint8  // of the windows that the peer, and that we, advertise
 	mss                int
 	fin                bool // the application sends no more
 	dupACKs            int
-	recover            uint32 // the top when loss was noticed
+	recover            uint32 // the top when loss was noticed; una lies behind it after the repair
 	recovering         bool
 	cwnd, ssthresh     uint32
 
@@ -85,16 +92,19 @@ type Conn struct {
 	readClosed  bool    // the application reads no more
 	orphan      bool    // the application has closed
 	unacked     int     // bytes received since the last acknowledgement
+	rcvMSS      int     // the largest segment that came
 
 	rtt       rttEstimator
 	retries   int
-	probes    int // keep-alive or zero-window probes without an answer
+	probes    int  // keep-alive or zero-window probes without an answer
+	persisted uint // zero-window probes since the window closed
 	rexmitAt  time.Duration
 	ackAt     time.Duration
 	persistAt time.Duration
 	keepAt    time.Duration
 	waitAt    time.Duration // TIME-WAIT or an orphan's FIN-WAIT-2
 	heard     time.Duration // when the peer's last segment came
+	strayAt   time.Duration // until then, strays without data get no answer
 	stats     Stats
 }
 
@@ -117,10 +127,10 @@ func newConn(cfg Config, out Sender, now time.Duration) *Conn {
 	}
 	c.sendBuf.pool, c.recvBuf.pool = cfg.Pool, cfg.Pool
 	c.iss, c.una, c.nxt, c.top = cfg.ISN, cfg.ISN, cfg.ISN, cfg.ISN
-	c.bufSeq = cfg.ISN + 1
-	c.mss = defaultMSS
-	c.cwnd, c.ssthresh = 1<<30, 1<<30
-	for c.cfg.RecvBuffer>>c.scaleIn > 65535 {
+	c.bufSeq, c.recover = cfg.ISN+1, cfg.ISN
+	c.mss, c.rcvMSS = defaultMSS, defaultMSS
+	c.cwnd, c.ssthresh = noLimit, noLimit
+	for c.cfg.RecvBuffer>>c.scaleIn > 65535 && c.scaleIn < maxScale {
 		c.scaleIn++
 	}
 	return c
@@ -137,7 +147,7 @@ func Dial(cfg Config, out Sender, now time.Duration) *Conn {
 // Accept opens a connection passively, in answer to a SYN: it sends a SYN and ACK.
 func Accept(cfg Config, out Sender, syn *wire.TCP, now time.Duration) *Conn {
 	c := newConn(cfg, out, now)
-	c.state = SynReceived
+	c.state, c.passive = SynReceived, true
 	c.takeSYN(syn)
 	c.sendSYN(wire.SYN|wire.ACK, now)
 	return c
@@ -148,18 +158,18 @@ func (c *Conn) takeSYN(syn *wire.TCP) {
 	c.irs, c.rcvNxt, c.edge = syn.Seq, syn.Seq+1, syn.Seq+1
 	peer := defaultMSS
 	if syn.MSS != 0 {
-		peer = max(int(syn.MSS), 48)
+		peer = max(int(syn.MSS), minMSS)
 	}
-	c.mss = max(min(peer, c.cfg.MTU-headers), 48)
+	c.mss = max(min(peer, c.cfg.MTU-headers), minMSS)
 	if syn.HasScale {
-		c.scaleOut = min(syn.WindowScale, 14) // RFC 7323, 2.3
+		c.scaleOut = min(syn.WindowScale, maxScale)
 	} else {
 		c.scaleOut, c.scaleIn = 0, 0
 	}
 	c.window, c.maxWindow = uint32(syn.Window), uint32(syn.Window)
-	c.wl1, c.wl2 = syn.Seq, syn.Ack
+	c.wl1 = syn.Seq
 	if c.cfg.Congestion == NewReno {
-		c.cwnd = uint32(10 * c.mss) // RFC 6928
+		c.cwnd = uint32(10 * c.mss) // RFC 6928, by count as in Linux
 	}
 }
 
@@ -205,7 +215,7 @@ func (c *Conn) Writable() bool {
 	return c.CanSend() && (c.cfg.SendBuffer == 0 || c.sendBuf.len() < c.cfg.SendBuffer)
 }
 
-// CloseWrite sends a FIN after everything that was written.
+// CloseWrite sends a FIN after everything that was written, and after the handshake.
 func (c *Conn) CloseWrite(now time.Duration) {
 	if c.fin {
 		return
@@ -214,7 +224,10 @@ func (c *Conn) CloseWrite(now time.Duration) {
 	case SynSent:
 		c.die(nil)
 		return
-	case SynReceived, Established:
+	case SynReceived:
+		c.fin = true // becomeEstablished goes on
+		return
+	case Established:
 		c.fin = true
 		c.state = FinWait1
 	case CloseWait:
@@ -233,22 +246,33 @@ func (c *Conn) CloseRead(now time.Duration) { c.readClosed = true }
 // Close ends the connection for an application that is done with it: with a FIN, or
 // with a RST if something that had come was not read, as Linux does.
 func (c *Conn) Close(now time.Duration) {
-	if c.recvBuf.len() > 0 {
+	if c.orphan {
+		return
+	}
+	if c.recvBuf.len() > 0 && c.state != TimeWait {
 		c.Abort(now)
 		return
 	}
 	c.orphan = true
+	c.recvBuf.release()
 	c.CloseWrite(now)
 	if c.state == FinWait2 {
 		c.waitAt = now + finWait2
 	}
 }
 
-// Abort ends the connection at once with a RST.
+// Abort ends the connection at once: with a RST, unless both ends have closed and
+// everything was sent (RFC 9293, 3.10.5).
 func (c *Conn) Abort(now time.Duration) {
-	if c.state == SynReceived || (c.state.synchronized() && c.state != TimeWait) {
-		c.segment(wire.RST|wire.ACK, c.nxt, nil)
+	switch c.state {
+	case SynReceived, Established, FinWait1, FinWait2, CloseWait:
+		c.segment(wire.RST|wire.ACK, c.top, nil)
+	case Closing, LastAck:
+		if c.pending() {
+			c.segment(wire.RST|wire.ACK, c.top, nil)
+		}
 	}
+	c.recvBuf.release()
 	c.die(nil)
 }
 
@@ -298,7 +322,7 @@ func (c *Conn) SetKeepAlive(k KeepAlive, now time.Duration) {
 // SetMTU lowers the segments to what a router on the way said it can carry, and sends
 // what it dropped again (RFC 1191).
 func (c *Conn) SetMTU(mtu int, now time.Duration) {
-	mss := max(mtu-headers, 48)
+	mss := max(mtu-headers, minMSS)
 	if mss >= c.mss || !c.state.synchronized() {
 		return
 	}
@@ -319,7 +343,8 @@ func (c *Conn) Unreachable(err error, now time.Duration) {
 // CanReuse reports whether a SYN may open a new connection in the place of this one,
 // which is in TIME-WAIT (RFC 9293, 3.10.7.4).
 func (c *Conn) CanReuse(syn *wire.TCP) bool {
-	return c.state == TimeWait && before(c.rcvNxt, syn.Seq)
+	return c.state == TimeWait && before(c.rcvNxt, syn.Seq) &&
+		syn.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN
 }
 
 // Reset returns the RST that answers a segment for which there is no connection, and

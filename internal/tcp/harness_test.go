@@ -270,7 +270,8 @@ func (c *checker) heard(h *wire.TCP) {
 	if h.Flags&wire.RST != 0 {
 		return
 	}
-	if h.Flags&wire.SYN != 0 && !c.heardS {
+	taken := h.Flags&wire.ACK == 0 || h.Ack == c.isn+1
+	if h.Flags&wire.SYN != 0 && !c.heardS && taken {
 		c.heardS, c.mss, c.peerScl = true, max(int(h.MSS), 48), noScale
 		if h.MSS == 0 {
 			c.mss = 536
@@ -280,8 +281,13 @@ func (c *checker) heard(h *wire.TCP) {
 		}
 	}
 	if h.Flags&wire.ACK == 0 {
-		c.peerWin, c.offers = c.isn+1+uint32(h.Window), true
+		if edge := c.isn + 1 + uint32(h.Window); h.Flags&wire.SYN != 0 && (!c.offers || before(c.peerWin, edge)) {
+			c.peerWin, c.offers = edge, true
+		}
 		return
+	}
+	if h.Ack-c.isn > uint32(len(c.stream))+2 {
+		return // it acknowledges what was never sent
 	}
 	win := uint32(h.Window)
 	if h.Flags&wire.SYN == 0 && c.peerScl != noScale && c.scaled {

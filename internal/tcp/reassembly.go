@@ -1,5 +1,10 @@
 package tcp
 
+import (
+	"slices"
+	"sort"
+)
+
 // piece is a stretch of the peer's stream that came before what precedes it.
 type piece struct {
 	seq  uint32
@@ -8,55 +13,66 @@ type piece struct {
 
 func (p *piece) end() uint32 { return p.seq + uint32(len(p.data)) }
 
+// maxPieces bounds how many pieces are kept, so that tiny segments do not take much
+// more memory than the receive buffer. What is beyond is dropped: it comes again.
+func (c *Conn) maxPieces() int { return 64 + c.cfg.RecvBuffer/512 }
+
 // keep puts data that came too early aside. Where it overlaps with what is there, the
 // older bytes stay.
 func (c *Conn) keep(seq uint32, data []byte) {
-	for i := 0; len(data) > 0; i++ {
+	i := sort.Search(len(c.pieces), func(i int) bool { return before(seq, c.pieces[i].end()) })
+	for ; len(data) > 0; i++ {
 		if i == len(c.pieces) {
 			c.insert(i, seq, data)
 			return
 		}
-		p := &c.pieces[i]
-		if !before(seq, p.end()) {
-			continue
-		}
+		p := c.pieces[i]
 		if before(seq, p.seq) {
 			n := min(len(data), int(p.seq-seq))
-			c.insert(i, seq, data[:n])
+			if c.insert(i, seq, data[:n]) {
+				i++
+			}
 			seq, data = seq+uint32(n), data[n:]
-			continue
 		}
 		n := min(len(data), int(p.end()-seq))
 		seq, data = seq+uint32(n), data[n:]
 	}
 }
 
-func (c *Conn) insert(i int, seq uint32, data []byte) {
-	c.pieces = append(c.pieces, piece{})
-	copy(c.pieces[i+1:], c.pieces[i:])
-	c.pieces[i] = piece{seq, append([]byte(nil), data...)}
+// insert puts data before piece i, or at the end of the piece that it continues. It
+// reports whether there is one piece more.
+func (c *Conn) insert(i int, seq uint32, data []byte) bool {
+	if i > 0 && c.pieces[i-1].end() == seq {
+		c.pieces[i-1].data = append(c.pieces[i-1].data, data...)
+		return false
+	}
+	if len(c.pieces) >= c.maxPieces() {
+		return false
+	}
+	c.pieces = slices.Insert(c.pieces, i, piece{seq, slices.Clone(data)})
+	return true
 }
 
-// join appends the pieces that have become next in order, and reports whether any
-// did.
-func (c *Conn) join() bool {
-	joined := false
-	for len(c.pieces) > 0 {
-		p := &c.pieces[0]
-		if before(c.rcvNxt, p.seq) {
-			break
-		}
+// join appends the pieces that have become next in order.
+func (c *Conn) join() {
+	n := 0
+	for ; n < len(c.pieces) && !before(c.rcvNxt, c.pieces[n].seq); n++ {
+		p := &c.pieces[n]
 		if skip := c.rcvNxt - p.seq; skip < uint32(len(p.data)) {
 			c.accept(p.data[skip:])
-			joined = true
 		}
-		c.pieces[0] = piece{}
-		c.pieces = c.pieces[1:]
 	}
-	if len(c.pieces) == 0 {
+	if c.pieces = slices.Delete(c.pieces, 0, n); len(c.pieces) == 0 {
 		c.pieces = nil
 	}
-	return joined
+}
+
+// highest returns the end of what has come, in order or not.
+func (c *Conn) highest() uint32 {
+	if n := len(c.pieces); n > 0 {
+		return c.pieces[n-1].end()
+	}
+	return c.rcvNxt
 }
 
 // accept takes data that is next in order.

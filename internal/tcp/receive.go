@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/netspec-go/netspec/internal/wire"
@@ -24,10 +25,10 @@ func (c *Conn) Receive(h *wire.TCP, data []byte, now time.Duration) {
 	}
 	switch {
 	case h.Flags&wire.RST != 0:
-		c.receiveRST(h)
+		c.receiveRST(h, now)
 		return
 	case h.Flags&wire.SYN != 0:
-		c.sendACK() // a challenge, RFC 5961 section 4
+		c.strayACK(now) // a challenge, RFC 5961 section 4
 		return
 	case h.Flags&wire.ACK == 0:
 		return
@@ -46,7 +47,7 @@ func (c *Conn) receiveSynSent(h *wire.TCP, data []byte, now time.Duration) {
 	acks := h.Flags&wire.ACK != 0
 	if acks && h.Ack != c.nxt {
 		if h.Flags&wire.RST == 0 {
-			c.out.Send(&wire.TCP{Flags: wire.RST, Seq: h.Ack}, nil)
+			c.reset(h, len(data))
 		}
 		return
 	}
@@ -67,9 +68,7 @@ func (c *Conn) receiveSynSent(h *wire.TCP, data []byte, now time.Duration) {
 		c.sendSYN(wire.SYN|wire.ACK, now)
 		return
 	}
-	c.una = h.Ack
-	c.rtt.acked(h.Ack, now)
-	c.becomeEstablished()
+	c.ackedSYN(now)
 	c.sendACK()
 	if len(data) > 0 {
 		head := *h
@@ -79,61 +78,81 @@ func (c *Conn) receiveSynSent(h *wire.TCP, data []byte, now time.Duration) {
 	}
 }
 
-func (c *Conn) becomeEstablished() {
-	if c.state != FinWait1 { // closed before the handshake was over
-		c.state = Established
-	}
+// ackedSYN is what the acknowledgement of our SYN does: the handshake is over.
+func (c *Conn) ackedSYN(now time.Duration) {
+	c.una = c.iss + 1
+	c.rtt.lostSYN = c.retries > 0
+	c.rtt.backoff = 0
+	c.rtt.acked(c.una, now)
 	c.rexmitAt, c.retries = 0, 0
+	c.state = Established
+	if c.fin {
+		c.state = FinWait1 // closed before the handshake was over
+	}
 	c.startKeepAlive()
 }
 
-// acceptable reports whether a segment touches the window (RFC 9293, 3.4).
+// acceptable reports whether a segment touches the window (RFC 9293, 3.4). Like Linux
+// it takes what carries no data until the edge itself, since a peer that has filled
+// the window acknowledges from there, and what comes next in order when the window is
+// closed, for its acknowledgement.
 func (c *Conn) acceptable(h *wire.TCP, dataLen int) bool {
 	n := segmentLen(h, dataLen)
-	window := c.edge - c.rcvNxt
 	if n == 0 {
-		return h.Seq == c.rcvNxt || (!before(h.Seq, c.rcvNxt) && before(h.Seq, c.edge))
+		return !before(h.Seq, c.rcvNxt) && !before(c.edge, h.Seq)
 	}
-	if window == 0 {
-		return false
+	if c.edge == c.rcvNxt {
+		return h.Seq == c.rcvNxt
 	}
 	return before(h.Seq, c.edge) && before(c.rcvNxt, h.Seq+n)
 }
 
 // unacceptable answers an old or stray segment with an acknowledgement, which tells
-// the peer where we stand. What it acknowledges counts all the same, so that a peer's
-// probes of a closed window do not keep our own data from being acknowledged.
+// the peer where we stand.
 func (c *Conn) unacceptable(h *wire.TCP, dataLen int, now time.Duration) {
-	if h.Flags&wire.RST != 0 {
-		return
-	}
-	if c.state == TimeWait && h.Flags&wire.FIN != 0 {
-		c.waitAt = now + timeWait
-	}
-	if c.state == SynReceived && h.Flags&wire.SYN != 0 && h.Seq == c.irs {
-		c.stats.Retransmits++
-		c.sendSYN(wire.SYN|wire.ACK, now)
-		return
-	}
-	if h.Flags&wire.ACK != 0 && h.Flags&wire.SYN == 0 && c.state.synchronized() {
-		if !c.receiveACK(h, dataLen, now) {
-			return
+	switch {
+	case h.Flags&wire.RST != 0:
+	case c.state == SynReceived && h.Flags&wire.SYN != 0 && h.Seq == c.irs:
+		c.receiveSecondSYN(h, now)
+	case h.Flags&wire.SYN != 0 || segmentLen(h, dataLen) == 0:
+		c.strayACK(now)
+	default:
+		if c.state == TimeWait && h.Flags&wire.FIN != 0 {
+			c.waitAt = now + timeWait
 		}
-		c.output(now)
+		c.sendACK()
 	}
-	c.sendACK()
+}
+
+// receiveSecondSYN takes the SYN of a peer that has not got ours, or, when both opened
+// at once, its answer to ours (RFC 9293, figure 7).
+func (c *Conn) receiveSecondSYN(h *wire.TCP, now time.Duration) {
+	if h.Flags&wire.ACK == 0 {
+		c.resendSYN(now)
+		return
+	}
+	if h.Ack != c.nxt {
+		c.reset(h, 0)
+		return
+	}
+	c.ackedSYN(now)
+	c.output(now)
 }
 
 // receiveRST ends the connection if the RST is exactly the next in order; one that is
 // merely inside the window is challenged (RFC 5961, section 3).
-func (c *Conn) receiveRST(h *wire.TCP) {
+func (c *Conn) receiveRST(h *wire.TCP, now time.Duration) {
 	if h.Seq != c.rcvNxt {
-		c.sendACK()
+		c.strayACK(now)
 		return
 	}
-	switch c.state {
-	case TimeWait, LastAck, Closing:
+	switch {
+	case c.state >= Closing:
 		c.die(nil)
+	case c.state == CloseWait:
+		c.die(ErrPipe)
+	case c.state == SynReceived && !c.passive:
+		c.die(ErrRefused)
 	default:
 		c.die(ErrReset)
 	}
@@ -141,49 +160,50 @@ func (c *Conn) receiveRST(h *wire.TCP) {
 
 // receiveACK takes what a segment acknowledges and reports whether to go on with it.
 func (c *Conn) receiveACK(h *wire.TCP, dataLen int, now time.Duration) bool {
-	if c.state == SynReceived || (c.state == FinWait1 && c.una == c.iss) {
-		if before(h.Ack, c.iss+1) || before(c.top, h.Ack) {
-			c.out.Send(&wire.TCP{Flags: wire.RST, Seq: h.Ack}, nil)
+	if c.state == SynReceived {
+		if h.Ack != c.nxt {
+			c.reset(h, dataLen)
 			return false
 		}
-		c.becomeEstablished()
+		c.ackedSYN(now)
+		c.takeWindow(h)
+		return true
 	}
 	switch {
-	case before(c.top, h.Ack): // acknowledges what was never sent
-		c.sendACK()
+	case before(c.top, h.Ack), before(h.Ack, c.una-c.maxWindow):
+		c.strayACK(now) // for what was never sent, or impossibly old: RFC 5961, section 5
 		return false
-	case before(c.una, h.Ack):
-		c.advance(h.Ack, now)
-	case h.Ack == c.una && dataLen == 0 && h.Flags&wire.FIN == 0 &&
-		c.una != c.top && c.scaled(h) == c.window && c.window > 0:
+	case before(h.Ack, c.una):
+		return true
+	case h.Ack != c.una:
+		c.advance(h, now)
+		return c.state != Closed
+	}
+	if dataLen == 0 && h.Flags&wire.FIN == 0 && c.una != c.top && c.scaled(h) == c.window {
 		c.duplicateACK(now)
 	}
-	if c.state == Closed || c.state == TimeWait {
-		return c.state == TimeWait
+	if before(c.wl1, h.Seq) || c.scaled(h) > c.window {
+		c.takeWindow(h)
 	}
-	c.takeWindow(h, now)
 	return true
 }
 
 func (c *Conn) scaled(h *wire.TCP) uint32 { return uint32(h.Window) << c.scaleOut }
 
-// takeWindow notes the window that the peer offers, unless the segment is older than
-// the one that said it last.
-func (c *Conn) takeWindow(h *wire.TCP, now time.Duration) {
-	if before(h.Seq, c.wl1) || (h.Seq == c.wl1 && before(h.Ack, c.wl2)) {
-		return
-	}
-	if c.window == 0 && h.Window != 0 && c.persistAt != 0 {
-		c.persistAt, c.rtt.backoff = 0, 0
-	}
-	c.window, c.wl1, c.wl2 = c.scaled(h), h.Seq, h.Ack
+// takeWindow notes the window that the peer offers behind una. As in Linux, a segment
+// counts that acknowledges something new, comes later in the peer's stream, or offers
+// more.
+func (c *Conn) takeWindow(h *wire.TCP) {
+	c.window, c.wl1 = c.scaled(h), h.Seq
 	c.maxWindow = max(c.maxWindow, c.window)
 }
 
 // advance forgets what the peer has acknowledged.
-func (c *Conn) advance(ack uint32, now time.Duration) {
+func (c *Conn) advance(h *wire.TCP, now time.Duration) {
+	ack := h.Ack
 	acked := ack - c.una
 	c.una = ack
+	c.takeWindow(h)
 	c.nxt = maxSeq(c.nxt, ack)
 	if before(c.bufSeq, ack) {
 		n := min(int(ack-c.bufSeq), c.sendBuf.len())
@@ -223,30 +243,33 @@ func (c *Conn) receiveData(h *wire.TCP, data []byte, now time.Duration) {
 	if len(data) == 0 && !hasFIN {
 		return
 	}
-	if c.orphan && len(data) > 0 && before(c.rcvNxt, seq+uint32(len(data))) {
-		c.segment(wire.RST|wire.ACK, c.nxt, nil) // nobody is left to read it
+	end := seq + uint32(len(data))
+	if c.orphan && !c.eof && len(data) > 0 && before(c.rcvNxt, end) {
+		c.reset(h, len(data)) // nobody is left to read it
 		c.die(nil)
 		return
 	}
-	if hasFIN && !c.peerFin {
-		c.peerFin, c.finSeq = true, seq+uint32(len(data))
+	if hasFIN && !c.peerFin && !before(end, c.highest()) {
+		c.peerFin, c.finSeq = true, end
 	}
-	inOrder := seq == c.rcvNxt
+	c.rcvMSS = max(c.rcvMSS, len(data))
+	atOnce := true
 	data, seq = c.trim(data, seq)
 	switch {
-	case seq == c.rcvNxt && len(data) > 0:
+	case len(data) == 0:
+	case seq == c.rcvNxt:
+		atOnce = len(c.pieces) > 0
+		c.unacked += len(data)
 		c.accept(data)
-		filled := c.join()
-		c.acknowledge(len(data), filled || len(c.pieces) > 0, now)
-	case len(data) > 0:
+		c.join()
+	default:
 		c.keep(seq, data)
-		c.sendACK()
-	case !inOrder || !hasFIN:
-		c.sendACK()
 	}
 	if c.peerFin && !c.eof && c.rcvNxt == c.finSeq {
 		c.receiveFIN(now)
+		atOnce = true
 	}
+	c.acknowledge(atOnce, now)
 }
 
 // trim cuts off what was received before and what lies outside the window or behind
@@ -267,18 +290,13 @@ func (c *Conn) trim(data []byte, seq uint32) ([]byte, uint32) {
 // acknowledge answers data: at once for every second full segment and where a hole
 // was or is (RFC 9293, 3.8.6.3), else a little later, in the hope that it can ride on
 // data.
-func (c *Conn) acknowledge(n int, atOnce bool, now time.Duration) {
-	c.unacked += n
-	if atOnce || c.unacked >= 2*c.mss {
+func (c *Conn) acknowledge(atOnce bool, now time.Duration) {
+	if atOnce || c.unacked >= 2*c.rcvMSS {
 		c.sendACK()
 		return
 	}
 	if c.ackAt == 0 {
-		delay := c.cfg.DelayedACK
-		if delay == 0 {
-			delay = 40 * time.Millisecond
-		}
-		c.ackAt = now + delay
+		c.ackAt = now + cmp.Or(c.cfg.DelayedACK, 40*time.Millisecond)
 	}
 }
 
@@ -288,12 +306,11 @@ func (c *Conn) receiveFIN(now time.Duration) {
 	c.edge = maxSeq(c.edge, c.rcvNxt)
 	c.eof = true
 	switch c.state {
-	case SynReceived, Established:
+	case Established:
 		c.state = CloseWait
 	case FinWait1:
 		c.state = Closing
 	case FinWait2:
 		c.enterTimeWait(now)
 	}
-	c.sendACK()
 }

@@ -7,6 +7,7 @@ import "time"
 const (
 	minRTO     = 200 * time.Millisecond
 	initialRTO = time.Second
+	lostSYNRTO = 3 * time.Second // RFC 6298, 5.7
 	maxRTO     = 120 * time.Second
 )
 
@@ -17,6 +18,8 @@ type rttEstimator struct {
 	seq                uint32 // an acknowledgement of this ends the measurement
 	since              time.Duration
 	running            bool
+	sampled            bool // smoothed and variance mean something
+	lostSYN            bool // the handshake needed a retransmission
 	backoff            uint
 }
 
@@ -29,15 +32,16 @@ func (r *rttEstimator) start(seq uint32, now time.Duration) {
 // cancel gives the measurement up: what is retransmitted must not be measured (Karn).
 func (r *rttEstimator) cancel() { r.running = false }
 
+// acked ends the measurement if ack does. The backoff stays until then: while every
+// segment is retransmitted before its acknowledgement can come, nothing is measured.
 func (r *rttEstimator) acked(ack uint32, now time.Duration) {
-	r.backoff = 0
 	if !r.running || before(ack, r.seq) {
 		return
 	}
-	r.running = false
+	r.running, r.backoff = false, 0
 	sample := now - r.since
-	if r.smoothed == 0 && r.variance == 0 {
-		r.smoothed, r.variance = sample, sample/2
+	if !r.sampled {
+		r.smoothed, r.variance, r.sampled = sample, sample/2, true
 		return
 	}
 	r.variance += ((r.smoothed - sample).Abs() - r.variance) / 4
@@ -45,10 +49,17 @@ func (r *rttEstimator) acked(ack uint32, now time.Duration) {
 }
 
 // timeout returns the retransmission timeout with its backoff.
-func (r *rttEstimator) timeout() time.Duration {
+func (r *rttEstimator) timeout() time.Duration { return r.backedOff(r.backoff) }
+
+// backedOff returns the retransmission timeout doubled n times. As in Linux the bound
+// is one of the variance, so that a steady round trip leaves time for a delayed ACK.
+func (r *rttEstimator) backedOff(n uint) time.Duration {
 	rto := initialRTO
-	if r.smoothed != 0 || r.variance != 0 {
-		rto = max(minRTO, r.smoothed+4*r.variance)
+	switch {
+	case r.sampled:
+		rto = r.smoothed + max(minRTO, 4*r.variance)
+	case r.lostSYN:
+		rto = lostSYNRTO
 	}
-	return min(rto<<min(r.backoff, 16), maxRTO)
+	return min(min(rto, maxRTO)<<min(n, 16), maxRTO)
 }

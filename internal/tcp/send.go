@@ -8,10 +8,11 @@ import (
 
 // sendSYN sends the first segment, again if need be.
 func (c *Conn) sendSYN(flags uint8, now time.Duration) {
-	h := wire.TCP{
+	c.head = wire.TCP{
 		Flags: flags, Seq: c.iss, Window: uint16(min(c.cfg.RecvBuffer, 65535)),
-		MSS: uint16(max(c.cfg.MTU-headers, 48)),
+		MSS: uint16(max(c.cfg.MTU-headers, minMSS)),
 	}
+	h := &c.head
 	if flags&wire.ACK != 0 {
 		h.Ack = c.rcvNxt
 		c.edge = c.rcvNxt + uint32(h.Window)
@@ -19,23 +20,48 @@ func (c *Conn) sendSYN(flags uint8, now time.Duration) {
 	if flags&wire.ACK == 0 || c.scaleIn > 0 || c.scaleOut > 0 {
 		h.HasScale, h.WindowScale = true, c.scaleIn
 	}
-	c.nxt = c.iss + 1
-	c.top = maxSeq(c.top, c.nxt)
-	if c.retries == 0 {
+	if c.nxt == c.iss {
+		c.nxt, c.top = c.iss+1, c.iss+1
 		c.rtt.start(c.nxt, now)
 	}
 	c.rexmitAt = now + c.rtt.timeout()
 	c.stats.Sent++
-	c.out.Send(&h, nil)
+	c.out.Send(h, nil)
+}
+
+// resendSYN sends the first segment again.
+func (c *Conn) resendSYN(now time.Duration) {
+	c.stats.Retransmits++
+	c.rtt.cancel()
+	flags := wire.SYN
+	if c.state == SynReceived {
+		flags |= wire.ACK
+	}
+	c.sendSYN(flags, now)
 }
 
 // segment sends one segment, which acknowledges all that has come.
 func (c *Conn) segment(flags uint8, seq uint32, data []byte) {
-	c.edge = maxSeq(c.edge, c.rcvNxt+c.room())
-	h := wire.TCP{Flags: flags, Seq: seq, Ack: c.rcvNxt, Window: uint16(min((c.edge-c.rcvNxt)>>c.scaleIn, 65535))}
+	if grown := c.grown(); grown > 0 && grown >= min(c.cfg.RecvBuffer/2, c.mss) {
+		c.edge += uint32(grown)
+	}
+	c.head = wire.TCP{Flags: flags, Seq: seq, Ack: c.rcvNxt, Window: uint16(min((c.edge-c.rcvNxt)>>c.scaleIn, 65535))}
 	c.ackAt, c.unacked = 0, 0
 	c.stats.Sent++
-	c.out.Send(&h, data)
+	c.out.Send(&c.head, data)
+}
+
+// grown returns how far the right edge of the window could move. It moves in steps
+// that are worth a segment: the receiver's side of silly window avoidance (RFC 9293,
+// 3.8.6.2.2).
+func (c *Conn) grown() int { return int(int32(c.rcvNxt + c.room() - c.edge)) }
+
+// reset answers a segment that the connection cannot take with a RST which the peer
+// will believe.
+func (c *Conn) reset(h *wire.TCP, dataLen int) {
+	c.head, _ = Reset(h, dataLen)
+	c.stats.Sent++
+	c.out.Send(&c.head, nil)
 }
 
 // room returns how many more bytes the receive buffer takes, in units of the window's
@@ -46,21 +72,30 @@ func (c *Conn) room() uint32 {
 	return uint32(free) >> c.scaleIn << c.scaleIn
 }
 
-func (c *Conn) sendACK() { c.segment(wire.ACK, c.nxt, nil) }
+// sendACK sends a segment without data. Its place is behind all that was ever sent:
+// the peer may have got what is about to be sent again.
+func (c *Conn) sendACK() { c.segment(wire.ACK, c.top, nil) }
+
+// strayACK answers a segment that may be part of a loop of such answers, at most twice
+// a second (net.ipv4.tcp_invalid_ratelimit).
+func (c *Conn) strayACK(now time.Duration) {
+	if now < c.strayAt {
+		return
+	}
+	c.strayAt = now + strayACKs
+	c.sendACK()
+}
 
 // updateWindow tells the peer of room that reading has made, once it is worth a
-// segment (RFC 9293, 3.8.6.2.2).
+// segment: half the buffer, or a segment's worth if less than two are left.
 func (c *Conn) updateWindow(now time.Duration) {
-	if !c.state.synchronized() || c.eof || c.state == TimeWait {
+	grown := c.grown()
+	if !c.state.synchronized() || c.eof || grown <= 0 {
 		return
 	}
-	grown := c.rcvNxt + c.room() - c.edge
-	if int32(grown) <= 0 {
-		return
-	}
-	half := uint32(c.cfg.RecvBuffer / 2)
-	left := c.edge - c.rcvNxt
-	if grown >= half || (left < uint32(2*c.mss) && grown >= min(half, uint32(c.mss))) {
+	half := c.cfg.RecvBuffer / 2
+	left := int(c.edge - c.rcvNxt)
+	if grown >= half || (left < 2*c.mss && grown >= c.mss) {
 		c.sendACK()
 	}
 }
@@ -70,7 +105,7 @@ func (c *Conn) finSeqOut() uint32 { return c.bufSeq + uint32(c.sendBuf.len()) }
 
 // output sends what may be sent: data within the peer's window and ours, then the FIN.
 func (c *Conn) output(now time.Duration) {
-	if c.state == SynSent || c.state == SynReceived || c.state == Closed || c.state == TimeWait {
+	if !c.state.synchronized() || c.state == TimeWait {
 		return
 	}
 	for c.outputOne(now) {
@@ -78,9 +113,15 @@ func (c *Conn) output(now time.Duration) {
 	if c.una != c.nxt && c.rexmitAt == 0 {
 		c.rexmitAt = now + c.rtt.timeout()
 	}
-	if c.una == c.nxt && c.unsent() > 0 && c.rexmitAt == 0 && c.persistAt == 0 {
+	if c.una == c.nxt && c.pending() && c.rexmitAt == 0 && c.persistAt == 0 {
+		c.persisted = 0
 		c.persistAt = now + c.rtt.timeout()
 	}
+}
+
+// pending reports whether something waits behind nxt, data or the FIN.
+func (c *Conn) pending() bool {
+	return c.unsent() > 0 || (c.fin && !before(c.finSeqOut(), c.nxt))
 }
 
 // unsent returns how many bytes of the buffer lie behind nxt.
@@ -88,12 +129,11 @@ func (c *Conn) unsent() int { return max(0, c.sendBuf.len()-int(c.nxt-c.bufSeq))
 
 // outputOne sends one segment and reports whether there may be more.
 func (c *Conn) outputOne(now time.Duration) bool {
-	flight := c.nxt - c.una
+	flight := int(c.nxt - c.una)
 	unsent := c.unsent()
-	room := max(0, int(min(c.window, c.cwnd))-int(flight))
-	n := min(unsent, room, c.mss)
+	n := min(unsent, c.mss, max(0, int(min(c.window, c.cwnd))-flight))
 	last := n == unsent
-	finNow := c.fin && last && !before(c.finSeqOut(), c.nxt)
+	finNow := c.fin && last && !before(c.finSeqOut(), c.nxt) && flight+n < int(c.window)
 	if (n == 0 && !finNow) || (n < c.mss && !finNow && !c.worthSending(n, last, flight)) {
 		return false
 	}
@@ -114,11 +154,15 @@ func (c *Conn) outputOne(now time.Duration) bool {
 
 // worthSending is the sender's side of silly window avoidance, and Nagle's algorithm
 // (RFC 9293, 3.8.6.2.1).
-func (c *Conn) worthSending(n int, last bool, flight uint32) bool {
-	if last && (!c.cfg.Nagle || flight == 0) {
-		return true
+func (c *Conn) worthSending(n int, last bool, flight int) bool {
+	switch {
+	case flight == 0 && before(c.nxt, c.top):
+		return true // the timer went off
+	case last:
+		return !c.cfg.Nagle || flight == 0 || before(c.nxt, c.top)
+	default:
+		return uint32(n) >= c.maxWindow/2
 	}
-	return !last && uint32(n) >= c.maxWindow/2 || before(c.nxt, c.top)
 }
 
 // emit sends a segment at nxt and moves nxt behind it.
@@ -131,8 +175,8 @@ func (c *Conn) emit(flags uint8, data []byte, now time.Duration) {
 	if before(seq, c.top) {
 		c.stats.Retransmits++
 		c.rtt.cancel()
-	} else {
-		c.rtt.start(c.nxt, now)
+	} else if !before(c.una, c.recover) {
+		c.rtt.start(c.nxt, now) // no hole before it will delay its acknowledgement
 	}
 	c.top = maxSeq(c.top, c.nxt)
 	c.persistAt = 0
@@ -144,13 +188,15 @@ func (c *Conn) emit(flags uint8, data []byte, now time.Duration) {
 func (c *Conn) retransmitHead(now time.Duration) {
 	nxt := c.nxt
 	c.nxt = c.una
-	n := min(c.sendBuf.len(), c.mss, int(nxt-c.una))
+	n := min(c.sendBuf.len(), c.mss, int(c.top-c.una))
 	flags := wire.ACK
-	if c.fin && n == c.sendBuf.len() {
-		flags |= wire.FIN
-	}
-	if n > 0 {
-		flags |= wire.PSH
+	if n == c.sendBuf.len() {
+		if n > 0 {
+			flags |= wire.PSH
+		}
+		if c.fin && before(c.finSeqOut(), c.top) {
+			flags |= wire.FIN
+		}
 	}
 	var data []byte
 	if n > 0 {

@@ -1,6 +1,9 @@
 package tcp
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // State is a state of RFC 9293, section 3.3.2. The zero State is Closed.
 type State uint8
@@ -40,6 +43,9 @@ var (
 	ErrRefused = errors.New("tcp: connection refused") // RST in answer to our SYN
 	ErrReset   = errors.New("tcp: connection reset")   // RST later on
 	ErrTimeout = errors.New("tcp: timed out")          // too many retransmissions or probes
+
+	// ErrPipe is an ErrReset that came after the peer's FIN; Linux makes EPIPE of it.
+	ErrPipe = fmt.Errorf("tcp: broken pipe: %w", ErrReset)
 )
 
 // before reports whether sequence number a comes before b, modulo 2^32.

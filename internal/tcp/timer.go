@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/netspec-go/netspec/internal/wire"
@@ -48,47 +49,63 @@ func (c *Conn) retransmit(now time.Duration) {
 	c.retries++
 	c.rtt.backoff++
 	c.rtt.cancel()
-	switch c.state {
-	case SynSent:
-		c.stats.Retransmits++
-		c.sendSYN(wire.SYN, now)
-		return
-	case SynReceived:
-		c.stats.Retransmits++
-		c.sendSYN(wire.SYN|wire.ACK, now)
+	if !c.state.synchronized() {
+		c.resendSYN(now)
 		return
 	}
 	c.timedOut()
 	c.nxt = c.una
 	c.output(now)
 	if c.rexmitAt == 0 && c.una != c.top {
-		c.retransmitHead(now) // the window has closed: send one segment all the same
+		c.retransmitHead(now) // the window seems to have closed (RFC 7323, 2.4)
 	}
 }
 
 func (c *Conn) exhausted() bool {
-	limit := 15
-	if c.cfg.Retries > 0 {
-		limit = c.cfg.Retries
-	}
-	if c.state == SynSent || c.state == SynReceived {
-		if limit = 6; c.cfg.SYNRetries > 0 {
-			limit = c.cfg.SYNRetries
-		}
+	limit := cmp.Or(c.cfg.Retries, 15)
+	switch {
+	case c.orphan && c.state.synchronized():
+		limit = cmp.Or(c.cfg.Retries, orphanRetries)
+	case c.passive && c.state == SynReceived:
+		limit = cmp.Or(c.cfg.SYNRetries, 5)
+	case !c.state.synchronized():
+		limit = cmp.Or(c.cfg.SYNRetries, 6)
 	}
 	return c.retries >= limit
 }
 
 // probeWindow asks a peer whose window is closed whether it has opened (RFC 9293,
-// 3.8.6.1): with the sequence number before the next, which it must answer.
+// 3.8.6.1): with the sequence number before the next, which it must answer. What the
+// sender held back because the window is small goes now (3.8.6.2.1, rule 4). A silent
+// peer is given up as one that acknowledges nothing; an orphan does not wait for ever
+// for one that answers either.
 func (c *Conn) probeWindow(now time.Duration) {
 	c.persistAt = 0
-	if c.unsent() == 0 || c.una != c.nxt {
+	if !c.pending() || c.una != c.nxt {
 		return
 	}
-	c.rtt.backoff++
+	if n := min(c.unsent(), int(c.window), c.mss); n > 0 {
+		c.emit(wire.ACK, c.sendBuf.bytes(int(c.nxt-c.bufSeq), n), now)
+		c.rexmitAt = now + c.rtt.timeout()
+		return
+	}
+	if c.probes >= cmp.Or(c.cfg.Retries, 15) || c.orphan && c.probedEnough() {
+		c.die(ErrTimeout)
+		return
+	}
+	c.probes++
+	c.persisted++
 	c.segment(wire.ACK, c.una-1, nil)
-	c.persistAt = now + c.rtt.timeout()
+	c.persistAt = now + c.rtt.backedOff(c.persisted)
+}
+
+// probedEnough reports whether an orphan has waited long enough for a window to open:
+// until the probes cannot become rarer, as in Linux.
+func (c *Conn) probedEnough() bool {
+	if c.cfg.Retries > 0 {
+		return c.persisted >= uint(c.cfg.Retries)
+	}
+	return c.rtt.backedOff(c.persisted) == maxRTO
 }
 
 func (c *Conn) startKeepAlive() {
@@ -105,18 +122,22 @@ func (c *Conn) keepAlive(now time.Duration) {
 	if !c.state.synchronized() || c.state == TimeWait {
 		return
 	}
+	if c.una != c.top || c.pending() {
+		c.keepAt = now + k.Idle // the other timers are at work
+		return
+	}
 	if idle := c.heard + k.Idle; c.probes == 0 && idle > now {
 		c.keepAt = idle
 		return
 	}
-	if c.probes >= k.Count {
-		c.segment(wire.RST|wire.ACK, c.nxt, nil)
+	if c.probes >= cmp.Or(k.Count, 9) {
+		c.segment(wire.RST|wire.ACK, c.top, nil)
 		c.die(ErrTimeout)
 		return
 	}
 	c.probes++
 	c.segment(wire.ACK, c.una-1, nil)
-	c.keepAt = now + k.Interval
+	c.keepAt = now + cmp.Or(k.Interval, 75*time.Second)
 }
 
 // enterTimeWait waits until the last segments of the connection have left the
