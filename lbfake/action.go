@@ -27,8 +27,8 @@ func (a forward) check(l *Listener) error {
 	switch {
 	case a.group == nil:
 		return refuse(codeGroupNotFound, "the action forwards to no target group")
-	case a.group.cfg.VPC != l.balancer.vpc:
-		return refuse(codeConfiguration, "%v is in vpc %v, %v in %v", a.group, a.group.cfg.VPC, l.balancer, l.balancer.vpc)
+	case a.group.vpc != l.balancer.vpc:
+		return refuse(codeConfiguration, "%v is in vpc %v, %v in %v", a.group, a.group.vpc, l.balancer, l.balancer.vpc)
 	}
 	return nil
 }

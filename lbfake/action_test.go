@@ -70,8 +70,8 @@ func TestFixedResponseLimits(t *testing.T) {
 func TestRules(t *testing.T) {
 	instant(t, func(t *testing.T, s *site) {
 		api := s.group(TargetGroupConfig{}).Register(s.server("api", "a"))
-		site := NewTargetGroup("site", TargetGroupConfig{VPC: s.vpc}).Register(s.server("site", "b"))
-		b := NewApplication(ApplicationConfig{Name: "web", Subnets: s.subnets, Groups: s.open})
+		site := NewTargetGroup(s.vpc, "site", TargetGroupConfig{}).Register(s.server("site", "b"))
+		b := NewApplication(s.vpc, "web", ApplicationConfig{Subnets: s.subnets, Groups: s.open})
 		l := b.Listener(80, HTTP, ListenerConfig{Default: Forward(site)})
 		l.Rule(10, FixedResponse{Status: 404, Body: "gone"}, PathPattern("/api/old/*"))
 		toAPI := l.Rule(20, Forward(api), PathPattern("/api/*"))

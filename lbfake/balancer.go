@@ -27,9 +27,6 @@ const minZones = 2
 
 // ApplicationConfig shapes an application load balancer.
 type ApplicationConfig struct {
-	// Name is up to 32 letters, digits and hyphens. There is no default.
-	Name string
-
 	// Scheme is from where it is reached. Zero is from the internet.
 	Scheme Scheme
 
@@ -64,19 +61,14 @@ type ApplicationLoadBalancer struct {
 	log       []*Access
 }
 
-// NewApplication makes an application load balancer. Fewer than two zones, two subnets
-// of one zone or subnets of several VPCs fail the test with
-// InvalidConfigurationRequest, a name that the region has already with
-// DuplicateLoadBalancerName. Without any subnet there is no test to fail, and it
-// panics.
-func NewApplication(cfg ApplicationConfig) *ApplicationLoadBalancer {
-	if len(cfg.Subnets) == 0 {
-		panic(refuse(codeConfiguration, "load balancer %q: %s", cfg.Name, textZones))
-	}
-	vpc := cfg.Subnets[0].VPC()
+// NewApplication makes an application load balancer in a VPC. Its name is up to 32
+// letters, digits and hyphens; one that the region has already fails the test with
+// DuplicateLoadBalancerName. Fewer than two zones, two subnets of one zone or subnets of
+// another VPC fail it with InvalidConfigurationRequest.
+func NewApplication(vpc *fabricfake.VPC, name string, cfg ApplicationConfig) *ApplicationLoadBalancer {
 	w := vpc.World()
 	w.TB().Helper()
-	b := &ApplicationLoadBalancer{world: w, name: cfg.Name, scheme: cfg.Scheme, vpc: vpc}
+	b := &ApplicationLoadBalancer{world: w, name: name, scheme: cfg.Scheme, vpc: vpc}
 	if err := b.configure(cfg); err != nil {
 		w.TB().Fatalf("%v", err)
 	}
@@ -94,10 +86,10 @@ const textZones = "At least two subnets in two different Availability Zones must
 
 // configure checks the configuration and takes it over.
 func (b *ApplicationLoadBalancer) configure(cfg ApplicationConfig) error {
-	if err := checkName("load balancer", cfg.Name); err != nil {
+	if err := checkName("load balancer", b.name); err != nil {
 		return err
 	}
-	if err := checkSubnets(cfg); err != nil {
+	if err := b.checkSubnets(cfg.Subnets); err != nil {
 		return err
 	}
 	var err error
@@ -105,38 +97,38 @@ func (b *ApplicationLoadBalancer) configure(cfg ApplicationConfig) error {
 		return err
 	}
 	region := b.vpc.Region().Name()
-	b.dnsName = dnsNameOf(b.world.Seed(), cfg, region)
-	return reserve(b.world, codeDuplicateName, "load balancer", region, cfg.Name)
+	b.dnsName = b.makeDNSName(region)
+	return reserve(b.world, codeDuplicateName, "load balancer", region, b.name)
 }
 
-func checkSubnets(cfg ApplicationConfig) error {
+func (b *ApplicationLoadBalancer) checkSubnets(subnets []*fabricfake.Subnet) error {
 	zones := map[string]bool{}
-	for _, s := range cfg.Subnets {
+	for _, s := range subnets {
 		switch {
-		case s.VPC() != cfg.Subnets[0].VPC():
-			return refuse(codeConfiguration, "load balancer %q: subnets %v and %v are of different VPCs", cfg.Name, cfg.Subnets[0], s)
+		case s == nil || s.VPC() != b.vpc:
+			return refuse(codeConfiguration, "load balancer %q: %v is no subnet of vpc %v", b.name, s, b.vpc)
 		case zones[s.Zone()]:
-			return refuse(codeConfiguration, "load balancer %q: A load balancer cannot be attached to multiple subnets in the same Availability Zone (%s)", cfg.Name, s.Zone())
+			return refuse(codeConfiguration, "load balancer %q: A load balancer cannot be attached to multiple subnets in the same Availability Zone (%s)", b.name, s.Zone())
 		case s.CIDR().Bits() > 27:
-			return refuse(codeConfiguration, "load balancer %q: subnet %v has a block %v, and /27 is the smallest", cfg.Name, s, s.CIDR())
+			return refuse(codeConfiguration, "load balancer %q: subnet %v has a block %v, and /27 is the smallest", b.name, s, s.CIDR())
 		}
 		zones[s.Zone()] = true
 	}
 	if len(zones) < minZones {
-		return refuse(codeConfiguration, "load balancer %q: %s", cfg.Name, textZones)
+		return refuse(codeConfiguration, "load balancer %q: %s", b.name, textZones)
 	}
 	return nil
 }
 
-// dnsNameOf makes a load balancer's name: the real ones are the load balancer's name,
+// makeDNSName makes a load balancer's name: the real ones are the load balancer's name,
 // a number, and the region.
-func dnsNameOf(seed uint64, cfg ApplicationConfig, region string) string {
+func (b *ApplicationLoadBalancer) makeDNSName(region string) string {
 	prefix := ""
-	if cfg.Scheme == Internal {
+	if b.scheme == Internal {
 		prefix = "internal-"
 	}
-	number := 1e9 + keyed(seed, "dns name", region, cfg.Name)%1e9
-	return strings.ToLower(fmt.Sprintf("%s%s-%d.%s.elb.amazonaws.com", prefix, cfg.Name, number, region))
+	number := 1e9 + keyed(b.world.Seed(), "dns name", region, b.name)%1e9
+	return strings.ToLower(fmt.Sprintf("%s%s-%d.%s.elb.amazonaws.com", prefix, b.name, number, region))
 }
 
 // launch puts a node into a subnet.

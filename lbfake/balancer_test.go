@@ -17,9 +17,9 @@ var _ netfake.Component = (*ApplicationLoadBalancer)(nil)
 // What the API refuses fails the test with its code.
 func TestRefusals(t *testing.T) {
 	make := func(s *site, change func(*ApplicationConfig)) *ApplicationLoadBalancer {
-		cfg := ApplicationConfig{Name: "web", Subnets: s.subnets}
+		cfg := ApplicationConfig{Subnets: s.subnets}
 		change(&cfg)
-		return NewApplication(cfg)
+		return NewApplication(s.vpc, "web", cfg)
 	}
 	same := func(*ApplicationConfig) {}
 	for _, row := range []struct {
@@ -30,6 +30,9 @@ func TestRefusals(t *testing.T) {
 		{"lbfake: InvalidConfigurationRequest: load balancer \"web\": At least two subnets", func(s *site) {
 			make(s, func(c *ApplicationConfig) { c.Subnets = c.Subnets[:1] })
 		}},
+		{"lbfake: InvalidConfigurationRequest: load balancer \"web\": At least two subnets", func(s *site) {
+			make(s, func(c *ApplicationConfig) { c.Subnets = nil })
+		}},
 		{"lbfake: InvalidConfigurationRequest: load balancer \"web\": A load balancer cannot be attached to multiple subnets", func(s *site) {
 			more := s.vpc.Subnet("more", "10.0.7.0/24", "a")
 			make(s, func(c *ApplicationConfig) { c.Subnets = append(c.Subnets, more) })
@@ -38,13 +41,13 @@ func TestRefusals(t *testing.T) {
 			tiny := s.vpc.Subnet("tiny", "10.0.7.0/28", "c")
 			make(s, func(c *ApplicationConfig) { c.Subnets = append(c.Subnets, tiny) })
 		}},
-		{"lbfake: InvalidConfigurationRequest: load balancer \"web\": subnets public-a and theirs", func(s *site) {
+		{"lbfake: InvalidConfigurationRequest: load balancer \"web\": theirs is no subnet of vpc", func(s *site) {
 			theirs := fabricfake.NewVPC(s.w, "other", "10.9.0.0/16").Subnet("theirs", "10.9.0.0/24", "c")
 			make(s, func(c *ApplicationConfig) { c.Subnets = append(c.Subnets, theirs) })
 		}},
 		{"lbfake: DuplicateLoadBalancerName", func(s *site) { make(s, same); make(s, same) }},
-		{"lbfake: ValidationError: load balancer", func(s *site) { make(s, func(c *ApplicationConfig) { c.Name = "web-" }) }},
-		{"lbfake: ValidationError: load balancer", func(s *site) { make(s, func(c *ApplicationConfig) { c.Name = "internal-web" }) }},
+		{"lbfake: ValidationError: load balancer", func(s *site) { NewApplication(s.vpc, "web-", ApplicationConfig{Subnets: s.subnets}) }},
+		{"lbfake: ValidationError: load balancer", func(s *site) { NewApplication(s.vpc, "internal-web", ApplicationConfig{Subnets: s.subnets}) }},
 		{"lbfake: InvalidConfigurationRequest: idle_timeout", func(s *site) {
 			make(s, func(c *ApplicationConfig) { c.Attributes.IdleTimeout = 5000 * time.Second })
 		}},
@@ -62,7 +65,7 @@ func TestRefusals(t *testing.T) {
 		{"lbfake: TargetGroupAssociationLimit", func(s *site) {
 			g := s.group(TargetGroupConfig{})
 			make(s, same).Listener(80, HTTP, ListenerConfig{Default: Forward(g)})
-			make(s, func(c *ApplicationConfig) { c.Name = "other" }).Listener(80, HTTP, ListenerConfig{Default: Forward(g)})
+			NewApplication(s.vpc, "other", ApplicationConfig{Subnets: s.subnets}).Listener(80, HTTP, ListenerConfig{Default: Forward(g)})
 		}},
 		{"lbfake: DuplicateTargetGroupName", func(s *site) { s.group(TargetGroupConfig{}); s.group(TargetGroupConfig{}) }},
 		{"lbfake: ValidationError: deregistration_delay", func(s *site) { s.group(TargetGroupConfig{DeregistrationDelay: 2 * time.Hour}) }},
@@ -101,7 +104,7 @@ func TestSecurityGroups(t *testing.T) {
 		app := s.subnets[0].Instance("app", fabricfake.InstanceConfig{Groups: fabricfake.Groups{back}})
 		app.ServeHTTP(":8080", nameHandler("app"))
 		g := s.group(TargetGroupConfig{Port: 8080}).Register(app)
-		b := NewApplication(ApplicationConfig{Name: "web", Subnets: s.subnets, Groups: fabricfake.Groups{front}})
+		b := NewApplication(s.vpc, "web", ApplicationConfig{Subnets: s.subnets, Groups: fabricfake.Groups{front}})
 		b.Listener(80, HTTP, ListenerConfig{Default: Forward(g)})
 		if err := g.WaitInService(t.Context()); err != nil {
 			t.Fatal(err)
@@ -128,7 +131,7 @@ func TestSecurityGroups(t *testing.T) {
 // An internal load balancer has private addresses and a name that says so.
 func TestInternal(t *testing.T) {
 	instant(t, func(t *testing.T, s *site) {
-		b := NewApplication(ApplicationConfig{Name: "Api", Scheme: Internal, Subnets: s.subnets, Groups: s.open})
+		b := NewApplication(s.vpc, "Api", ApplicationConfig{Scheme: Internal, Subnets: s.subnets, Groups: s.open})
 		b.Listener(80, HTTP, ListenerConfig{Default: FixedResponse{Status: 200, Body: "hello"}})
 		if name := b.DNSName(); !strings.HasPrefix(name, "internal-api-") || !strings.HasSuffix(name, ".ap-southeast-2.elb.amazonaws.com") {
 			t.Errorf("its name is %s", name)
@@ -151,7 +154,7 @@ func TestZonesInDNS(t *testing.T) {
 		s.subnets[1].UseACL(acl)
 		app := s.server("app", "a")
 		g := s.group(TargetGroupConfig{}).Register(app)
-		b := NewApplication(ApplicationConfig{Name: "web", Subnets: s.subnets, Groups: s.open, DNS: sys})
+		b := NewApplication(s.vpc, "web", ApplicationConfig{Subnets: s.subnets, Groups: s.open, DNS: sys})
 		b.Listener(80, HTTP, ListenerConfig{Default: Forward(g)})
 		zone := sys.HostedZone("example.com")
 		sys.Register("example.com", zone)

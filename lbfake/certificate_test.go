@@ -125,7 +125,7 @@ func TestHTTPS(t *testing.T) {
 			io.WriteString(w, r.Proto+" "+r.Host+" "+r.Header.Get(headerProto)+" "+r.Header.Get(headerPort))
 		}))
 		g := s.group(TargetGroupConfig{}).Register(i)
-		b := NewApplication(ApplicationConfig{Name: "web", Subnets: s.subnets, Groups: s.open})
+		b := NewApplication(s.vpc, "web", ApplicationConfig{Subnets: s.subnets, Groups: s.open})
 		l := b.Listener(443, HTTPS, ListenerConfig{Default: Forward(g), Certificates: []Certificate{def, shop}})
 		l.Rule(1, FixedResponse{Status: 200, Body: "other"}, HostHeader("other.com"))
 		if err := g.WaitInService(t.Context()); err != nil {

@@ -26,9 +26,9 @@ func testCheckRequest(t *testing.T, s *site) {
 				got[r.Host] = append(got[r.Host], seen{s.w.Now(), r.UserAgent(), r.Host, r.RequestURI, r.Header.Get(headerFor), r.Close})
 			})
 		}))
-		g := NewTargetGroup("app"+portAddress(port)[1:], TargetGroupConfig{VPC: s.vpc, Port: port, HealthCheck: HealthCheck{Path: "/health?deep=1"}})
+		g := NewTargetGroup(s.vpc, "app"+portAddress(port)[1:], TargetGroupConfig{Port: port, HealthCheck: HealthCheck{Path: "/health?deep=1"}})
 		g.Register(i)
-		b := NewApplication(ApplicationConfig{Name: "web" + portAddress(port)[1:], Subnets: s.subnets, Groups: s.open})
+		b := NewApplication(s.vpc, "web"+portAddress(port)[1:], ApplicationConfig{Subnets: s.subnets, Groups: s.open})
 		b.Listener(80, HTTP, ListenerConfig{Default: Forward(g)})
 	}
 	sleepUntil(t, s.w, 61*time.Second)
@@ -127,7 +127,7 @@ func testCheckedWhileInUse(t *testing.T, s *site) {
 	if checks != 0 {
 		t.Errorf("an unused group was checked %d times", checks)
 	}
-	b := NewApplication(ApplicationConfig{Name: "web", Subnets: s.subnets, Groups: s.open})
+	b := NewApplication(s.vpc, "web", ApplicationConfig{Subnets: s.subnets, Groups: s.open})
 	l := b.Listener(80, HTTP, ListenerConfig{Default: Forward(g)})
 	sleepUntil(t, s.w, 131*time.Second)
 	wantHealth(t, g, "app 10.0.0.4:80 healthy",

@@ -3,10 +3,10 @@
 // reach its address through the internet gateway and its security groups, and it
 // reaches targets over connections of its own, from its own address, through theirs.
 //
-//	app := lbfake.NewTargetGroup("app", lbfake.TargetGroupConfig{VPC: vpc, Port: 8080})
+//	app := lbfake.NewTargetGroup(vpc, "app", lbfake.TargetGroupConfig{Port: 8080})
 //	app.Register(one).Register(two)
-//	web := lbfake.NewApplication(lbfake.ApplicationConfig{
-//		Name: "web", Subnets: []*fabricfake.Subnet{publicA, publicB}, Groups: fabricfake.Groups{sg}, DNS: sys,
+//	web := lbfake.NewApplication(vpc, "web", lbfake.ApplicationConfig{
+//		Subnets: []*fabricfake.Subnet{publicA, publicB}, Groups: fabricfake.Groups{sg}, DNS: sys,
 //	})
 //	web.Listener(80, lbfake.HTTP, lbfake.ListenerConfig{Default: lbfake.Forward(app)})
 //

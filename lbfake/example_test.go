@@ -28,7 +28,7 @@ func testExample(t *testing.T, w *netfake.World) {
 
 	front := vpc.SecurityGroup("front").AllowIngress("tcp/80", fabricfake.Anywhere)
 	back := vpc.SecurityGroup("back").AllowIngress("tcp/8080", front)
-	app := lbfake.NewTargetGroup("app", lbfake.TargetGroupConfig{VPC: vpc, Port: 8080})
+	app := lbfake.NewTargetGroup(vpc, "app", lbfake.TargetGroupConfig{Port: 8080})
 	var instances []*fabricfake.Instance
 	for _, name := range []string{"one", "two"} {
 		i := private.Instance(name, fabricfake.InstanceConfig{Groups: fabricfake.Groups{back}})
@@ -38,8 +38,8 @@ func testExample(t *testing.T, w *netfake.World) {
 		app.Register(i)
 		instances = append(instances, i)
 	}
-	web := lbfake.NewApplication(lbfake.ApplicationConfig{
-		Name: "web", Subnets: []*fabricfake.Subnet{publicA, publicB}, Groups: fabricfake.Groups{front}, DNS: sys,
+	web := lbfake.NewApplication(vpc, "web", lbfake.ApplicationConfig{
+		Subnets: []*fabricfake.Subnet{publicA, publicB}, Groups: fabricfake.Groups{front}, DNS: sys,
 	})
 	web.Listener(80, lbfake.HTTP, lbfake.ListenerConfig{Default: lbfake.Forward(app)})
 	if err := app.WaitInService(t.Context()); err != nil {

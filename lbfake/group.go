@@ -25,9 +25,6 @@ type TargetGroupConfig struct {
 	// another. If 0, 80.
 	Port uint16
 
-	// VPC is where the targets are. There is no default.
-	VPC *fabricfake.VPC
-
 	// HealthCheck is how targets are checked. Zero is the real service's default.
 	HealthCheck HealthCheck
 
@@ -41,6 +38,7 @@ type TargetGroupConfig struct {
 // traffic, while a listener or a rule of a load balancer forwards to it. All methods
 // are safe for concurrent use.
 type TargetGroup struct {
+	vpc     *fabricfake.VPC
 	name    string
 	cfg     TargetGroupConfig
 	world   *netfake.World
@@ -53,13 +51,13 @@ type TargetGroup struct {
 	changed  chan struct{}            // closed when a state has changed
 }
 
-// NewTargetGroup makes a target group. A name that is malformed or that the region has
+// NewTargetGroup makes a target group for instances of a VPC. A name that is malformed or that the region has
 // already (DuplicateTargetGroupName) fails the test, as does a health check or a delay
 // out of its range (ValidationError).
-func NewTargetGroup(name string, cfg TargetGroupConfig) *TargetGroup {
-	w := cfg.VPC.World()
+func NewTargetGroup(vpc *fabricfake.VPC, name string, cfg TargetGroupConfig) *TargetGroup {
+	w := vpc.World()
 	w.TB().Helper()
-	g := &TargetGroup{name: name, world: w, changed: make(chan struct{})}
+	g := &TargetGroup{name: name, world: w, vpc: vpc, changed: make(chan struct{})}
 	err := checkName("target group", name)
 	if err == nil {
 		g.cfg, err = cfg.withDefaults()
@@ -68,7 +66,7 @@ func NewTargetGroup(name string, cfg TargetGroupConfig) *TargetGroup {
 		g.matcher, err = parseMatcher(g.cfg.HealthCheck.Matcher)
 	}
 	if err == nil {
-		err = reserve(w, codeDuplicateGroup, "target group", cfg.VPC.Region().Name(), name)
+		err = reserve(w, codeDuplicateGroup, "target group", vpc.Region().Name(), name)
 	}
 	if err != nil {
 		w.TB().Fatalf("%v", err)
@@ -122,8 +120,8 @@ type view struct {
 func (g *TargetGroup) Register(i *fabricfake.Instance, ports ...uint16) *TargetGroup {
 	g.world.TB().Helper()
 	f := i.Interface()
-	if f.VPC() != g.cfg.VPC {
-		g.world.TB().Fatalf("%v", refuse(codeInvalidTarget, "%s is in vpc %v, %v in %v", i.Name(), f.VPC(), g, g.cfg.VPC))
+	if f.VPC() != g.vpc {
+		g.world.TB().Fatalf("%v", refuse(codeInvalidTarget, "%s is in vpc %v, %v in %v", i.Name(), f.VPC(), g, g.vpc))
 	}
 	for _, addr := range g.addrs(i, ports) {
 		g.register(i.Name(), addr, f.Subnet().Zone())

@@ -62,14 +62,13 @@ func nameHandler(name string) http.Handler {
 
 // balancer makes a load balancer that listens on port 80 and forwards to g.
 func (s *site) balancer(g *TargetGroup, attributes Attributes) *ApplicationLoadBalancer {
-	b := NewApplication(ApplicationConfig{Name: "web", Subnets: s.subnets, Groups: s.open, Attributes: attributes})
+	b := NewApplication(s.vpc, "web", ApplicationConfig{Subnets: s.subnets, Groups: s.open, Attributes: attributes})
 	b.Listener(80, HTTP, ListenerConfig{Default: Forward(g)})
 	return b
 }
 
 func (s *site) group(cfg TargetGroupConfig) *TargetGroup {
-	cfg.VPC = s.vpc
-	return NewTargetGroup("app", cfg)
+	return NewTargetGroup(s.vpc, "app", cfg)
 }
 
 // url is the address of a load balancer's node in its first zone.

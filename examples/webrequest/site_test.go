@@ -134,12 +134,12 @@ func (s *site) balance(not without) {
 	if path == "" {
 		path = "/health"
 	}
-	s.targets = lbfake.NewTargetGroup("app", lbfake.TargetGroupConfig{VPC: s.vpc, HealthCheck: lbfake.HealthCheck{Path: path}})
+	s.targets = lbfake.NewTargetGroup(s.vpc, "app", lbfake.TargetGroupConfig{HealthCheck: lbfake.HealthCheck{Path: path}})
 	if !not.target {
 		s.targets.Register(s.app)
 	}
-	s.balancer = lbfake.NewApplication(lbfake.ApplicationConfig{
-		Name: "web", Subnets: s.public, Groups: fabricfake.Groups{s.webGroup}, DNS: s.names,
+	s.balancer = lbfake.NewApplication(s.vpc, "web", lbfake.ApplicationConfig{
+		Subnets: s.public, Groups: fabricfake.Groups{s.webGroup}, DNS: s.names,
 	})
 	s.balancer.Listener(80, lbfake.HTTP, lbfake.ListenerConfig{Default: lbfake.Forward(s.targets)})
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
