@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/netspec-go/netspec/internal/wire"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -49,13 +50,19 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 		return false
 	}
 	flags, now := p.TCPFlags(), p.At()
-	if c := f.tracker.lookup(dir, p.Flow, flags, now); c != nil {
+	if c := f.tracker.lookup(dir, trackedFlow(p), flags, now); c != nil {
 		if p.Probing() {
 			p.Undo(c.save())
 		}
 		f.tracker.observe(c, dir, flags, now)
 		if p.Traced() {
 			p.Passed(f.hop(f.firstGroup(), dir, "tracked connection", ""))
+		}
+		return false
+	}
+	if f.speaksOfTracked(p, dir) {
+		if p.Traced() {
+			p.Passed(f.hop(f.firstGroup(), dir, "ICMP error about a tracked connection", ""))
 		}
 		return false
 	}
@@ -91,18 +98,45 @@ func (f *Interface) answersUntracked(p *netfake.Packet, dir netfake.Direction, i
 	return d.allowed && !d.tracked
 }
 
+// speaksOfTracked reports whether a packet is an ICMP error about a connection that the
+// interface tracks.
+func (f *Interface) speaksOfTracked(p *netfake.Packet, dir netfake.Direction) bool {
+	if p.Flow.Proto != netfake.ICMP {
+		return false
+	}
+	about, ok := p.Quoted()
+	return ok && f.tracker.related(dir, about, p.At()) != nil
+}
+
+// trackedFlow returns the flow under which a packet's connection is tracked. Of an ICMP
+// echo only the side that asks has the identifier, so that a request of the other side,
+// with the same identifier, is not taken for an answer.
+func trackedFlow(p *netfake.Packet) netfake.Flow {
+	flow := p.Flow
+	if flow.Proto != netfake.ICMP {
+		return flow
+	}
+	switch typ, _ := p.ICMPType(); typ {
+	case wire.ICMPEchoRequest:
+		flow.Dst = netip.AddrPortFrom(flow.Dst.Addr(), 0)
+	case wire.ICMPEchoReply:
+		flow.Src = netip.AddrPortFrom(flow.Src.Addr(), 0)
+	}
+	return flow
+}
+
 // open starts to track the connection that an allowed packet begins. A probe that was
 // refused goes on as if it had been allowed, and its answer is tracked.
 func (f *Interface) open(p *netfake.Packet, d *decision, dir netfake.Direction) {
 	if !p.Probing() {
 		d.count()
 		if d.tracked {
-			f.tracker.insert(dir, p.Flow, p.At())
+			f.tracker.insert(dir, trackedFlow(p), p.At())
 		}
 		return
 	}
 	if d.tracked || !d.allowed {
-		p.Undo(f.tracker.try(dir, p.Flow, p.At()))
+		p.Undo(f.tracker.try(dir, trackedFlow(p), p.At()))
 	}
 }
 

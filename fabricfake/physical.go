@@ -18,11 +18,29 @@ type device struct {
 	tap    *netfake.Tap
 	down   bool
 	edge   *Edge // nil for a physical host
+	ways   map[netip.Addr]way
+}
+
+// way is how a device reaches another; it stays the same for ever.
+type way struct {
+	peer *device
+	link *netfake.Link
+}
+
+// wayTo finds the device that has an address, nil if none has.
+func (d *device) wayTo(addr netip.Addr) way {
+	w, ok := d.ways[addr]
+	if !ok && d.region.devices[addr] != nil {
+		w.peer = d.region.devices[addr]
+		w.link = d.region.linkBetween(d, w.peer)
+		d.ways[addr] = w
+	}
+	return w
 }
 
 // newDevice gives a device the next address of its kind.
 func (r *Region) newDevice(name, zone string, addr netip.Addr) *device {
-	d := &device{region: r, name: name, zone: zone, addr: addr, tap: r.world.Tap(name)}
+	d := &device{region: r, name: name, zone: zone, addr: addr, tap: r.world.Tap(name), ways: map[netip.Addr]way{}}
 	r.world.Do(func(time.Duration) { r.devices[addr] = d })
 	return d
 }
@@ -32,14 +50,14 @@ func (d *device) String() string { return d.name }
 
 // transmit puts a frame on the wire: the packet's bytes decide where it goes.
 func (d *device) transmit(p *netfake.Packet, to netip.Addr) netfake.Next {
-	peer := d.region.devices[to]
-	if peer == nil {
+	w := d.wayTo(to)
+	if w.peer == nil {
 		return p.Drop(netfake.Hop{Place: d.name, By: d, Rule: fmt.Sprintf("nothing on the substrate has %v", to)})
 	}
-	if peer != d {
+	if w.peer != d {
 		d.tap.Record(p)
 	}
-	return p.Over(d.region.linkBetween(d, peer), port{peer})
+	return p.Over(w.link, port{w.peer})
 }
 
 // PhysicalHost is a machine in a rack that runs instances of any VPC.

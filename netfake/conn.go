@@ -102,7 +102,7 @@ func (c *TCPConn) write(b []byte) (int, error) {
 			return taken, net.ErrClosed
 		case c.writeBy.passed:
 			return taken, os.ErrDeadlineExceeded
-		case m.Err() != nil && !c.failed:
+		case m.Err() != nil && !c.failed && !c.refusedAfterEnd():
 			c.failed = true
 			return taken, machineError("write", m.Err())
 		case m.Err() != nil || !m.CanSend():
@@ -118,6 +118,12 @@ func (c *TCPConn) write(b []byte) (int, error) {
 		w.wait(&c.writable)
 		c.writers--
 	}
+}
+
+// refusedAfterEnd reports whether the connection was reset when the peer's FIN had been
+// seen: Linux then says EPIPE and not ECONNRESET.
+func (c *TCPConn) refusedAfterEnd() bool {
+	return c.machine.EOF() && errors.Is(c.machine.Err(), tcp.ErrReset)
 }
 
 // Close ends the connection: what was written is still delivered, what arrives from

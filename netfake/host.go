@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/netspec-go/netspec/internal/wire"
@@ -17,7 +18,8 @@ type Host struct {
 	name   string
 	place  Place
 	nics   []*NIC
-	uplink *Uplink // of a host on the internet
+	addr   atomic.Pointer[netip.Addr] // of the first
+	uplink *Uplink                    // of a host on the internet
 
 	conns     map[uint64]*TCPConn // by the hash of the flow that arrives, chained
 	listeners map[netip.AddrPort]*Listener
@@ -76,7 +78,10 @@ func (w *World) NewHost(name string, place Place) *Host {
 // host's first interface that names none.
 func (h *Host) AddNIC(addr netip.Addr, mtu int, out Node, dest ...netip.Prefix) *NIC {
 	nic := &NIC{host: h, addr: addr, mtu: mtu, out: out, dest: dest}
-	h.world.Do(func(time.Duration) { h.nics = append(h.nics, nic) })
+	h.world.Do(func(time.Duration) {
+		h.nics = append(h.nics, nic)
+		h.addr.CompareAndSwap(nil, &nic.addr)
+	})
 	return nic
 }
 
@@ -97,14 +102,12 @@ func (h *Host) Place() Place { return h.place }
 func (h *Host) NetHost() *Host { return h }
 
 // Addr returns the address of the host's first interface; the zero Addr if it has
-// none.
+// none. It may be called inside the scheduler too.
 func (h *Host) Addr() netip.Addr {
-	h.world.lock()
-	defer h.world.unlock()
-	if len(h.nics) == 0 {
-		return netip.Addr{}
+	if addr := h.addr.Load(); addr != nil {
+		return *addr
 	}
-	return h.nics[0].addr
+	return netip.Addr{}
 }
 
 // Uplink returns the connection of a host on the internet, nil for others.
@@ -156,6 +159,9 @@ func (h *Host) shutdown() {
 	for u := range h.orphans {
 		u.closeLocked()
 	}
+	clear(h.listeners)
+	clear(h.udp)
+	clear(h.orphans)
 	for _, e := range h.echoes {
 		e.failed = true
 	}

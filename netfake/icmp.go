@@ -54,9 +54,13 @@ const quoted = wire.IPv4HeaderLen + 8
 
 // sendUnreachable tells a packet's sender that it was of no use.
 func (h *Host) sendUnreachable(p *Packet, code uint8) {
+	h.send(h.unreachablePacket(p, code, h.number()))
+}
+
+func (h *Host) unreachablePacket(p *Packet, code uint8, seq uint64) *Packet {
 	body := p.Bytes()
 	body = body[:min(len(body), quoted)]
-	h.send(h.echoPacket(p.Flow.Dst.Addr(), p.Flow.Src.Addr(), wire.ICMP{Type: wire.ICMPUnreachable, Code: code}, body, h.number()))
+	return h.echoPacket(p.Flow.Dst.Addr(), p.Flow.Src.Addr(), wire.ICMP{Type: wire.ICMPUnreachable, Code: code}, body, seq)
 }
 
 // unreachable takes an ICMP error to the socket whose packet it quotes.

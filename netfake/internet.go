@@ -58,7 +58,7 @@ func (n *Internet) HostAt(place Place, name, addr string) *Host {
 // which the node sends. Packets come to the node once the uplink announces addresses.
 func (n *Internet) Attach(name string, place Place, node Node) *Uplink {
 	w := n.world
-	u := &Uplink{net: n, name: name, place: place, node: node, tap: w.Tap(name + " internet")}
+	u := &Uplink{net: n, name: name, place: place, node: node, tap: w.Tap(name + " internet"), ways: map[*Uplink]*Link{}}
 	u.access = w.NewLink(name+" last mile", LastMile)
 	u.core, u.down, u.arrive = uplinkCore{u}, uplinkDown{u}, uplinkArrive{u}
 	return u
@@ -103,6 +103,7 @@ type Uplink struct {
 	node   Node
 	access *Link
 	tap    *Tap
+	ways   map[*Uplink]*Link
 
 	core   uplinkCore
 	down   uplinkDown
@@ -171,7 +172,18 @@ func (c uplinkCore) Step(p *Packet) Next {
 		hop.Rule = fmt.Sprintf("%v → %v", c.place, to.place)
 		p.Passed(hop)
 	}
-	return p.Over(c.net.between(c.place, to.place), to.down)
+	return p.Over(c.way(to), to.down)
+}
+
+// way returns the long-distance link to another uplink, and remembers it: places are
+// large keys.
+func (u *Uplink) way(to *Uplink) *Link {
+	l := u.ways[to]
+	if l == nil {
+		l = u.net.between(u.place, to.place)
+		u.ways[to] = l
+	}
+	return l
 }
 
 // uplinkDown is the other end of the backbone.

@@ -84,8 +84,7 @@ type Packet struct {
 
 	event sched.Event
 	world *World
-	node  Node  // where it is
-	via   *Link // the link that it crosses, while it crosses one
+	node  Node // where it is
 	at    time.Duration
 
 	buf        []byte
@@ -188,6 +187,16 @@ func (p *Packet) ICMPType() (typ, code uint8) {
 	return p.buf[p.l4], p.buf[p.l4+1]
 }
 
+// Quoted returns the flow of the packet that an ICMP error speaks of, and false for any
+// other packet.
+func (p *Packet) Quoted() (Flow, bool) {
+	head, quote, err := wire.ParseICMP(p.Payload())
+	if p.Flow.Proto != ICMP || err != nil || (head.Type != wire.ICMPUnreachable && head.Type != wire.ICMPTimeExceeded) {
+		return Flow{}, false
+	}
+	return quotedFlow(quote)
+}
+
 // SetSrc rewrites the source address and port and the checksums that cover them, as
 // a translating gateway does. For an ICMP echo the port is the identifier.
 func (p *Packet) SetSrc(src netip.AddrPort) {
@@ -220,12 +229,8 @@ func (p *Packet) rewrite(addrAt, portAt int, old, new netip.AddrPort) {
 	if sum == nil {
 		return
 	}
-	fix := fixChecksum
-	if p.Flow.Proto == UDP {
-		fix = fixUDPChecksum
-	}
 	if covered {
-		fix(sum, before[:], after[:])
+		p.fixTransport(sum, before[:], after[:])
 	}
 	if p.Flow.Proto == ICMP {
 		portAt = 4
@@ -235,7 +240,7 @@ func (p *Packet) rewrite(addrAt, portAt int, old, new netip.AddrPort) {
 		binary.BigEndian.PutUint16(was[:], old.Port())
 		binary.BigEndian.PutUint16(is[:], new.Port())
 		copy(l4[portAt:], is[:])
-		fix(sum, was[:], is[:])
+		p.fixTransport(sum, was[:], is[:])
 	}
 }
 
@@ -259,7 +264,12 @@ func fixChecksum(sum, old, new []byte) {
 	binary.BigEndian.PutUint16(sum, wire.UpdateChecksum(check, old, new))
 }
 
-func fixUDPChecksum(sum, old, new []byte) {
+// fixTransport is fixChecksum for the transport's own checksum.
+func (p *Packet) fixTransport(sum, old, new []byte) {
+	if p.Flow.Proto != UDP {
+		fixChecksum(sum, old, new)
+		return
+	}
 	check := binary.BigEndian.Uint16(sum)
 	binary.BigEndian.PutUint16(sum, wire.UpdateUDPChecksum(check, old, new))
 }

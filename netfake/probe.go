@@ -117,6 +117,7 @@ type probe struct {
 	undo   []func()
 	answer *Packet // what the host that was reached would say
 	tells  Outcome // what the answer means
+	back   bool    // the answer is on its way
 }
 
 // maxProbeSteps ends a probe that goes round in circles. A packet's TTL is 64.
@@ -132,7 +133,7 @@ func (h *Host) Probe(to Endpoint) *Reach {
 	defer w.unlock()
 	r := &Reach{To: to}
 	q := &probe{}
-	p := h.probePacket(to)
+	p := h.probePacket(to, q)
 	p.probe = q
 	p.trace = newTrace(p, h.name)
 	r.Forward = p.trace
@@ -143,7 +144,7 @@ func (h *Host) Probe(to Endpoint) *Reach {
 	w.runProbe(p)
 
 	if answer := q.answer; answer != nil {
-		q.answer = nil
+		q.answer, q.back = nil, true
 		answer.probe, answer.at = q, p.at
 		answer.trace = newTrace(answer, r.Forward.To)
 		r.Return = answer.trace
@@ -158,10 +159,21 @@ func (h *Host) Probe(to Endpoint) *Reach {
 	return r
 }
 
-// probePacket builds the first packet of a conversation, from a port that is free.
-func (h *Host) probePacket(to Endpoint) *Packet {
-	nic := h.nicFor(to.Addr.Addr())
-	src := netip.AddrPortFrom(nic.addr, h.freePort(to.Proto, nic.addr, to.Addr))
+// probePacket builds the first packet of a conversation, from the port that the next
+// live one would have. A host without a way to the destination sends it to itself.
+func (h *Host) probePacket(to Endpoint, q *probe) *Packet {
+	addr, mtu := h.sourceFor(to.Addr.Addr())
+	if !addr.IsValid() {
+		addr = netip.IPv4Unspecified()
+	}
+	key := portKey{to.Proto, addr, to.Addr}
+	before, known := h.ports[key]
+	q.undo = append(q.undo, func() {
+		if h.ports[key] = before; !known {
+			delete(h.ports, key)
+		}
+	})
+	src := netip.AddrPortFrom(addr, h.freePort(to.Proto, addr, to.Addr))
 	flow := Flow{to.Proto, src, to.Addr}
 	switch to.Proto {
 	case UDP:
@@ -169,7 +181,7 @@ func (h *Host) probePacket(to Endpoint) *Packet {
 	case ICMP:
 		return h.echoPacket(flow.Src.Addr(), flow.Dst.Addr(), wire.ICMP{Type: wire.ICMPEchoRequest, ID: src.Port(), Seq: 1}, nil, 0)
 	}
-	syn := wire.TCP{Flags: wire.SYN, Window: 65535, MSS: uint16(nic.mtu - 40)}
+	syn := wire.TCP{Flags: wire.SYN, Window: 65535, MSS: uint16(max(mtu-40, 0))}
 	return h.world.tcpPacket(flow, &syn, nil, 0)
 }
 
@@ -201,62 +213,54 @@ func (w *World) runProbe(p *Packet) {
 	p.drop(Hop{Place: p.node.String(), Rule: "the packet goes round in circles"})
 }
 
-// answerProbe says what the host's own stack would answer to a probe.
+// answerProbe takes a probe that has come to the host, or its answer that has come
+// home.
 func (h *Host) answerProbe(p *Packet) Next {
-	q, back := p.probe, p.Flow.Reverse()
+	q := p.probe
 	hop := Hop{Place: h.name, By: h, Direction: Ingress}
-	switch p.Flow.Proto {
-	case TCP:
-		in, _, err := wire.ParseTCP(p.Payload())
-		if err != nil || in.Flags&wire.ACK != 0 || in.Flags&wire.RST != 0 {
-			break // the probe's own answer has come home
-		}
-		out := wire.TCP{Flags: wire.RST | wire.ACK, Ack: in.Seq + 1}
-		q.tells = Refused
-		if h.listenerFor(p.Flow.Dst) != nil {
-			out = wire.TCP{Flags: wire.SYN | wire.ACK, Ack: in.Seq + 1, Window: 65535, MSS: in.MSS}
-			q.tells = Answered
-		}
-		q.answer = h.world.tcpPacket(back, &out, nil, 0)
-	case UDP:
-		if h.udpFor(p.Flow) == nil {
-			if q.answer == nil && p.DataLen() == 0 && q.tells == Silence {
-				q.tells = Refused
-			}
-			break
-		}
-		q.answer, q.tells = h.udpPacket(back, nil, 0), Answered
-	case ICMP:
-		if typ, _ := p.ICMPType(); typ == wire.ICMPEchoRequest {
-			echo := wire.ICMP{Type: wire.ICMPEchoReply, ID: p.Flow.Src.Port(), Seq: 1}
-			q.answer, q.tells = h.echoPacket(back.Src.Addr(), back.Dst.Addr(), echo, nil, 0), Answered
-		}
+	p.trace.To = h.name
+	if q.back || p.TCPFlags()&(wire.ACK|wire.RST) != 0 {
+		hop.Rule = "answer"
+		return p.Delivered(hop)
 	}
+	q.answer, q.tells, hop.Rule = h.wouldAnswer(p)
 	if q.answer != nil {
 		q.answer.node = h.outlet(q.answer)
 	}
-	if q.tells == Refused && p.TCPFlags()&wire.RST == 0 {
-		hop.Rule = fmt.Sprintf("nobody listens on %v/%d", p.Flow.Proto, p.Flow.Dst.Port())
-		p.trace.To = h.name
-		p.drop(hop)
-		return Next{done: true}
+	if q.tells == Refused {
+		return p.Drop(hop)
 	}
-	hop.Rule = h.arrivalRule(p)
-	p.trace.To = h.name
 	return p.Delivered(hop)
 }
 
-func (h *Host) arrivalRule(p *Packet) string {
+// wouldAnswer says what the host's own stack would answer to a packet, what that means
+// to the one who asked, and why.
+func (h *Host) wouldAnswer(p *Packet) (*Packet, Outcome, string) {
+	back, port := p.Flow.Reverse(), p.Flow.Dst.Port()
 	switch p.Flow.Proto {
 	case TCP:
-		if h.listenerFor(p.Flow.Dst) != nil {
-			return fmt.Sprintf("listens on tcp/%d", p.Flow.Dst.Port())
+		in, _, err := wire.ParseTCP(p.Payload())
+		switch {
+		case err != nil:
+			return nil, Silence, err.Error()
+		case h.listenerFor(p.Flow.Dst) == nil:
+			out := wire.TCP{Flags: wire.RST | wire.ACK, Ack: in.Seq + 1}
+			return h.world.tcpPacket(back, &out, nil, 0), Refused, fmt.Sprintf("nobody listens on tcp/%d", port)
 		}
-		return "answer"
+		out := wire.TCP{Flags: wire.SYN | wire.ACK, Ack: in.Seq + 1, Window: 65535, MSS: in.MSS}
+		return h.world.tcpPacket(back, &out, nil, 0), Answered, fmt.Sprintf("listens on tcp/%d", port)
 	case UDP:
-		return fmt.Sprintf("socket on udp/%d", p.Flow.Dst.Port())
+		if h.udpFor(p.Flow) == nil {
+			return h.unreachablePacket(p, wire.ICMPPortUnreachable, 0), Refused, fmt.Sprintf("nobody listens on udp/%d", port)
+		}
+		return h.udpPacket(back, nil, 0), Answered, fmt.Sprintf("socket on udp/%d", port)
+	case ICMP:
+		if typ, _ := p.ICMPType(); typ == wire.ICMPEchoRequest {
+			echo := wire.ICMP{Type: wire.ICMPEchoReply, ID: p.Flow.Src.Port(), Seq: 1}
+			return h.echoPacket(back.Src.Addr(), back.Dst.Addr(), echo, nil, 0), Answered, "echo"
+		}
 	}
-	return "host"
+	return nil, Silence, "host"
 }
 
 func newTrace(p *Packet, from string) *Trace {

@@ -15,7 +15,8 @@ type Recording struct {
 }
 
 // Record traces every packet that is sent from now on and whose flow, as it leaves,
-// match accepts; a nil match accepts all. It goes on until Stop.
+// match accepts; a nil match accepts all. It goes on until Stop. Match runs inside the
+// scheduler and must not call methods that lock the world.
 func (w *World) Record(match func(Flow) bool) *Recording {
 	r := &Recording{world: w, match: match}
 	w.Do(func(time.Duration) { w.recordings = append(w.recordings, r) })

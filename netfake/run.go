@@ -42,13 +42,13 @@ func RunConfig(t *testing.T, cfg Config, f func(t *testing.T, w *World)) {
 
 // explainDeadlock fails the test for a bubble that is deadlocked, and passes other
 // panics on.
-func explainDeadlock(t *testing.T, bubble string, r any) {
-	t.Helper()
+func explainDeadlock(tb TB, bubble string, r any) {
+	tb.Helper()
 	err, ok := r.(error)
 	if !ok || !strings.HasPrefix(err.Error(), "deadlock:") {
 		panic(r)
 	}
-	t.Fatalf("netfake: %v\n%s", err, describe(stuck(allStacks(), bubble, true)))
+	tb.Fatalf("netfake: %v\n%s", err, describe(stuck(allStacks(), bubble, true)))
 }
 
 // stallAfter is how long, in real time, a bubble may stand still in a way that stops

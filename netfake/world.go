@@ -42,9 +42,9 @@ type Config struct {
 	SendBuffer int
 }
 
-// DefaultSendBuffer is the limit of a TCP connection's send buffer outside a bubble:
-// the third number of Linux's net.ipv4.tcp_wmem.
-const DefaultSendBuffer = 4 << 20
+// DefaultSendBuffer is the limit of a TCP connection's send buffer outside a bubble: as
+// much as a peer's receive window takes. Linux lets it grow to four times that.
+const DefaultSendBuffer = 1 << 20
 
 // World is one simulated network and everything in it. All its methods, and those of
 // what it contains, may be called from any goroutine of the test.

@@ -54,8 +54,6 @@ func checkPieces(t failer, c *Conn) {
 }
 
 // discard is a sender of what nobody looks at.
-func (s *script) discard() Sender { return discard{} }
-
 type discard struct{}
 
 func (discard) Send(*wire.TCP, []byte) {}

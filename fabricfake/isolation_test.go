@@ -1,0 +1,178 @@
+package fabricfake_test
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"golang.org/x/net/nettest"
+	"pgregory.net/rapid"
+
+	"github.com/netspec-go/netspec/fabricfake"
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// tenants are VPCs with the same block, the same addresses and the same physical hosts.
+type tenants [2][]*fabricfake.Instance
+
+const perTenant = 3
+
+func newTenants(w *netfake.World) (all tenants) {
+	r := fabricfake.DefaultRegion(w)
+	var racks []*fabricfake.PhysicalHost
+	for i := range perTenant {
+		racks = append(racks, r.PhysicalHost(fmt.Sprint("rack", i), "a"))
+	}
+	for i, name := range []string{"red", "blue"} {
+		vpc := fabricfake.NewVPC(w, name, "10.0.0.0/16")
+		open := vpc.SecurityGroup("open").AllowIngress("all", fabricfake.Anywhere)
+		for j, rack := range racks {
+			s := vpc.Subnet(fmt.Sprint("s", j), fmt.Sprintf("10.0.%d.0/24", j), "a")
+			all[i] = append(all[i], s.Instance(fmt.Sprint(name, j), fabricfake.InstanceConfig{Groups: fabricfake.Groups{open}, On: rack}))
+		}
+	}
+	return all
+}
+
+// Two VPCs with the same addresses on the same physical hosts never meet: what is sent
+// in one arrives there, and nowhere else.
+func TestTenantsNeverMix(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rapid.SyncTest(t, func(t *rapid.T) {
+			w := netfake.New(t, netfake.Config{Seed: 1})
+			all := newTenants(w)
+			var in [2][]net.PacketConn
+			for i, tenant := range all {
+				for _, h := range tenant {
+					u, err := h.ListenPacket("udp", ":9")
+					if err != nil {
+						t.Fatal(err)
+					}
+					in[i] = append(in[i], u)
+				}
+			}
+			var sent [2][perTenant]int
+			for range rapid.IntRange(1, 20).Draw(t, "datagrams") {
+				tenant := rapid.IntRange(0, 1).Draw(t, "tenant")
+				from, to := rapid.IntRange(0, perTenant-1).Draw(t, "from"), rapid.IntRange(0, perTenant-1).Draw(t, "to")
+				c, err := all[tenant][from].Dial("udp", fmt.Sprint(all[tenant][to].Addr(), ":9"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Write([]byte{byte(tenant)})
+				c.Close()
+				sent[tenant][to]++
+			}
+			time.Sleep(time.Second)
+			for i := range in {
+				for j, u := range in[i] {
+					if got := drainTenant(t, u, i); got != sent[i][j] {
+						t.Errorf("%v got %d datagrams, want %d", all[i][j], got, sent[i][j])
+					}
+				}
+			}
+			if len(w.Alarms()) != 0 || len(w.Drops()) != 0 {
+				t.Errorf("alarms %v, drops %v", w.Alarms(), w.Drops())
+			}
+		})
+	})
+}
+
+// drainTenant counts what a socket has, all of which must be its own tenant's.
+func drainTenant(t *rapid.T, u net.PacketConn, tenant int) (n int) {
+	u.SetReadDeadline(time.Now().Add(time.Second))
+	b := make([]byte, 10)
+	for {
+		k, from, err := u.ReadFrom(b)
+		if err != nil {
+			return n
+		}
+		if k != 1 || int(b[0]) != tenant {
+			t.Errorf("tenant %d got %v from %v", tenant, b[:k], from)
+		}
+		n++
+	}
+}
+
+// An address of one VPC is not reached from another, though both are on one host and
+// every group and ACL would let it in.
+func TestOtherTenantIsOutOfReach(t *testing.T) { netfake.Run(t, testOtherTenantIsOutOfReach) }
+
+func testOtherTenantIsOutOfReach(t *testing.T, w *netfake.World) {
+	all := newTenants(w)
+	red, blue := all[0][0], all[1][1]
+	if err := serve(w, blue.Host, 80); err != nil {
+		t.Fatal(err)
+	}
+	// The same address in one's own VPC, where nobody listens.
+	if outcome, _, err := call(w, red.Host, blue.TCP(80)); outcome != netfake.Refused || err != nil {
+		t.Errorf("from the other VPC: %v, %v", outcome, err)
+	}
+	if outcome, _, err := call(w, all[1][0].Host, blue.TCP(80)); outcome != netfake.Answered || err != nil {
+		t.Errorf("from the same VPC: %v, %v", outcome, err)
+	}
+}
+
+// A physical host that fails silences all that runs on it, of whatever VPC; what was
+// written meanwhile arrives once it has recovered.
+func TestPhysicalHostFails(t *testing.T) { netfake.Run(t, testPhysicalHostFails) }
+
+func testPhysicalHostFails(t *testing.T, w *netfake.World) {
+	all := newTenants(w)
+	var conns []net.Conn
+	for _, tenant := range all {
+		if err := serve(w, tenant[1].Host, 80); err != nil {
+			t.Fatal(err)
+		}
+		c, err := tenant[0].Dial("tcp", fmt.Sprint(tenant[1].Addr(), ":80"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+	}
+	recover := all[0][1].Interface().PhysicalHost().Fail()
+	for _, c := range conns {
+		c.Write([]byte("x"))
+		c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Error("a host that has failed answers")
+		}
+	}
+	for _, tenant := range all {
+		if r := tenant[2].Probe(tenant[1].TCP(80)); r.Outcome != netfake.Silence || r.Blocker().Code != "BAD_STATE" {
+			t.Errorf("a probe says %v", r.Outcome)
+		}
+		if r := tenant[2].Probe(tenant[0].TCP(80)); r.Outcome != netfake.Refused {
+			t.Errorf("a host that has not failed: a probe says %v", r.Outcome)
+		}
+	}
+	recover()
+	for _, c := range conns {
+		c.SetReadDeadline(time.Time{})
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			t.Errorf("after the recovery: %v", err)
+		}
+	}
+	if len(w.Alarms()) != 0 {
+		t.Errorf("alarms: %v", w.Alarms())
+	}
+}
+
+// golang.org/x/net's own conformance suite of connections, between two instances.
+func TestNettest(t *testing.T) {
+	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
+		tb := &fakeTB{T: t}
+		w := netfake.New(tb, netfake.Config{Instant: true})
+		p := newTenants(w)[0]
+		l, err := p[1].Listen("tcp", ":80")
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if c1, err = p[0].Dial("tcp", fmt.Sprint(p[1].Addr(), ":80")); err != nil {
+			return nil, nil, nil, err
+		}
+		c2, err = l.Accept()
+		return c1, c2, tb.clean, err
+	})
+}

@@ -1,0 +1,189 @@
+package netfake
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The backlog holds 4096 connections (net.core.somaxconn). The next SYN is dropped, and
+// its retry a second later finds the place that Accept has made.
+func TestBacklog(t *testing.T) { RunConfig(t, Config{Instant: true}, testBacklog) }
+
+func testBacklog(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	l, err := server.Listen("tcp", ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range backlog {
+		if _, err := client.Dial("tcp", "203.0.113.10:80"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.Now() != 0 {
+		t.Errorf("%d connections took %v", backlog, w.Now())
+	}
+	time.AfterFunc(500*time.Millisecond, func() { l.Accept() })
+	if _, err := client.Dial("tcp", "203.0.113.10:80"); err != nil || w.Now() != time.Second {
+		t.Errorf("the connection beyond the backlog: %v, after %v", err, w.Now())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := client.DialContext(ctx, "tcp", "203.0.113.10:80"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with the backlog full: %v", err)
+	}
+}
+
+func TestListenErrors(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		network string
+		taken   string // listened at before
+		address string
+		err     error
+	}{
+		{"a port that is taken", "tcp", ":80", ":80", syscall.EADDRINUSE},
+		{"a wildcard over an address", "tcp", "203.0.113.10:80", ":80", syscall.EADDRINUSE},
+		{"an address under a wildcard", "tcp", ":80", "203.0.113.10:80", syscall.EADDRINUSE},
+		{"another port", "tcp", ":80", ":81", nil},
+		{"another address of the host", "tcp", "203.0.113.10:80", "127.0.0.1:80", nil},
+		{"somebody else's address", "tcp", ":80", "198.51.100.20:81", syscall.EADDRNOTAVAIL},
+		{"a port that is taken", "udp", ":53", ":53", syscall.EADDRINUSE},
+		{"a wildcard over an address", "udp", "203.0.113.10:53", ":53", syscall.EADDRINUSE},
+		{"an address under a wildcard", "udp", ":53", "203.0.113.10:53", syscall.EADDRINUSE},
+		{"another address of the host", "udp", "203.0.113.10:53", "127.0.0.1:53", nil},
+		{"somebody else's address", "udp", ":53", "198.51.100.20:54", syscall.EADDRNOTAVAIL},
+	} {
+		t.Run(row.network+" "+row.name, func(t *testing.T) {
+			Run(t, func(t *testing.T, w *World) {
+				server, _ := twoHosts(w)
+				open := func(address string) error {
+					if row.network == "udp" {
+						_, err := server.ListenPacket("udp", address)
+						return err
+					}
+					_, err := server.Listen("tcp", address)
+					return err
+				}
+				if err := open(row.taken); err != nil {
+					t.Fatal(err)
+				}
+				err := open(row.address)
+				want(t, row.address, err, row.err)
+				var op *net.OpError
+				if err != nil && (!errors.As(err, &op) || op.Op != "listen" || op.Net != row.network) {
+					t.Errorf("%#v is no *net.OpError of a listen", err)
+				}
+			})
+		})
+	}
+}
+
+// Addresses that are none are refused without a panic.
+func TestBadAddresses(t *testing.T) { Run(t, testBadAddresses) }
+
+func testBadAddresses(t *testing.T, w *World) {
+	h, _ := twoHosts(w)
+	for _, address := range []string{"", "80", ":x", ":70000", ":-1", "[::1]:80", "name:80", "1.2.3:80"} {
+		if _, err := h.Listen("tcp", address); err == nil {
+			t.Errorf("Listen took %q", address)
+		}
+		if _, err := h.ListenPacket("udp", address); err == nil {
+			t.Errorf("ListenPacket took %q", address)
+		}
+	}
+	for _, network := range []string{"", "tcp6", "unix", "ip"} {
+		if _, err := h.Listen(network, ":80"); err == nil {
+			t.Errorf("Listen took the network %q", network)
+		}
+		if _, err := h.ListenPacket(network, ":80"); err == nil {
+			t.Errorf("ListenPacket took the network %q", network)
+		}
+		if _, err := h.Dial(network, "203.0.113.10:80"); err == nil {
+			t.Errorf("Dial took the network %q", network)
+		}
+	}
+	if _, err := h.Listen("tcp", ":80"); err != nil {
+		t.Errorf("a good address: %v", err)
+	}
+}
+
+// Port 0 is a free port of the ephemeral range, a new one each time.
+func TestPortZero(t *testing.T) { Run(t, testPortZero) }
+
+func testPortZero(t *testing.T, w *World) {
+	server, _ := twoHosts(w)
+	seen := map[uint16]bool{}
+	for range 100 {
+		l, err := server.Listen("tcp", ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := netip.MustParseAddrPort(l.Addr().String()).Port()
+		if port < firstEphemeral || port > lastEphemeral || seen[port] {
+			t.Errorf("port %d", port)
+		}
+		seen[port] = true
+	}
+}
+
+// A host has 28232 ephemeral ports towards one peer, and the next connection fails with
+// EADDRNOTAVAIL; towards another peer there are as many again.
+func TestEphemeralPortsRunOut(t *testing.T) {
+	RunConfig(t, Config{Instant: true}, testEphemeralPortsRunOut)
+}
+
+func testEphemeralPortsRunOut(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	echoServer(t, server, ":7")
+	echoServer(t, server, ":8")
+	var last net.Conn
+	for i := range lastEphemeral - firstEphemeral + 1 {
+		c, err := client.Dial("tcp", "203.0.113.10:7")
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		last = c
+	}
+	_, err := client.Dial("tcp", "203.0.113.10:7")
+	want(t, "a connection more", err, syscall.EADDRNOTAVAIL)
+	_, err = client.Dial("tcp", "203.0.113.10:8")
+	want(t, "a connection to another port", err, nil)
+	last.(*TCPConn).SetLinger(0)
+	last.Close()
+	_, err = client.Dial("tcp", "203.0.113.10:7")
+	want(t, "after one was closed", err, nil)
+}
+
+// Accept's deadline is exact, and a closed listener wakes whoever waits.
+func TestAcceptWaits(t *testing.T) { Run(t, testAcceptWaits) }
+
+func testAcceptWaits(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	l, err := server.Listen("tcp", ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.(*Listener).SetDeadline(time.Now().Add(7 * time.Second))
+	_, err = l.Accept()
+	want(t, "Accept", err, os.ErrDeadlineExceeded)
+	if w.Now() != 7*time.Second {
+		t.Errorf("the deadline passed at %v", w.Now())
+	}
+	l.(*Listener).SetDeadline(time.Time{})
+	go client.Dial("tcp", "203.0.113.10:80")
+	_, err = l.Accept()
+	want(t, "Accept once somebody calls", err, nil)
+	go func() {
+		time.Sleep(time.Second)
+		l.Close()
+	}()
+	_, err = l.Accept()
+	want(t, "Accept when the listener closes", err, net.ErrClosed)
+}

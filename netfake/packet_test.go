@@ -1,0 +1,154 @@
+package netfake
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/netspec-go/netspec/internal/wire"
+)
+
+var (
+	anyAddr = rapid.Custom(func(t *rapid.T) netip.Addr {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], rapid.Uint32().Draw(t, "addr"))
+		return netip.AddrFrom4(b)
+	})
+	anyAddrPort = rapid.Custom(func(t *rapid.T) netip.AddrPort {
+		return netip.AddrPortFrom(anyAddr.Draw(t, "ip"), rapid.Uint16().Draw(t, "port"))
+	})
+)
+
+// anyPacket draws a packet that a host could send.
+func anyPacket(t *rapid.T, w *World) *Packet {
+	data := rapid.SliceOfN(rapid.Byte(), 0, 64).Draw(t, "data")
+	f := Flow{Src: anyAddrPort.Draw(t, "src"), Dst: anyAddrPort.Draw(t, "dst")}
+	switch rapid.SampledFrom([]Protocol{TCP, UDP, ICMP}).Draw(t, "proto") {
+	case TCP:
+		f.Proto = TCP
+		return w.tcpPacket(f, &wire.TCP{Flags: wire.ACK, Seq: rapid.Uint32().Draw(t, "seq"), Window: 9}, data, 1)
+	case UDP:
+		f.Proto = UDP
+		p := (&Host{world: w}).udpPacket(f, data, 1)
+		if rapid.Bool().Draw(t, "without checksum") {
+			clear(p.Payload()[6:8])
+		}
+		return p
+	}
+	echo := wire.ICMP{Type: wire.ICMPEchoRequest, ID: f.Src.Port(), Seq: 1}
+	h := &Host{world: w}
+	return h.echoPacket(f.Src.Addr(), f.Dst.Addr(), echo, data, 1)
+}
+
+// A packet whose addresses were rewritten, on whichever side and however often, has
+// right checksums, and its bytes say what its Flow says.
+func TestRewriteKeepsChecksums(t *testing.T) {
+	w := New(t, Config{})
+	rapid.Check(t, func(t *rapid.T) {
+		w.Do(func(time.Duration) {
+			p := anyPacket(t, w)
+			bare := p.Flow.Proto == UDP && p.Payload()[6] == 0 && p.Payload()[7] == 0
+			for range rapid.IntRange(1, 4).Draw(t, "rewrites") {
+				if rapid.Bool().Draw(t, "source") {
+					p.SetSrc(anyAddrPort.Draw(t, "new source"))
+				} else {
+					p.SetDst(anyAddrPort.Draw(t, "new destination"))
+				}
+			}
+			if wire.Checksum(p.Bytes()[:wire.IPv4HeaderLen]) != 0 {
+				t.Errorf("%v: the IP header's checksum is wrong", p.Flow)
+			}
+			if !wire.VerifyTransport(uint8(p.Flow.Proto), p.Flow.Src.Addr(), p.Flow.Dst.Addr(), p.Payload()) {
+				t.Errorf("%v: the transport checksum is wrong", p.Flow)
+			}
+			if bare && (p.Payload()[6] != 0 || p.Payload()[7] != 0) {
+				t.Errorf("%v: a UDP checksum appeared where there was none", p.Flow)
+			}
+			said := p.Flow
+			if err := p.Decode(); err != nil || p.Flow != said {
+				t.Errorf("the bytes say %v (%v), Flow said %v", p.Flow, err, said)
+			}
+			w.packets.put(p)
+		})
+	})
+}
+
+// Push and Pull are each other's inverse, beyond the room that a packet was made with
+// too.
+func TestPushPull(t *testing.T) {
+	w := New(t, Config{})
+	w.Do(func(time.Duration) {
+		f := Flow{UDP, netip.MustParseAddrPort("10.0.0.1:1"), netip.MustParseAddrPort("10.0.0.2:2")}
+		p := (&Host{world: w}).udpPacket(f, []byte("hello"), 1)
+		before := bytes.Clone(p.Bytes())
+		for range 5 { // 5 * 44 is more than the headroom
+			for i, head := 0, p.Push(44); i < len(head); i++ {
+				head[i] = 0xee
+			}
+		}
+		if p.Len() != len(before)+5*44 || !bytes.Equal(p.Payload(), before[20:]) {
+			t.Errorf("after Push: %d bytes, payload %q", p.Len(), p.Payload())
+		}
+		p.Pull(5 * 44)
+		if !bytes.Equal(p.Bytes(), before) {
+			t.Errorf("after Pull: %x, want %x", p.Bytes(), before)
+		}
+	})
+}
+
+// Decode takes whatever bytes there are: it fails, or gives a flow that a rewrite can
+// handle.
+func FuzzDecode(f *testing.F) {
+	for _, seed := range packetSeeds(f) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		w := New(t, Config{})
+		h := w.NewHost("gateway", Place{})
+		w.Do(func(time.Duration) {
+			p := w.NewPacket(len(b), 0, 0)
+			p.node = h
+			copy(p.Bytes(), b)
+			if p.Decode() == nil {
+				checkDecoded(t, p, len(b))
+			}
+		})
+	})
+}
+
+func packetSeeds(f *testing.F) (seeds [][]byte) {
+	h := New(f, Config{}).NewHost("h", Place{})
+	add := func(p *Packet) { seeds = append(seeds, bytes.Clone(p.Bytes())) }
+	flow := Flow{TCP, netip.MustParseAddrPort("10.0.0.1:1"), netip.MustParseAddrPort("10.0.0.2:2")}
+	h.world.Do(func(time.Duration) {
+		add(h.world.tcpPacket(flow, &wire.TCP{Flags: wire.SYN, MSS: 1460}, []byte("x"), 1))
+		flow.Proto = UDP
+		add(h.udpPacket(flow, []byte("x"), 1))
+		add(h.echoPacket(flow.Src.Addr(), flow.Dst.Addr(), wire.ICMP{Type: wire.ICMPEchoRequest}, nil, 1))
+	})
+	return append(seeds, seeds[0][:30])
+}
+
+func checkDecoded(t *testing.T, p *Packet, size int) {
+	if p.Len() > size || len(p.Payload()) > p.Len() {
+		t.Fatalf("%d bytes, payload %d, of %d", p.Len(), len(p.Payload()), size)
+	}
+	p.TCPFlags()
+	p.ICMPType()
+	if p.DataLen() > size || p.Summary() == "" {
+		t.Errorf("%d bytes of data, summary %q", p.DataLen(), p.Summary())
+	}
+	if p.Flow.Proto == TCP {
+		p.Reset()
+	}
+	p.SetSrc(netip.MustParseAddrPort("192.0.2.1:7"))
+	p.SetDst(netip.MustParseAddrPort("192.0.2.2:8"))
+	src, dst := p.Flow.Src.Addr(), p.Flow.Dst.Addr()
+	if err := p.Decode(); err != nil || p.Flow.Src.Addr() != src || p.Flow.Dst.Addr() != dst {
+		t.Errorf("after a rewrite: %v, %v", p.Flow, err)
+	}
+}

@@ -1,0 +1,256 @@
+package netfake
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// zone answers questions for A records: "1.2.3.4", "→ other.name", "truncated",
+// "silence" or "broken". A name that it does not have does not exist.
+type zone map[string][]string
+
+// serveZone runs a name server on a host, over UDP and TCP, and counts its questions.
+func serveZone(t *testing.T, h *Host, z zone) (asked func() (udp, tcp int)) {
+	t.Helper()
+	var udp, tcp int
+	pc, err := h.ListenPacket("udp", ":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := h.Listen("tcp", ":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.World().Go(func(context.Context) {
+		b := make([]byte, 1500)
+		for {
+			n, from, err := pc.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			udp++
+			if reply := z.answer(b[:n], "udp"); reply != nil {
+				pc.WriteTo(reply, from)
+			}
+		}
+	})
+	h.World().Go(func(context.Context) {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			tcp++
+			var size [2]byte
+			io.ReadFull(c, size[:])
+			b := make([]byte, binary.BigEndian.Uint16(size[:]))
+			io.ReadFull(c, b)
+			reply := z.answer(b, "tcp")
+			c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(reply))), reply...))
+			c.Close()
+		}
+	})
+	return func() (int, int) { return udp, tcp }
+}
+
+// answer follows the zone's CNAMEs as a recursive resolver does.
+func (z zone) answer(query []byte, network string) []byte {
+	var m dnsmessage.Message
+	if m.Unpack(query) != nil {
+		return nil
+	}
+	m.Response = true
+	m.Additionals = nil
+	name := m.Questions[0].Name
+	for {
+		records, ok := z[strings.TrimSuffix(name.String(), ".")]
+		if !ok {
+			m.RCode = dnsmessage.RCodeNameError
+			break
+		}
+		head := dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: 60}
+		alias := ""
+		for _, r := range records {
+			other, isAlias := strings.CutPrefix(r, "→ ")
+			switch {
+			case isAlias:
+				alias = other + "."
+				body := dnsmessage.CNAMEResource{CNAME: dnsmessage.MustNewName(alias)}
+				m.Answers = append(m.Answers, dnsmessage.Resource{Header: head, Body: &body})
+			case r == "silence":
+				return nil
+			case r == "broken":
+				m.RCode = dnsmessage.RCodeServerFailure
+			case r == "truncated" && network == "udp":
+				m.Truncated = true
+			case r != "truncated":
+				body := dnsmessage.AResource{A: netip.MustParseAddr(r).As4()}
+				m.Answers = append(m.Answers, dnsmessage.Resource{Header: head, Body: &body})
+			}
+		}
+		if alias == "" || len(m.Answers) > 10 {
+			break
+		}
+		name = dnsmessage.MustNewName(alias)
+	}
+	b, _ := m.Pack()
+	return b
+}
+
+func TestLookup(t *testing.T) {
+	z := zone{
+		"a.example":     {"192.0.2.1"},
+		"two.example":   {"192.0.2.1", "192.0.2.2"},
+		"alias.example": {"→ chain.example"},
+		"chain.example": {"→ a.example"},
+		"loop.example":  {"→ loop.example"},
+		"big.example":   {"truncated", "192.0.2.3"},
+		"empty.example": {},
+		"mute.example":  {"silence"},
+		"sick.example":  {"broken"},
+	}
+	const rtt = 4 * LastMile
+	for _, row := range []struct {
+		name     string
+		addrs    string // what is found
+		notFound bool
+		timeout  bool
+		after    time.Duration
+		udp, tcp int // questions
+	}{
+		{"a.example", "[192.0.2.1]", false, false, rtt, 1, 0},
+		{"A.Example.", "[192.0.2.1]", false, false, rtt, 1, 0},
+		{"two.example", "[192.0.2.1 192.0.2.2]", false, false, rtt, 1, 0},
+		// CNAMEs are followed inside one answer, to their end.
+		{"alias.example", "[192.0.2.1]", false, false, rtt, 1, 0},
+		{"loop.example", "[]", true, false, rtt, 1, 0},
+		// A name that does not exist, or has no address, is not asked for again.
+		{"nobody.example", "[]", true, false, rtt, 1, 0},
+		{"empty.example", "[]", true, false, rtt, 1, 0},
+		// An answer that was cut is asked for over TCP: its handshake and the answer.
+		{"big.example", "[192.0.2.3]", false, false, rtt + 2*rtt, 1, 1},
+		// Silence lasts 5 s, twice (resolv.conf(5)).
+		{"mute.example", "[]", false, true, 10 * time.Second, 2, 0},
+		// A server that fails is asked again.
+		{"sick.example", "[]", false, false, 2 * rtt, 2, 0},
+		// Literals and localhost ask nobody.
+		{"192.0.2.77", "[192.0.2.77]", false, false, 0, 0, 0},
+		{"::ffff:192.0.2.77", "[192.0.2.77]", false, false, 0, 0, 0},
+		{"localhost", "[127.0.0.1]", false, false, 0, 0, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			Run(t, func(t *testing.T, w *World) {
+				server, client := w.Internet().Host("ns", "203.0.113.53"), w.Internet().Host("client", "198.51.100.1")
+				asked := serveZone(t, server, lower(z))
+				client.SetResolvers(server.Addr())
+				began := w.Now()
+				addrs, err := client.LookupNetIP(t.Context(), "ip4", row.name)
+				if got := fmt.Sprint(addrs); got != row.addrs {
+					t.Errorf("found %v (%v), want %v", got, err, row.addrs)
+				}
+				if took := w.Now() - began; took != row.after {
+					t.Errorf("it took %v, want %v", took, row.after)
+				}
+				if udp, tcp := asked(); udp != row.udp || tcp != row.tcp {
+					t.Errorf("%d questions over UDP and %d over TCP, want %d and %d", udp, tcp, row.udp, row.tcp)
+				}
+				var dns *net.DNSError
+				if errors.As(err, &dns) != (row.addrs == "[]") || (dns != nil && (dns.IsNotFound != row.notFound || dns.IsTimeout != row.timeout || dns.Name != row.name)) {
+					t.Errorf("error %#v", err)
+				}
+			})
+		})
+	}
+}
+
+// lower makes the zone answer whatever the case of the question.
+func lower(z zone) zone {
+	all := zone{"A.Example": {"192.0.2.1"}}
+	for name, records := range z {
+		all[name] = records
+	}
+	return all
+}
+
+// Servers are asked in turn: one that is silent costs 5 s, one whose port is closed a
+// round trip, and the second round begins anew.
+func TestSeveralResolvers(t *testing.T) {
+	const rtt = 4 * LastMile
+	for _, row := range []struct {
+		name    string
+		servers []string // of "good", "mute", "closed", "absent"
+		found   bool
+		after   time.Duration
+	}{
+		{"the first answers", []string{"good", "mute"}, true, rtt},
+		{"the first is silent", []string{"mute", "good"}, true, 5*time.Second + rtt},
+		{"the first is not there", []string{"absent", "good"}, true, 5*time.Second + rtt},
+		{"the first port is closed", []string{"closed", "good"}, true, 2 * rtt},
+		{"both are silent", []string{"mute", "absent"}, false, 20 * time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			Run(t, func(t *testing.T, w *World) {
+				net := w.Internet()
+				serveZone(t, net.Host("good", "203.0.113.1"), zone{"a.example": {"192.0.2.1"}})
+				serveZone(t, net.Host("mute", "203.0.113.2"), zone{"a.example": {"silence"}})
+				net.Host("closed", "203.0.113.3")
+				at := map[string]string{"good": "203.0.113.1", "mute": "203.0.113.2", "closed": "203.0.113.3", "absent": "203.0.113.4"}
+				client := net.Host("client", "198.51.100.1")
+				var servers []netip.Addr
+				for _, s := range row.servers {
+					servers = append(servers, netip.MustParseAddr(at[s]))
+				}
+				client.SetResolvers(servers...)
+				began := w.Now()
+				addrs, err := client.LookupNetIP(t.Context(), "ip", "a.example")
+				if (err == nil) != row.found || row.found != slices.Equal(addrs, []netip.Addr{netip.MustParseAddr("192.0.2.1")}) {
+					t.Errorf("got %v, %v", addrs, err)
+				}
+				if took := w.Now() - began; took != row.after {
+					t.Errorf("it took %v, want %v", took, row.after)
+				}
+			})
+		})
+	}
+}
+
+// A context ends a lookup; a dial by name dials what was found.
+func TestLookupContext(t *testing.T) { Run(t, testLookupContext) }
+
+func testLookupContext(t *testing.T, w *World) {
+	server, client := w.Internet().Host("ns", "203.0.113.53"), w.Internet().Host("client", "198.51.100.1")
+	serveZone(t, server, zone{"mute.example": {"silence"}, "web.example": {"203.0.113.99", "203.0.113.53"}})
+	if _, err := client.LookupNetIP(t.Context(), "ip", "a.example"); err == nil {
+		t.Error("a host without a resolver found a name")
+	}
+	client.SetResolvers(server.Addr())
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	began := w.Now()
+	_, err := client.LookupNetIP(ctx, "ip", "mute.example")
+	var dns *net.DNSError
+	if took := w.Now() - began; took != 3*time.Second || !errors.As(err, &dns) || !dns.IsTimeout {
+		t.Errorf("after %v: %v", took, err)
+	}
+	echoServer(t, server, ":7")
+	ctx, cancel = context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	c, err := client.DialContext(ctx, "tcp", "web.example:7")
+	if err != nil || c.RemoteAddr().String() != "203.0.113.53:7" {
+		t.Errorf("the second address did not answer: %v", err)
+	}
+	if _, err := client.LookupNetIP(t.Context(), "ip", "::1"); err == nil {
+		t.Error("an IPv6 literal was taken")
+	}
+}
