@@ -47,35 +47,47 @@ func (c *TCPConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.flow.
 // Read reads what has come, and waits if nothing has. After the other end's FIN it
 // returns io.EOF; after a RST, ECONNRESET once and io.EOF from then on, as Linux does.
 func (c *TCPConn) Read(b []byte) (int, error) {
+	var chunks [8]tcp.Chunk
 	w := c.host.world
 	w.lock()
-	n, err := c.read(b)
+	taken, n, err := c.read(b, chunks[:])
 	w.unlock()
+	at := 0
+	for _, chunk := range chunks[:taken] { // the largest copies, outside of the lock
+		at += copy(b[at:], chunk.Data)
+		chunk.Parcel.Release()
+	}
 	return n, c.opError("read", err)
 }
 
-func (c *TCPConn) read(b []byte) (int, error) {
+// read takes n bytes: those at the beginning in chunks that are still to be copied to b,
+// the rest it has copied behind them.
+func (c *TCPConn) read(b []byte, chunks []tcp.Chunk) (taken, n int, err error) {
 	w, m := c.host.world, c.machine
 	for {
 		switch {
 		case c.closed, c.killed:
-			return 0, net.ErrClosed
+			return 0, 0, net.ErrClosed
 		case c.readBy.passed:
-			return 0, os.ErrDeadlineExceeded
+			return 0, 0, os.ErrDeadlineExceeded
 		case len(b) == 0:
-			return 0, nil
+			return 0, 0, nil
 		case m.Buffered() > 0:
-			n := m.Read(b, w.now)
+			taken = m.Take(chunks, len(b), w.now)
+			for _, chunk := range chunks[:taken] {
+				n += len(chunk.Data)
+			}
+			n += m.Read(b[n:], w.now)
 			c.sync()
-			return n, nil
+			return taken, n, nil
 		case m.EOF():
-			return 0, io.EOF
+			return 0, 0, io.EOF
 		case m.Err() != nil:
 			if c.failed {
-				return 0, io.EOF
+				return 0, 0, io.EOF
 			}
 			c.failed = true
-			return 0, machineError("read", m.Err())
+			return 0, 0, machineError("read", m.Err())
 		}
 		c.readers++
 		w.wait(&c.readable)
@@ -108,15 +120,19 @@ func (c *TCPConn) write(b []byte) (int, error) {
 		case m.Err() != nil || !m.CanSend():
 			return taken, sysError("write", syscall.EPIPE)
 		}
-		n := m.Write(b[taken:], w.now)
-		taken += n
+		n := m.Lend(b[taken:], w.now)
+		if n == 0 && len(b) > 0 {
+			c.writers++
+			w.wait(&c.writable)
+			c.writers--
+			continue
+		}
+		w.drain() // what is acknowledged at once need not be copied
+		m.Keep()
 		c.sync()
-		if taken == len(b) {
+		if taken += n; taken == len(b) {
 			return taken, nil
 		}
-		c.writers++
-		w.wait(&c.writable)
-		c.writers--
 	}
 }
 

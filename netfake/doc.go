@@ -31,7 +31,9 @@
 // # Faults
 //
 // [Link.Partition] swallows every packet without a word to the sender. [Link.SetLoss]
-// loses some, each by a draw of its own; on TCP that is delay and never missing bytes.
+// loses some, each by a draw of its own, and [Link.SetFaults] loses them in bursts,
+// duplicates, reorders, corrupts and delays them; on TCP all of that is delay and never
+// missing bytes.
 // [Host.Crash] stops a host with no FIN. Every fault counts what it took, and each
 // returns how to undo it.
 //
@@ -53,8 +55,7 @@
 // # Not modelled
 //
 // IPv6; fragments; the TTL of packets on their way; ICMP errors other than port
-// unreachable; jitter, duplication, reordering, corruption and bandwidth of links; holds
-// and pauses; TCP's selective acknowledgements and timestamps; Happy Eyeballs. A
+// unreachable; bandwidth of links; partitions of one direction, holds and pauses; TCP's selective acknowledgements and timestamps; Happy Eyeballs. A
 // connection's keep-alives are off until SetKeepAliveConfig turns them on, where net
 // would turn them on by itself: an idle world would not be idle.
 //

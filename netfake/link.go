@@ -13,8 +13,9 @@ type Link struct {
 	name    string
 	id      uint64
 	latency time.Duration
-	loss    float64
-	cuts    int // partitions in force
+	faults  Faults
+	latest  map[uint64]time.Duration // under jitter, when the last packet of a flow arrives
+	cuts    int                      // partitions in force
 	stats   LinkStats
 }
 
@@ -22,6 +23,9 @@ type Link struct {
 type LinkStats struct {
 	Carried     uint64 // packets that came through
 	Lost        uint64 // packets that the configured loss took
+	Duplicated  uint64 // packets that came through twice
+	Reordered   uint64 // packets that were held back
+	Corrupted   uint64 // packets with a bit flipped
 	Partitioned uint64 // packets that ran into a partition
 }
 
@@ -38,7 +42,7 @@ func (w *World) newLink(name string, latency time.Duration) *Link {
 	if w.cfg.Instant {
 		latency = 0
 	}
-	l := &Link{world: w, name: name, id: hashString(name), latency: latency}
+	l := &Link{world: w, name: name, id: hashString(name), latency: latency, latest: map[uint64]time.Duration{}}
 	w.links = append(w.links, l)
 	return l
 }
@@ -63,15 +67,14 @@ func (l *Link) SetLatency(d time.Duration) {
 }
 
 // SetLoss sets the share of packets that get lost, from 0 to 1, each by a draw of its
-// own, and returns how to set it back.
+// own, and returns how to set it back. It is SetFaults for the commonest of them and
+// leaves the others as they are.
 func (l *Link) SetLoss(share float64) (undo func()) {
 	l.world.tb.Helper()
-	if !(share >= 0 && share <= 1) {
-		l.world.tb.Fatalf("netfake: link %s: loss %v is not between 0 and 1", l.name, share)
-	}
-	var before float64
-	l.world.Do(func(time.Duration) { before, l.loss = l.loss, share })
-	return func() { l.world.Do(func(time.Duration) { l.loss = before }) }
+	var f Faults
+	l.world.Do(func(time.Duration) { f = l.faults })
+	f.Loss, f.Burst = share, 0
+	return l.SetFaults(f)
 }
 
 // Partition swallows every packet in both directions, without a word to the sender,
@@ -97,20 +100,21 @@ func (l *Link) Stats() LinkStats {
 	return l.stats
 }
 
-var purposeLoss = hashString("loss")
-
 // cross returns how long p takes to cross the link, or false if it never arrives.
 func (l *Link) cross(p *Packet) (time.Duration, bool) {
 	switch {
 	case l.cuts > 0:
 		return l.latency, l.swallow(p, &l.stats.Partitioned, "partitioned")
-	case l.loss > 0 && p.probe == nil && l.world.draw(mix(purposeLoss, l.id), p.event.Key, p.event.Seq) < l.loss:
-		return 0, l.swallow(p, &l.stats.Lost, fmt.Sprintf("lost, at a loss of %g", l.loss))
+	case p.probe != nil:
+		return l.latency, true
+	case l.loses(p):
+		return 0, l.swallow(p, &l.stats.Lost, fmt.Sprintf("lost, at a loss of %g", l.faults.Loss))
 	}
-	if p.probe == nil {
-		l.stats.Carried++
+	l.stats.Carried++
+	if l.faults == (Faults{}) {
+		return l.latency, true
 	}
-	return l.latency, true
+	return l.latency + l.disturb(p), true
 }
 
 // swallow drops p at the link and reports whether it goes on all the same, as a probe

@@ -1,6 +1,7 @@
 package netfake
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/netspec-go/netspec/internal/sched"
@@ -23,6 +24,7 @@ type Next struct {
 	to   Node
 	over *Link
 	done bool // the way ends here for a reason that has been given
+	kept bool // and the packet's bytes wait to be read
 }
 
 // To moves the packet to n at once.
@@ -130,7 +132,9 @@ func (w *World) finish(p *Packet, next Next) {
 	if !next.done {
 		p.drop(Hop{Place: p.node.String(), By: p.node, Rule: "no decision was taken"})
 	}
-	w.packets.put(p)
+	if !next.kept {
+		w.packets.put(p)
+	}
 }
 
 // Send sets a packet going at a node. It may be called only inside the scheduler: by
@@ -159,6 +163,7 @@ func (w *World) NewPacket(size int, key, seq uint64) *Packet {
 // world and is guarded by its lock.
 type packetPool struct {
 	small, large []*Packet
+	returned     atomic.Pointer[Packet] // by readers, who do not hold the lock; chained
 }
 
 // The sizes that are kept: one for acknowledgements and small messages, one for the
@@ -174,6 +179,9 @@ func (pool *packetPool) get(size int) *Packet {
 	case need <= smallPacket:
 		p = takePacket(&pool.small, smallPacket)
 	case need <= largePacket:
+		if len(pool.large) == 0 {
+			pool.collect()
+		}
 		p = takePacket(&pool.large, largePacket)
 	default:
 		p = &Packet{buf: make([]byte, need)}
@@ -200,5 +208,32 @@ func (pool *packetPool) put(p *Packet) {
 		pool.small = append(pool.small, p)
 	case largePacket:
 		pool.large = append(pool.large, p)
+	}
+}
+
+// parcel lets a packet wait in a receive queue until its payload is read.
+type parcel Packet
+
+// Release implements tcp.Parcel: it gives the packet back, from any goroutine.
+func (l *parcel) Release() {
+	p := (*Packet)(l)
+	if len(p.buf) != largePacket {
+		return // of a size that is not kept; small ones do not wait
+	}
+	pool := &p.world.packets
+	for {
+		p.next = pool.returned.Load()
+		if pool.returned.CompareAndSwap(p.next, p) {
+			return
+		}
+	}
+}
+
+// collect puts back what readers have returned.
+func (pool *packetPool) collect() {
+	for p := pool.returned.Swap(nil); p != nil; {
+		next := p.next
+		pool.put(p)
+		p = next
 	}
 }

@@ -93,6 +93,7 @@ type Packet struct {
 
 	trace *Trace
 	probe *probe
+	next  *Packet // that was returned to the pool before this one
 }
 
 // World returns the world that the packet travels in.

@@ -27,9 +27,11 @@ func (h *Host) receiveTCP(p *Packet, hop Hop) Next {
 			if p.Traced() {
 				hop.Rule = c.machine.State().String()
 			}
-			c.machine.Receive(&head, data, h.world.now)
+			kept := c.machine.ReceiveParcel(&head, data, (*parcel)(p), h.world.now)
 			c.sync()
-			return p.Delivered(hop)
+			next := p.Delivered(hop)
+			next.kept = kept
+			return next
 		}
 	}
 	if l := h.listenerFor(p.Flow.Dst); l != nil && head.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN {
@@ -139,8 +141,11 @@ func (h *Host) tcpConfig(flow Flow, mtu int) tcp.Config {
 	// RFC 6528 in spirit: a keyed hash of the addresses, and a clock of 64 ns ticks
 	// as in Linux, so that a reused pair of ports starts higher.
 	isn := uint32(mix(mix(w.seed, purposeISN), flow.Hash())) + uint32(w.now/64)
-	return tcp.Config{MTU: mtu, SendBuffer: w.cfg.SendBuffer, ISN: isn, Pool: &w.buffers}
+	return tcp.Config{MTU: mtu, SendBuffer: w.cfg.SendBuffer, ISN: isn, Merge: largestMerge, Pool: &w.buffers}
 }
+
+// largestMerge is how many bytes Linux's GRO makes one segment of (GRO_LEGACY_MAX_SIZE).
+const largestMerge = 65536
 
 var purposeISN = hashString("isn")
 

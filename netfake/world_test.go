@@ -127,7 +127,7 @@ func TestRealTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const size = 2 * DefaultSendBuffer // the writer has to wait for the reader
+	const size = 8 * DefaultSendBuffer // the writer has to wait for the reader
 	go func() {
 		c.Write(make([]byte, size))
 		c.(*TCPConn).CloseWrite()

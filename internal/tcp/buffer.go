@@ -2,57 +2,93 @@ package tcp
 
 import "math/bits"
 
-// buffer is a queue of bytes that lie in one piece: bytes are appended at the end and
-// taken off the front. An empty buffer holds no memory.
+// buffer is a queue of bytes in a ring whose size is a power of two, and behind them
+// some that are only lent. An empty buffer holds no memory.
 type buffer struct {
-	data []byte // the bytes are data[head:]
-	head int
-	pool *BufferPool
+	ring    []byte
+	head, n int
+	lent    []byte
+	pool    *BufferPool
+	joined  []byte // what bytes returns where two pieces meet
 }
 
-func (b *buffer) len() int { return len(b.data) - b.head }
+func (b *buffer) len() int { return b.n + len(b.lent) }
 
-// bytes returns the n bytes that begin at offset from.
+// bytes returns the n bytes that begin at offset from. They are valid until the next
+// call of any method but len.
 func (b *buffer) bytes(from, n int) []byte {
-	at := b.head + from
-	return b.data[at : at+n : at+n]
+	if from >= b.n {
+		return b.lent[from-b.n:][:n:n]
+	}
+	at := (b.head + from) & (len(b.ring) - 1)
+	if from+n <= b.n && at+n <= len(b.ring) {
+		return b.ring[at : at+n : at+n]
+	}
+	if cap(b.joined) < n {
+		b.pool.put(b.joined)
+		b.joined = b.pool.get(n)
+	}
+	b.joined = b.joined[:n]
+	b.copyTo(b.joined, from)
+	return b.joined
+}
+
+// copyTo fills p with what begins at offset from in the ring, and then with what is
+// lent, as far as there is something.
+func (b *buffer) copyTo(p []byte, from int) {
+	n := min(len(p), b.n-from)
+	at := (b.head + from) & (len(b.ring) - 1)
+	copy(p[copy(p[:n], b.ring[at:]):n], b.ring)
+	copy(p[n:], b.lent)
+}
+
+// lend adds p to the end as it is. The lender must not change it before keep is
+// called, which must be done before anything else is added.
+func (b *buffer) lend(p []byte) { b.lent = p }
+
+// keep ends the loan: what has not been dropped by now is copied.
+func (b *buffer) keep() {
+	if p := b.lent; len(p) > 0 {
+		b.lent = nil
+		b.append(p)
+	}
 }
 
 // append adds p to the end.
 func (b *buffer) append(p []byte) {
-	if len(b.data)+len(p) > cap(b.data) {
-		b.makeRoom(len(p))
+	if b.n+len(p) > len(b.ring) {
+		b.grow(b.n + len(p))
 	}
-	b.data = append(b.data, p...)
+	at := (b.head + b.n) & (len(b.ring) - 1)
+	copy(b.ring, p[copy(b.ring[at:], p):])
+	b.n += len(p)
 }
 
-// makeRoom moves the bytes to the front if that frees a quarter, else to more memory:
-// either way the moves cost a few copies of each byte, however full the buffer is.
-func (b *buffer) makeRoom(n int) {
-	live := b.data[b.head:]
-	need := len(live) + n
-	if need <= cap(b.data) && b.head >= cap(b.data)/4 {
-		b.data = b.data[:copy(b.data[:cap(b.data)], live)]
-		b.head = 0
-		return
+// grow moves the bytes to a ring with room for size.
+func (b *buffer) grow(size int) {
+	ring := b.pool.get(size)
+	ring = ring[:cap(ring)]
+	if b.n > 0 {
+		b.copyTo(ring[:b.n], 0)
 	}
-	grown := b.pool.get(max(need, cap(b.data)+1))
-	grown = append(grown, live...)
-	b.pool.put(b.data)
-	b.data, b.head = grown, 0
+	b.pool.put(b.ring)
+	b.ring, b.head = ring, 0
 }
 
 // drop takes n bytes off the front.
 func (b *buffer) drop(n int) {
-	b.head += n
-	if b.head == len(b.data) {
+	own := min(n, b.n)
+	b.lent = b.lent[n-own:]
+	b.head = (b.head + own) & (len(b.ring) - 1)
+	if b.n -= own; b.len() == 0 {
 		b.release()
 	}
 }
 
 func (b *buffer) release() {
-	b.pool.put(b.data)
-	b.data, b.head = nil, 0
+	b.pool.put(b.ring)
+	b.pool.put(b.joined)
+	*b = buffer{pool: b.pool}
 }
 
 // BufferPool keeps the memory of empty buffers for the next ones. The zero pool is
@@ -72,7 +108,7 @@ const (
 func (p *BufferPool) get(n int) []byte {
 	class := max(minClass, bits.Len(uint(n-1)))
 	if class > maxClass {
-		return make([]byte, 0, n+n/4)
+		return make([]byte, 0, 1<<class)
 	}
 	if p != nil {
 		if free := p.free[class]; len(free) > 0 {

@@ -10,14 +10,23 @@ import (
 func TestBuffer(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := buffer{pool: rapid.SampledFrom([]*BufferPool{nil, {}}).Draw(t, "pool")}
-		var naive []byte
+		var naive, lent []byte
 		most := 0
 		for i := range rapid.IntRange(1, 200).Draw(t, "steps") {
-			if rapid.Bool().Draw(t, "append") {
-				p := pattern(i, rapid.IntRange(1, 700).Draw(t, "n"))
+			switch p := pattern(i, rapid.IntRange(1, 700).Draw(t, "n")); rapid.IntRange(0, 3).Draw(t, "step") {
+			case 0:
+				b.keep()
 				b.append(p)
 				naive = append(naive, p...)
-			} else if len(naive) > 0 {
+			case 1:
+				b.keep()
+				b.lend(p)
+				lent = p
+				naive = append(naive, p...)
+			default:
+				if len(naive) == 0 {
+					continue
+				}
 				n := rapid.IntRange(1, len(naive)).Draw(t, "n")
 				b.drop(n)
 				naive = naive[n:]
@@ -26,31 +35,56 @@ func TestBuffer(t *testing.T) {
 			if b.len() != len(naive) || !bytes.Equal(b.bytes(0, b.len()), naive) {
 				t.Fatalf("step %d: %d bytes, want %d, or others", i, b.len(), len(naive))
 			}
-			if cap(b.data) > 4*max(most, 512) {
-				t.Fatalf("step %d: %d bytes of memory for at most %d", i, cap(b.data), most)
+			if rapid.Bool().Draw(t, "keep") {
+				b.keep()
+				clear(lent) // the lender may do with it what he likes
 			}
-			if len(naive) == 0 && b.data != nil {
+			from := rapid.IntRange(0, len(naive)).Draw(t, "from")
+			n := rapid.IntRange(0, len(naive)-from).Draw(t, "some")
+			if !bytes.Equal(b.bytes(from, n), naive[from:from+n]) {
+				t.Fatalf("step %d: %d bytes from %d are others", i, n, from)
+			}
+			if cap(b.ring) > 4*max(most, 512) {
+				t.Fatalf("step %d: %d bytes of memory for at most %d", i, cap(b.ring), most)
+			}
+			if len(naive) == 0 && (b.ring != nil || b.joined != nil) {
 				t.Fatalf("step %d: an empty buffer holds memory", i)
 			}
 		}
 	})
 }
 
-// TestBufferNearlyFull appends and drops one byte at a time where the buffer is all
-// but full: the bytes must not be moved each time.
+// Where the ring wraps, segments are joined without a new piece of memory for each, and
+// what was joined is not in the way of what is appended after it.
+func TestBufferWraps(t *testing.T) {
+	b := buffer{pool: &BufferPool{}}
+	whole := pattern(1, 700)
+	b.append(whole[:500])
+	b.drop(400) // of 512
+	b.append(whole[500:])
+	if got := b.bytes(0, 300); !bytes.Equal(got, whole[400:]) {
+		t.Error("the bytes around the end of the ring are others")
+	}
+	b.append(pattern(2, 100))
+	if got := b.bytes(0, 300); !bytes.Equal(got, whole[400:]) {
+		t.Error("they became others when something was appended")
+	}
+	if n := testing.AllocsPerRun(100, func() { b.bytes(0, 300) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// A buffer that is all but full stays where it is, however often a byte comes and goes.
 func TestBufferNearlyFull(t *testing.T) {
 	b := buffer{pool: &BufferPool{}}
 	b.append(make([]byte, 1<<20-1))
-	moves, at := 0, &b.data[0]
-	for range 100_000 {
+	at := &b.ring[0]
+	for range 1<<20 + 5 {
 		b.append([]byte{1})
 		b.drop(1)
-		if &b.data[0] != at {
-			moves, at = moves+1, &b.data[0]
-		}
 	}
-	if moves > 1 {
-		t.Errorf("moved %d times", moves)
+	if &b.ring[0] != at {
+		t.Error("the bytes were moved")
 	}
 }
 

@@ -41,6 +41,7 @@ type Config struct {
 	SYNRetries int           // 0 means 6 for Dial, 5 for Accept (net.ipv4.tcp_syn_retries, tcp_synack_retries)
 	Retries    int           // 0 means 15 (net.ipv4.tcp_retries2), and 8 once the application has closed
 	DelayedACK time.Duration // 0 means 40 ms, Linux's TCP_DELACK_MIN
+	Merge      int           // bytes of one instant that one acknowledgement answers, as Linux's GRO does; 0 means two segments
 	Congestion CongestionControl
 	Pool       *BufferPool // where buffers come from; nil allocates
 }
@@ -63,8 +64,8 @@ type Conn struct {
 	cfg     Config
 	out     Sender
 	head    wire.TCP // of the segment that is being sent
-	state   State
 	err     error
+	state   State
 	passive bool // made by Accept
 
 	// Sending. sendBuf begins at sequence number bufSeq.
@@ -84,7 +85,8 @@ type Conn struct {
 	// Receiving.
 	irs, rcvNxt uint32
 	edge        uint32 // the right edge of the window that was advertised
-	recvBuf     buffer
+	recvBuf     queue
+	parcel      Parcel  // in which the segment came that is being received, unless it is kept
 	pieces      []piece // what came out of order, sorted, without overlaps
 	finSeq      uint32  // where the peer's stream ends, if peerFin
 	peerFin     bool    // a FIN was seen
@@ -176,6 +178,15 @@ func (c *Conn) takeSYN(syn *wire.TCP) {
 // Write takes bytes to send and returns how many it took: all, unless SendBuffer is
 // full. A connection that cannot send takes none; see CanSend.
 func (c *Conn) Write(b []byte, now time.Duration) int {
+	n := c.Lend(b, now)
+	c.Keep()
+	return n
+}
+
+// Lend is a Write that copies nothing yet: until Keep is called, which comes before any
+// other call of the application, b must stay as it is. What the peer has acknowledged by
+// then is never copied.
+func (c *Conn) Lend(b []byte, now time.Duration) int {
 	if !c.CanSend() {
 		return 0
 	}
@@ -183,21 +194,32 @@ func (c *Conn) Write(b []byte, now time.Duration) int {
 		b = b[:min(len(b), max(0, c.cfg.SendBuffer-c.sendBuf.len()))]
 	}
 	if len(b) > 0 {
-		c.sendBuf.append(b)
+		c.sendBuf.lend(b)
 		c.output(now)
 	}
 	return len(b)
 }
 
+// Keep ends what Lend began.
+func (c *Conn) Keep() { c.sendBuf.keep() }
+
 // Read copies bytes that have come in order to b and returns how many.
 func (c *Conn) Read(b []byte, now time.Duration) int {
-	n := min(len(b), c.recvBuf.len())
-	if n == 0 {
-		return 0
+	n := c.recvBuf.read(b)
+	if n > 0 {
+		c.updateWindow(now)
 	}
-	copy(b, c.recvBuf.bytes(0, n))
-	c.recvBuf.drop(n)
-	c.updateWindow(now)
+	return n
+}
+
+// Take is a Read without a copy: it puts chunks that have come in order and hold no
+// more than limit bytes together into out and returns how many. It stops at a chunk that
+// the machine has copied itself. The caller releases the parcels.
+func (c *Conn) Take(out []Chunk, limit int, now time.Duration) int {
+	n := c.recvBuf.take(out, limit)
+	if n > 0 {
+		c.updateWindow(now)
+	}
 	return n
 }
 
@@ -210,9 +232,10 @@ func (c *Conn) EOF() bool { return (c.eof || c.readClosed) && c.recvBuf.len() ==
 // CanSend reports whether the application may still write.
 func (c *Conn) CanSend() bool { return !c.fin && (c.state == Established || c.state == CloseWait) }
 
-// Writable reports whether Write would take something.
+// Writable reports whether Write would take so much that it is worth waking a writer: as
+// in Linux, whether a third of the send buffer is free.
 func (c *Conn) Writable() bool {
-	return c.CanSend() && (c.cfg.SendBuffer == 0 || c.sendBuf.len() < c.cfg.SendBuffer)
+	return c.CanSend() && (c.cfg.SendBuffer == 0 || c.sendBuf.len() <= c.cfg.SendBuffer*2/3)
 }
 
 // CloseWrite sends a FIN after everything that was written, and after the handshake.

@@ -82,3 +82,15 @@ func (c *Conn) accept(data []byte) {
 		c.recvBuf.append(data)
 	}
 }
+
+// acceptSegment is accept for the payload of the segment that is being received, which
+// may stay where it is.
+func (c *Conn) acceptSegment(data []byte) {
+	if c.parcel == nil || c.readClosed || len(data) < worthKeeping {
+		c.accept(data)
+		return
+	}
+	c.rcvNxt += uint32(len(data))
+	c.recvBuf.add(Chunk{data, c.parcel})
+	c.parcel = nil
+}

@@ -7,6 +7,16 @@ import (
 	"github.com/netspec-go/netspec/internal/wire"
 )
 
+// ReceiveParcel is Receive for a payload in a parcel, and reports whether it keeps it
+// until it is read.
+func (c *Conn) ReceiveParcel(h *wire.TCP, data []byte, in Parcel, now time.Duration) (kept bool) {
+	c.parcel = in
+	c.Receive(h, data, now)
+	kept = c.parcel == nil
+	c.parcel = nil
+	return kept
+}
+
 // Receive takes a segment that has arrived (RFC 9293, 3.10.7). The payload is valid
 // only during the call.
 func (c *Conn) Receive(h *wire.TCP, data []byte, now time.Duration) {
@@ -260,7 +270,7 @@ func (c *Conn) receiveData(h *wire.TCP, data []byte, now time.Duration) {
 	case seq == c.rcvNxt:
 		atOnce = len(c.pieces) > 0
 		c.unacked += len(data)
-		c.accept(data)
+		c.acceptSegment(data)
 		c.join()
 	default:
 		c.keep(seq, data)
@@ -289,13 +299,16 @@ func (c *Conn) trim(data []byte, seq uint32) ([]byte, uint32) {
 
 // acknowledge answers data: at once for every second full segment and where a hole
 // was or is (RFC 9293, 3.8.6.3), else a little later, in the hope that it can ride on
-// data.
+// data. With Merge every second segment waits until the end of the instant, for those
+// that come with it.
 func (c *Conn) acknowledge(atOnce bool, now time.Duration) {
-	if atOnce || c.unacked >= 2*c.rcvMSS {
+	second := c.unacked >= 2*c.rcvMSS
+	switch {
+	case atOnce, second && c.unacked >= c.cfg.Merge:
 		c.sendACK()
-		return
-	}
-	if c.ackAt == 0 {
+	case second:
+		c.ackAt = now
+	case c.ackAt == 0:
 		c.ackAt = now + cmp.Or(c.cfg.DelayedACK, 40*time.Millisecond)
 	}
 }

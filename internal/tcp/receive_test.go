@@ -228,3 +228,38 @@ func TestDelayedACK(t *testing.T) {
 			> A 1 ack 12`},
 	})
 }
+
+// With Merge the segments of an instant have one acknowledgement at its end, unless
+// they are more than Merge says.
+func TestMerge(t *testing.T) {
+	merge := Config{Merge: 2400}
+	runRows(t, []row{
+		{"two segments and more are answered in the same instant, but not at once", merge, `
+			established
+			< A 1+600 ack 1
+			< A 601+600 ack 1
+			< A 1201+600 ack 1
+			0s > A 1 ack 1801
+			@1s
+			= ESTABLISHED`},
+		{"what is sent meanwhile carries the acknowledgement", merge, `
+			established
+			< A 1+600 ack 1
+			< A 601+600 ack 1
+			write 5
+			> A 1+5 ack 1201`},
+		{"one segment is answered later, as ever", merge, `
+			established
+			< A 1+600 ack 1
+			40ms > A 1 ack 601`},
+		{"as much as Merge: at once", merge, `
+			established
+			< A 1+1200 ack 1
+			< A 1201+1200 ack 1
+			> A 1 ack 2401`},
+		{"a hole: at once", merge, `
+			established
+			< A 601+600 ack 1
+			> A 1 ack 1`},
+	})
+}

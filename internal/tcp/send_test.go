@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -175,5 +176,38 @@ func TestAPI(t *testing.T) {
 	}
 	if got := State(99).String(); got != "UNKNOWN" {
 		t.Error(got)
+	}
+}
+
+// sentBytes is a sender that keeps a copy of all data, again and again what is sent
+// again.
+type sentBytes struct{ data []byte }
+
+func (s *sentBytes) Send(_ *wire.TCP, data []byte) { s.data = append(s.data, data...) }
+
+// What was lent is sent from where it is, and only what the peer has not acknowledged
+// when the loan ends is copied, to be sent again.
+func TestLend(t *testing.T) {
+	var out sentBytes
+	c := Accept(Config{}, &out, &wire.TCP{Flags: wire.SYN, MSS: 100}, 1)
+	c.Receive(&wire.TCP{Flags: wire.ACK, Seq: 1, Ack: 1, Window: 1000}, nil, 1)
+	b := pattern(0, 450)
+	if n := c.Lend(b, 1); n != len(b) || !bytes.Equal(out.data, b) {
+		t.Fatalf("took %d bytes and sent %d", n, len(out.data))
+	}
+	c.Receive(&wire.TCP{Flags: wire.ACK, Seq: 1, Ack: 301, Window: 1000}, nil, 1)
+	if c.sendBuf.ring != nil {
+		t.Error("something was copied before the loan ended")
+	}
+	c.Keep()
+	clear(b)
+	if len(c.sendBuf.ring) != 512 || c.SendQueue() != 150 {
+		t.Errorf("a ring of %d for %d bytes", len(c.sendBuf.ring), c.SendQueue())
+	}
+	out.data = nil
+	at, _ := c.Timer()
+	c.Expire(at)
+	if want := pattern(0, 450)[300:400]; !bytes.Equal(out.data, want) {
+		t.Errorf("sent %d bytes again, want %d, or others", len(out.data), len(want))
 	}
 }
