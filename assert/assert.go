@@ -65,7 +65,7 @@ func Through(components ...netfake.Component) Requirement {
 	return Requirement{"through " + names(components), func(r *netfake.Reach) bool {
 		rest := components
 		for _, c := range r.Forward.Path() {
-			if len(rest) > 0 && c == rest[0] {
+			if len(rest) > 0 && same(c, rest[0]) {
 				rest = rest[1:]
 			}
 		}
@@ -82,7 +82,7 @@ func Path(components ...netfake.Component) Requirement {
 			return false
 		}
 		for i := range path {
-			if path[i] != components[i] {
+			if !same(path[i], components[i]) {
 				return false
 			}
 		}
@@ -93,9 +93,9 @@ func Path(components ...netfake.Component) Requirement {
 // BlockedBy requires that c is what decides against the conversation, on the way there
 // or on the way back.
 func BlockedBy(c netfake.Component) Requirement {
-	return Requirement{"blocked by " + c.String(), func(r *netfake.Reach) bool {
+	return Requirement{"blocked by " + names([]netfake.Component{c}), func(r *netfake.Reach) bool {
 		b := r.Blocker()
-		return b != nil && b.By == c
+		return b != nil && same(b.By, c)
 	}}
 }
 
@@ -116,10 +116,22 @@ func OnTheWayBack() Requirement {
 	}}
 }
 
+// same reports whether two components are one: an instance is the host that it embeds.
+func same(a, b netfake.Component) bool { return unwrap(a) == unwrap(b) }
+
+func unwrap(c netfake.Component) netfake.Component {
+	if s, ok := c.(Source); ok {
+		return s.NetHost()
+	}
+	return c
+}
+
 func names(components []netfake.Component) string {
 	all := make([]string, len(components))
 	for i, c := range components {
-		all[i] = c.String()
+		if all[i] = "nothing"; c != nil {
+			all[i] = c.String()
+		}
 	}
 	return strings.Join(all, ", ")
 }

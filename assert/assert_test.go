@@ -144,7 +144,7 @@ func TestFailureText(t *testing.T) {
 		tb := &recorder{TB: t}
 		assert.Reachable(tb, s.app, s.db.TCP(5432))
 		want := `app → db 10.0.2.9:5432 tcp should be reachable
-app 10.0.1.5:38999 → db 10.0.2.9:5432 tcp: BLOCKED at sg db (ingress): ENI_SG_RULES_MISMATCH
+app 10.0.1.5:41950 → db 10.0.2.9:5432 tcp: BLOCKED at sg db (ingress): ENI_SG_RULES_MISMATCH
   +0.000ms  app         sg app egress       allow  rule 1  all to 0.0.0.0/0
   +0.000ms  app         acl default egress  allow  rule 100  allow all 0.0.0.0/0
   +0.000ms  app         rtb app                    10.0.0.0/16 → local
@@ -153,7 +153,7 @@ app 10.0.1.5:38999 → db 10.0.2.9:5432 tcp: BLOCKED at sg db (ingress): ENI_SG_
   +0.500ms  db          acl data ingress    allow  rule 100  allow tcp/5432 10.0.1.0/24
   +0.500ms  db          sg db ingress       DROP   no rule matches
   nearest rule: sg db ingress 1 allows tcp/5433 from sg app
-  on the way back, acl data egress would also drop tcp/38999 (rule *)
+  on the way back, acl data egress would also drop tcp/41950 (rule *)
   seed 42; replay: NETSPEC_SEED=42 go test -run '^TestFailureText$' -cpu=1 ./assert`
 		got := strings.Join(tb.failures, "\n")
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -3,12 +3,14 @@ package netfake
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
 	"time"
 
 	"github.com/netspec-go/netspec/internal/pcapng"
+	"github.com/netspec-go/netspec/internal/wire"
 )
 
 // Tap is a place where packets can be captured: a physical host's wire, an uplink.
@@ -56,7 +58,8 @@ type captured struct {
 	data []byte
 }
 
-// Capture starts to write what passes the world's taps to out, until it is stopped or
+// Capture starts to write what passes the world's taps to out, which must not block and
+// must not call the world: writing is part of the scheduler. It goes on until it is stopped or
 // the world closes; a nil tap func wants every tap. Wireshark reads it.
 func (w *World) Capture(out io.Writer, tap func(name string) bool) *Capture {
 	c := &Capture{world: w, wanted: tap, ifaces: map[*Tap]int{}}
@@ -93,8 +96,18 @@ func (c *Capture) write(t *Tap, p *Packet) {
 	if len(c.moment) > 0 && c.moment[0].at != p.at {
 		c.flush()
 	}
-	key := p.Flow.Hash() ^ p.Flow.Reverse().Hash()
+	key := mix(uint64(p.network()), p.Flow.Hash()^p.Flow.Reverse().Hash())
 	c.moment = append(c.moment, captured{p.at, t, key, bytes.Clone(p.Bytes())})
+}
+
+// network returns the number of the network that an encapsulated packet belongs to, 0 for
+// one that is not encapsulated: two networks may have equal addresses.
+func (p *Packet) network() uint32 {
+	const vni = wire.IPv4HeaderLen + wire.UDPHeaderLen + 4 // in GENEVE's third and fourth word
+	if b := p.Bytes(); p.l4-p.head > vni+4+wire.IPv4HeaderLen {
+		return binary.BigEndian.Uint32(b[vni:]) >> 8
+	}
+	return 0
 }
 
 // flush writes the packets of the latest instant: tap by tap and conversation by

@@ -133,6 +133,9 @@ func (h *Host) resolve(ctx context.Context, address string) ([]netip.AddrPort, e
 	}
 	peers := make([]netip.AddrPort, len(addrs))
 	for i, a := range addrs {
+		if a.IsUnspecified() { // as with Linux, this host
+			a = loopback
+		}
 		peers[i] = netip.AddrPortFrom(a, number)
 	}
 	return peers, nil

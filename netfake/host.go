@@ -14,6 +14,8 @@ import (
 // are real net types, whose bytes travel as packets. A Host is safe for concurrent
 // use.
 type Host struct {
+	key uint64 // a number made of the name, which tells hosts of equal addresses apart
+
 	world  *World
 	name   string
 	place  Place
@@ -28,7 +30,6 @@ type Host struct {
 	ports     map[portKey]uint16 // where the search for a free port goes on
 	resolvers []netip.Addr
 	lastPeer  netip.Addr
-	packets   uint64 // sent, for numbering those of no connection
 	down      bool
 	orphans   map[*UDPConn]bool
 	changed   sync.Cond // for those who wait for an echo
@@ -54,8 +55,11 @@ type NIC struct {
 // builder. A name that is taken fails the test.
 func (w *World) NewHost(name string, place Place) *Host {
 	w.tb.Helper()
+	if name == "" {
+		w.tb.Fatalf("netfake: a host needs a name")
+	}
 	h := &Host{
-		world: w, name: name, place: place,
+		world: w, name: name, key: hashString(name), place: place,
 		conns: map[uint64]*TCPConn{}, listeners: map[netip.AddrPort]*Listener{},
 		udp: map[netip.AddrPort]*UDPConn{}, echoes: map[uint16]*echoWait{}, ports: map[portKey]uint16{},
 	}
@@ -269,6 +273,7 @@ func (h *Host) send(p *Packet) {
 		h.world.packets.put(p)
 		return
 	}
+	p.event.Key = mix(h.key, p.event.Key)
 	h.world.startTrace(p, h.name)
 	h.world.Send(p, h.outlet(p))
 }
@@ -284,11 +289,10 @@ func (w *World) ipPacket(f Flow, size int, seq uint64) *Packet {
 	return p
 }
 
-// number returns the next number for a packet of no connection.
-func (h *Host) number() uint64 {
-	h.packets++
-	return h.packets
-}
+// number numbers a packet that belongs to no connection, and begins the numbering of one
+// that does: by the time, so that what the host did before does not show, and so that
+// who uses a port again does not draw the same lots again.
+func (h *Host) number() uint64 { return uint64(h.world.now) }
 
 // The range of ephemeral ports: Linux's net.ipv4.ip_local_port_range.
 const (
@@ -305,7 +309,7 @@ func (h *Host) freePort(proto Protocol, local netip.Addr, peer netip.AddrPort) u
 	next, ok := h.ports[key]
 	if !ok {
 		flow := Flow{proto, netip.AddrPortFrom(local, 0), peer}
-		next = uint16(mix(h.world.seed, flow.Hash()) % span)
+		next = uint16(mix(mix(h.world.seed, h.key), flow.Hash()) % span)
 	}
 	for i := range uint16(span) {
 		port := firstEphemeral + (next+i)%span

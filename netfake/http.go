@@ -1,6 +1,7 @@
 package netfake
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"log"
@@ -28,8 +29,49 @@ func (h *Host) TLSConfig() *tls.Config {
 	return &tls.Config{RootCAs: h.world.RootCAs()}
 }
 
-// HTTPClient returns a new client with a Transport of its own.
-func (h *Host) HTTPClient() *http.Client { return &http.Client{Transport: h.Transport()} }
+// HTTPClient returns a new client with a Transport of its own. Its requests end with the
+// world, even where a response's body was never closed.
+func (h *Host) HTTPClient() *http.Client {
+	ctx, cancel := context.WithCancel(context.Background())
+	h.world.OnClose(cancel)
+	return &http.Client{Transport: &mortal{h.Transport(), ctx}}
+}
+
+// mortal is a transport whose requests end when ctx does.
+type mortal struct {
+	*http.Transport
+	ctx context.Context
+}
+
+// RoundTrip does a request.
+func (m *mortal) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(r.Context())
+	stop := context.AfterFunc(m.ctx, cancel)
+	end := func() { stop(); cancel() }
+	resp, err := m.Transport.RoundTrip(r.WithContext(ctx))
+	switch {
+	case err != nil:
+		end()
+		if m.ctx.Err() != nil && r.Context().Err() == nil {
+			err = net.ErrClosed
+		}
+	case resp.StatusCode != http.StatusSwitchingProtocols: // whose body is a connection
+		resp.Body = &endingBody{resp.Body, end}
+	}
+	return resp, err
+}
+
+// endingBody tells when a body is closed.
+type endingBody struct {
+	io.ReadCloser
+	end func()
+}
+
+// Close closes the body.
+func (b *endingBody) Close() error {
+	defer b.end()
+	return b.ReadCloser.Close()
+}
 
 // ServeHTTP serves handler at an address such as ":80" until the world closes or the
 // server is closed. An address that cannot be listened at fails the test.

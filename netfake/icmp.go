@@ -158,10 +158,12 @@ func (h *Host) ping(addr netip.Addr, wait *echoWait) (time.Duration, error) {
 	case !src.IsValid():
 		return 0, sysError("sendto", syscall.ENETUNREACH)
 	}
-	id := uint16(h.number())
+	key := portKey{ICMP, src, netip.AddrPortFrom(addr, 0)}
+	id := h.ports[key] + 1
 	for h.echoes[id] != nil {
-		id = uint16(h.number())
+		id++
 	}
+	h.ports[key] = id
 	h.echoes[id] = wait
 	defer delete(h.echoes, id)
 	began := w.now

@@ -73,7 +73,7 @@ func (n *Internet) Between(a, b Place) *Link {
 }
 
 func (n *Internet) between(a, b Place) *Link {
-	if a.City > b.City {
+	if b.before(a) {
 		a, b = b, a
 	}
 	key := [2]Place{a, b}
@@ -124,6 +124,9 @@ func (u *Uplink) Link() *Link { return u.access }
 func (u *Uplink) Announce(addr netip.Addr) {
 	w := u.net.world
 	w.tb.Helper()
+	if isPrivate(addr) {
+		w.tb.Fatalf("netfake: %s announces %v, which is not a public address", u.name, addr)
+	}
 	var other *Uplink
 	w.Do(func(time.Duration) {
 		if other = u.net.at[addr]; other == nil {

@@ -33,6 +33,10 @@ type LinkStats struct {
 // the world's other links for their losses to be independent. Under Config.Instant the
 // latency is 0 until SetLatency says otherwise.
 func (w *World) NewLink(name string, latency time.Duration) *Link {
+	w.tb.Helper()
+	if latency < 0 {
+		w.tb.Fatalf("netfake: link %s: latency %v is negative", name, latency)
+	}
 	w.lock()
 	defer w.unlock()
 	return w.newLink(name, latency)
@@ -105,6 +109,8 @@ func (l *Link) cross(p *Packet) (time.Duration, bool) {
 	switch {
 	case l.cuts > 0:
 		return l.latency, l.swallow(p, &l.stats.Partitioned, "partitioned")
+	case p.probe != nil && l.faults.Loss == 1:
+		return 0, l.swallow(p, &l.stats.Lost, "lost, at a loss of 1")
 	case p.probe != nil:
 		return l.latency, true
 	case l.loses(p):

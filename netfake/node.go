@@ -52,6 +52,7 @@ func (p *Packet) Drop(h Hop) Next {
 // whatever else would block is found as well.
 func (p *Packet) Blocked(h Hop) bool {
 	p.drop(h)
+	p.refused = true
 	return p.probe == nil
 }
 
@@ -98,6 +99,11 @@ func (p *Packet) record(h Hop) {
 func (w *World) move(p *Packet) {
 	for {
 		p.at = w.now
+		if p.steps++; p.steps > maxSteps {
+			p.drop(Hop{Place: p.node.String(), By: p.node, Rule: roundInCircles})
+			w.packets.put(p)
+			return
+		}
 		next := p.node.Step(p)
 		if next.to == nil {
 			w.finish(p, next)
@@ -129,7 +135,7 @@ type packetTask Packet
 func (p *packetTask) Fire(time.Duration) { (*Packet)(p).fire() }
 
 func (w *World) finish(p *Packet, next Next) {
-	if !next.done {
+	if !next.done && !p.refused {
 		p.drop(Hop{Place: p.node.String(), By: p.node, Rule: "no decision was taken"})
 	}
 	if !next.kept {

@@ -91,9 +91,11 @@ type Packet struct {
 	head, tail int
 	l4         int // offset of the transport header in buf
 
-	trace *Trace
-	probe *probe
-	next  *Packet // that was returned to the pool before this one
+	trace   *Trace
+	steps   int  // nodes that it has been at
+	refused bool // by a filter, which has said why
+	probe   *probe
+	next    *Packet // that was returned to the pool before this one
 }
 
 // World returns the world that the packet travels in.

@@ -1,6 +1,8 @@
 package netfake
 
 import (
+	"cmp"
+	"fmt"
 	"math"
 	"time"
 )
@@ -26,12 +28,22 @@ var (
 	Portland  = Place{"Portland", "US", 45.52, -122.68}
 )
 
-// String returns the city, or "somewhere" for the zero Place.
+// String returns the city; without one the coordinates, or "somewhere" for the zero
+// Place.
 func (p Place) String() string {
-	if p.City == "" {
+	switch {
+	case p.City != "":
+		return p.City
+	case p == Place{}:
 		return "somewhere"
 	}
-	return p.City
+	return fmt.Sprintf("%g,%g", p.Lat, p.Lon)
+}
+
+// before orders places, so that a pair of them has one name.
+func (p Place) before(q Place) bool {
+	return cmp.Or(cmp.Compare(p.City, q.City), cmp.Compare(p.Country, q.Country),
+		cmp.Compare(p.Lat, q.Lat), cmp.Compare(p.Lon, q.Lon)) < 0
 }
 
 const (

@@ -120,8 +120,11 @@ type probe struct {
 	back   bool    // the answer is on its way
 }
 
-// maxProbeSteps ends a probe that goes round in circles. A packet's TTL is 64.
-const maxProbeSteps = 256
+// maxSteps ends the way of a packet that goes round in circles: at more nodes than any
+// packet sees whose TTL of 64 is counted down.
+const maxSteps = 256
+
+const roundInCircles = "the packet goes round in circles"
 
 // Probe asks what would become of a conversation from h to an endpoint: for TCP a
 // connection, for UDP a datagram, for ICMP an echo. It takes no time, sends nothing
@@ -141,6 +144,10 @@ func (h *Host) Probe(to Endpoint) *Reach {
 		r.Forward.To = to.Host.name
 	}
 	p.node = h.outlet(p)
+	if h.down {
+		p.drop(Hop{Place: h.name, By: h, Rule: "the host is down", Code: "BAD_STATE"})
+		return r
+	}
 	w.runProbe(p)
 
 	if answer := q.answer; answer != nil {
@@ -189,7 +196,7 @@ func (h *Host) probePacket(to Endpoint, q *probe) *Packet {
 // puts it into another network, go on in its place.
 func (w *World) runProbe(p *Packet) {
 	q := p.probe
-	for range maxProbeSteps {
+	for range maxSteps {
 		next := p.node.Step(p)
 		if next.to == nil {
 			if len(q.queue) == 0 {
@@ -210,7 +217,7 @@ func (w *World) runProbe(p *Packet) {
 			p.at += delay
 		}
 	}
-	p.drop(Hop{Place: p.node.String(), Rule: "the packet goes round in circles"})
+	p.drop(Hop{Place: p.node.String(), Rule: roundInCircles})
 }
 
 // answerProbe takes a probe that has come to the host, or its answer that has come

@@ -30,9 +30,13 @@ func (r *Recording) Stop() {
 	})
 }
 
-// Trace gives a packet that comes from no host's socket a trace if somebody records
-// it; from is who sent it. It may be called only inside the scheduler.
-func (w *World) Trace(p *Packet, from string) { w.startTrace(p, from) }
+// Trace makes a packet that comes from no host's socket one that from has just sent:
+// it is numbered, and has a trace if somebody records it. It may be called only inside the scheduler.
+func (w *World) Trace(p *Packet, from string) {
+	w.injected++
+	p.event.Key, p.event.Seq = mix(hashString(from), p.Flow.Hash()), uint64(w.now)+w.injected
+	w.startTrace(p, from)
+}
 
 // startTrace gives p a trace if somebody records it.
 func (w *World) startTrace(p *Packet, from string) {
@@ -87,22 +91,25 @@ type Conversation struct {
 // which the packets that it answers arrived.
 func (r *Recording) Conversations() []*Conversation {
 	var all []*Conversation
-	began := map[Flow]*Conversation{}
-	arrived := map[Flow]*Conversation{}
+	type end struct { // two hosts may have one address
+		flow Flow
+		host string
+	}
+	began, arrived := map[end]*Conversation{}, map[end]*Conversation{}
 	for _, t := range r.Traces() {
-		c, back := arrived[t.Flow.Reverse()], true
+		c, back := arrived[end{t.Flow.Reverse(), t.From}], true
 		if c == nil {
-			c, back = began[t.Flow], false
+			c, back = began[end{t.Flow, t.From}], false
 		}
 		if c == nil {
 			c = &Conversation{Flow: t.Flow, From: t.From}
-			began[t.Flow] = c
+			began[end{t.Flow, t.From}] = c
 			all = append(all, c)
 		}
 		c.Traces, c.Back = append(c.Traces, t), append(c.Back, back)
 		if !back && len(t.Hops) > 0 && t.To != "" {
 			c.To = t.To
-			arrived[t.Hops[len(t.Hops)-1].Flow] = c
+			arrived[end{t.Hops[len(t.Hops)-1].Flow, t.To}] = c
 		}
 	}
 	return all

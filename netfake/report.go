@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -163,10 +164,11 @@ func (w *World) Report() string {
 func (w *World) Replay() string {
 	parts := strings.Split(w.tb.Name(), "/")
 	for i := range parts {
-		parts[i] = "^" + parts[i] + "$"
+		parts[i] = "^" + regexp.QuoteMeta(parts[i]) + "$"
 	}
+	pattern := strings.ReplaceAll(strings.Join(parts, "/"), "'", `'\''`) // for a shell
 	return fmt.Sprintf("seed %d; replay: NETSPEC_SEED=%d go test -run '%s' -cpu=1 %s",
-		w.seed, w.seed, strings.Join(parts, "/"), packageDir())
+		w.seed, w.seed, pattern, packageDir())
 }
 
 // packageDir returns the test's package relative to its module: tests run in their
@@ -179,6 +181,9 @@ func packageDir() string {
 	for root := dir; root != filepath.Dir(root); root = filepath.Dir(root) {
 		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
 			rel, _ := filepath.Rel(root, dir)
+			if rel == "." {
+				return "."
+			}
 			return "./" + filepath.ToSlash(rel)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ const (
 // SetResolvers names the servers, at port 53, that the host asks for names, the first
 // first. A host without any knows only addresses and localhost.
 func (h *Host) SetResolvers(addrs ...netip.Addr) {
-	h.world.Do(func(time.Duration) { h.resolvers = addrs })
+	h.world.Do(func(time.Duration) { h.resolvers = slices.Clone(addrs) })
 }
 
 // LookupNetIP finds a name's addresses: "ip" or "ip4". It asks the host's resolvers

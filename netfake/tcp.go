@@ -124,12 +124,12 @@ type TCPConn struct {
 }
 
 func (h *Host) newConn(flow Flow) *TCPConn {
-	c := &TCPConn{host: h, flow: flow, arriving: flow.Reverse()}
+	c := &TCPConn{host: h, flow: flow, arriving: flow.Reverse(), sent: h.number()}
 	c.hash = c.arriving.Hash()
 	c.readable.L, c.writable.L = &h.world.mu, &h.world.mu
-	c.timer = sched.Event{Class: sched.Expiry, Key: c.hash, Task: (*connTimer)(c)}
-	c.readBy.init(h.world, c.hash, &c.readable)
-	c.writeBy.init(h.world, c.hash, &c.writable)
+	c.timer = sched.Event{Class: sched.Expiry, Key: mix(h.key, c.hash), Task: (*connTimer)(c)}
+	c.readBy.init(h.world, mix(h.key, c.hash), &c.readable)
+	c.writeBy.init(h.world, mix(h.key, c.hash), &c.writable)
 	c.next = h.conns[c.hash]
 	h.conns[c.hash] = c
 	return c
@@ -140,7 +140,7 @@ func (h *Host) tcpConfig(flow Flow, mtu int) tcp.Config {
 	w := h.world
 	// RFC 6528 in spirit: a keyed hash of the addresses, and a clock of 64 ns ticks
 	// as in Linux, so that a reused pair of ports starts higher.
-	isn := uint32(mix(mix(w.seed, purposeISN), flow.Hash())) + uint32(w.now/64)
+	isn := uint32(mix(mix(mix(w.seed, purposeISN), h.key), flow.Hash())) + uint32(w.now/64)
 	return tcp.Config{MTU: mtu, SendBuffer: w.cfg.SendBuffer, ISN: isn, Merge: largestMerge, Pool: &w.buffers}
 }
 
@@ -283,7 +283,9 @@ func (h *Host) dialTCP(peer netip.AddrPort, local netip.AddrPort, giveUp *dialWa
 	}
 	src, mtu := h.sourceFor(peer.Addr())
 	if local.Addr().IsValid() && !local.Addr().IsUnspecified() {
-		src = local.Addr()
+		if src = local.Addr(); !h.owns(src) {
+			return nil, sysError("bind", syscall.EADDRNOTAVAIL)
+		}
 	}
 	if !src.IsValid() {
 		return nil, sysError("connect", syscall.ENETUNREACH)

@@ -83,7 +83,7 @@ func (h *Host) bindUDP(local, peer netip.AddrPort) (*UDPConn, error) {
 	case h.udpBound(local):
 		return nil, sysError("bind", syscall.EADDRINUSE)
 	}
-	u := &UDPConn{host: h, local: local, peer: peer}
+	u := &UDPConn{host: h, local: local, peer: peer, sent: h.number()}
 	u.readable.L = &h.world.mu
 	u.readBy.init(h.world, hashString(local.String()), &u.readable)
 	h.udp[local] = u

@@ -47,8 +47,9 @@ type Config struct {
 // it grow to 4 MiB (net.ipv4.tcp_wmem).
 const DefaultSendBuffer = 256 << 10
 
-// World is one simulated network and everything in it. All its methods, and those of
-// what it contains, may be called from any goroutine of the test.
+// World is one simulated network and everything in it. Its methods, and those of hosts,
+// links and sockets, may be called from any goroutine of the test. Building is for the
+// test's own: hosts, VPCs and what is in them, gateways.
 //
 // Inside a synctest bubble its time is the bubble's; outside, it is real.
 type World struct {
@@ -83,6 +84,7 @@ type World struct {
 	taps       []*Tap
 	drops      dropLog
 	events     uint64
+	injected   uint64 // packets that came from no socket
 	alarms     []Alarm
 	shared     map[reflect.Type]any // what rooms keep for the world, by type
 }
@@ -94,6 +96,9 @@ func New(tb TB, cfg Config) *World {
 	w := &World{tb: tb, cfg: cfg, bubble: bubbleName(), epoch: time.Now(), roots: x509.NewCertPool(), hostNames: map[string]*Host{}}
 	w.handlers.changed.L = &w.handlers.mu
 	w.seed = chooseSeed(tb, cfg)
+	if cfg.SendBuffer < 0 {
+		tb.Fatalf("netfake: Config.SendBuffer: %d bytes", cfg.SendBuffer)
+	}
 	if cfg.SendBuffer == 0 && w.bubble == "" {
 		w.cfg.SendBuffer = DefaultSendBuffer
 	}

@@ -66,7 +66,7 @@ func testNeverMix(t *testing.T, w *netfake.World) {
 	}
 	// One of them is told to be silent, and only that one is.
 	blue.server.Crash()
-	assert.Unreachable(t, blue.client, blue.server.TCP(80), assert.BlockedBy(blue.server.Host))
+	assert.Unreachable(t, blue.client, blue.server.TCP(80), assert.BlockedBy(blue.server))
 	assert.Reachable(t, red.client, red.server.TCP(80))
 	assert.Equal(t, len(w.Alarms()), 0)
 }
