@@ -64,7 +64,8 @@ type ApplicationLoadBalancer struct {
 // NewApplication makes an application load balancer in a VPC. Its name is up to 32
 // letters, digits and hyphens; one that the region has already fails the test with
 // DuplicateLoadBalancerName. Fewer than two zones, two subnets of one zone or subnets of
-// another VPC fail it with InvalidConfigurationRequest.
+// another VPC fail it with InvalidConfigurationRequest, the internet-facing scheme in a
+// VPC without an internet gateway with InvalidSubnet.
 func NewApplication(vpc *fabricfake.VPC, name string, cfg ApplicationConfig) *ApplicationLoadBalancer {
 	w := vpc.World()
 	w.TB().Helper()
@@ -91,6 +92,9 @@ func (b *ApplicationLoadBalancer) configure(cfg ApplicationConfig) error {
 	}
 	if err := b.checkSubnets(cfg.Subnets); err != nil {
 		return err
+	}
+	if b.scheme == InternetFacing && b.vpc.Gateway() == "" {
+		return refuse(codeSubnet, "load balancer %q: VPC %v has no internet gateway", b.name, b.vpc)
 	}
 	var err error
 	if b.attributes, err = cfg.Attributes.withDefaults(); err != nil {

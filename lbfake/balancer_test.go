@@ -45,6 +45,12 @@ func TestRefusals(t *testing.T) {
 			theirs := fabricfake.NewVPC(s.w, "other", "10.9.0.0/16").Subnet("theirs", "10.9.0.0/24", "c")
 			make(s, func(c *ApplicationConfig) { c.Subnets = append(c.Subnets, theirs) })
 		}},
+		{"lbfake: InvalidSubnet: load balancer \"web\": VPC closed has no internet gateway", func(s *site) {
+			closed := fabricfake.NewVPC(s.w, "closed", "10.9.0.0/16")
+			subnets := []*fabricfake.Subnet{closed.Subnet("x", "10.9.0.0/24", "a"), closed.Subnet("y", "10.9.1.0/24", "b")}
+			NewApplication(closed, "inside", ApplicationConfig{Subnets: subnets, Scheme: Internal}) // may be
+			NewApplication(closed, "web", ApplicationConfig{Subnets: subnets})
+		}},
 		{"lbfake: DuplicateLoadBalancerName", func(s *site) { make(s, same); make(s, same) }},
 		{"lbfake: ValidationError: load balancer", func(s *site) { NewApplication(s.vpc, "web-", ApplicationConfig{Subnets: s.subnets}) }},
 		{"lbfake: ValidationError: load balancer", func(s *site) { NewApplication(s.vpc, "internal-web", ApplicationConfig{Subnets: s.subnets}) }},

@@ -17,6 +17,7 @@ func (e *APIError) Error() string { return "lbfake: " + e.Code + ": " + e.Messag
 // and the pages of the single actions.
 const (
 	codeValidation       = "ValidationError"
+	codeSubnet           = "InvalidSubnet"
 	codeConfiguration    = "InvalidConfigurationRequest"
 	codeDuplicateName    = "DuplicateLoadBalancerName"
 	codeDuplicateGroup   = "DuplicateTargetGroupName"

@@ -48,16 +48,24 @@
 //
 // Within one instant, arrivals come before timers, timers before deadlines, and all of
 // them before what applications do; arrivals are ordered by flow. Random draws are keyed
-// by the world's seed, the purpose and the flow. What remains to chance is what the test
+// by the world's seed, the purpose, the host and the flow. [CheckDeterministic] runs a
+// test twice and shows the first difference. What remains to chance is what the test
 // itself leaves to it: two goroutines that write to one connection at one instant, or
 // that dial one destination from one host.
 //
 // # Not modelled
 //
 // IPv6; fragments; the TTL of packets on their way; ICMP errors other than port
-// unreachable; bandwidth of links; partitions of one direction, holds and pauses; TCP's selective acknowledgements and timestamps; Happy Eyeballs. A
-// connection's keep-alives are off until SetKeepAliveConfig turns them on, where net
-// would turn them on by itself: an idle world would not be idle.
+// unreachable; bandwidth of links; partitions of one direction, holds and pauses; TCP's
+// selective acknowledgements and timestamps; Happy Eyeballs. A connection's keep-alives
+// are off until SetKeepAliveConfig turns them on, where net would turn them on by
+// itself: an idle world would not be idle.
+//
+// # Real programs
+//
+// In a world in real time, [Host.Inlet] lets a real program such as curl in at a port of
+// the machine's loopback, and [Host.Lend] lends a real service to the world as a port of
+// a host.
 //
 // net.Resolver, net.Dial and net.Listen go to the real network. Inside a bubble they
 // must not be used at all: net.Resolver leaves goroutines behind that end the process.

@@ -79,7 +79,7 @@ func TestMissingLink(t *testing.T) {
 
 		// The way in: silence.
 		{"no internet gateway", without{gateway: true}, nil,
-			"server not found", (*site).refusal, "the API", "Gateway.NotAttached"},
+			"server not found", (*site).refusal, "the API", "InvalidSubnet"},
 		{"no public route", without{route: true}, nil,
 			"took too long to respond", (*site).wayIn, "rtb main of shop", "no route to 203.0.113.50"},
 		{"the load balancer's group is closed", without{}, func(s *site) { s.webGroup.RevokeIngress("tcp/443", fabricfake.Anywhere) },
