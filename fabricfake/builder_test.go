@@ -76,6 +76,27 @@ func TestBuilderErrors(t *testing.T) {
 			in(func(v vpc) { fabricfake.NewRegion(v.World(), "ap-southeast-2", netfake.Sydney) }),
 			in(func(v vpc) { fabricfake.NewRegion(v.World(), "eu-central-1", netfake.Frankfurt) })},
 
+		{"two physical hosts of one name", []string{"a physical host rack already"},
+			in(func(v vpc) { v.Region().PhysicalHost("rack", "a"); v.Region().PhysicalHost("rack", "b") }),
+			in(func(v vpc) { v.Region().PhysicalHost("rack", "a"); v.Region().PhysicalHost("shelf", "a") })},
+
+		// Everything has a name.
+		{"a VPC without a name", []string{"InvalidParameterValue", "the VPC has no name"},
+			func(w *netfake.World) { fabricfake.NewVPC(w, "", "10.0.0.0/16") }, in(func(vpc) {})},
+		{"a subnet without a name", []string{"InvalidParameterValue", "the subnet has no name", "vpc prod"},
+			in(func(v vpc) { v.Subnet("", "10.0.0.0/24", "a") }), in(func(v vpc) { v.Subnet("s", "10.0.0.0/24", "a") })},
+		{"a group without a name", []string{"InvalidParameterValue"},
+			in(func(v vpc) { v.SecurityGroup("") }), in(func(v vpc) { v.SecurityGroup("g") })},
+		{"an ACL without a name", []string{"InvalidParameterValue", "the network ACL has no name"},
+			in(func(v vpc) { v.NetworkACL("") }), in(func(v vpc) { v.NetworkACL("a") })},
+		{"a table without a name", []string{"InvalidParameterValue", "the route table has no name"},
+			in(func(v vpc) { v.RouteTable("") }), in(func(v vpc) { v.RouteTable("t") })},
+		{"a region without a name", []string{"InvalidParameterValue", "the region has no name"},
+			in(func(v vpc) { fabricfake.NewRegion(v.World(), "", netfake.Sydney) }),
+			in(func(v vpc) { fabricfake.NewRegion(v.World(), "r", netfake.Sydney) })},
+		{"a physical host without a name", []string{"InvalidParameterValue", "the physical host has no name"},
+			in(func(v vpc) { v.Region().PhysicalHost("", "a") }), in(func(v vpc) { v.Region().PhysicalHost("h", "a") })},
+
 		// Addresses: the first four and the last of a subnet are reserved.
 		{"an address that is in use", []string{"InvalidIPAddress.InUse", "10.0.1.9", "subnet app"},
 			in(func(v vpc) {
@@ -143,7 +164,10 @@ func TestBuilderErrors(t *testing.T) {
 			})},
 		{"a second internet gateway", []string{"Resource.AlreadyAssociated", "prod", "one"},
 			in(func(v vpc) { v.AttachGateway("one"); v.AttachGateway("two") }),
-			in(func(v vpc) { v.AttachGateway("one"); v.DetachGateway(); v.AttachGateway("two") })},
+			in(func(v vpc) { v.AttachGateway("one"); v.DetachGateway("one"); v.AttachGateway("two") })},
+		{"detaching another gateway", []string{"Resource.AlreadyAssociated", "prod", "one"},
+			in(func(v vpc) { v.AttachGateway("one"); v.DetachGateway("two"); v.AttachGateway("two") }),
+			in(func(v vpc) { v.AttachGateway("one"); v.DetachGateway("one"); v.AttachGateway("one") })},
 	} {
 		text := fatal(t, row.f)
 		for _, says := range row.codes {
@@ -162,5 +186,31 @@ func fill(v *fabricfake.VPC, n int) {
 	s := v.Subnet("app", "10.0.1.0/28", "a")
 	for i := range n {
 		s.Instance(string(rune('a'+i)), fabricfake.InstanceConfig{})
+	}
+}
+
+// An interface keeps its groups whatever becomes of the slice that named them; without
+// a group it has the default one.
+func TestGroupsOfAnInstance(t *testing.T) { netfake.Run(t, testGroupsOfAnInstance) }
+
+func testGroupsOfAnInstance(t *testing.T, w *netfake.World) {
+	v := fabricfake.NewVPC(w, "prod", "10.0.0.0/16")
+	s := v.Subnet("app", "10.0.1.0/24", "a")
+	one, two := v.SecurityGroup("one"), v.SecurityGroup("two")
+	mine := fabricfake.Groups{one}
+	for _, row := range []struct {
+		name string
+		gs   fabricfake.Groups
+		want *fabricfake.SecurityGroup
+	}{
+		{"a group", mine, one},
+		{"nil", nil, v.DefaultSecurityGroup()},
+		{"none", fabricfake.Groups{}, v.DefaultSecurityGroup()},
+	} {
+		f := s.Instance(row.name, fabricfake.InstanceConfig{Groups: row.gs}).Interface()
+		mine[0] = two
+		if gs := f.Groups(); len(gs) != 1 || gs[0] != row.want {
+			t.Errorf("%s: the interface has %v, want %v", row.name, gs, row.want)
+		}
 	}
 }

@@ -27,6 +27,12 @@
 // (re:Invent 2013 CPN401, 2016 NET401, 2017 NET405). The latencies of the fabric are
 // numbers of the model; see [Region].
 //
+// # Concurrency
+//
+// What builds a world is for the test's own goroutine: regions, VPCs, subnets, groups,
+// tables, instances and edges are made one after another. What changes one that is
+// there (rules, entries, routes, associations, failures) may be called at any time.
+//
 // # Not modelled
 //
 // IPv6; ARP and everything else below IP; several interfaces per instance and

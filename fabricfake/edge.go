@@ -12,6 +12,21 @@ import (
 type NextHop struct {
 	Interface *Interface
 	Edge      *Edge
+
+	// Tracks says that security groups track every connection that is routed there,
+	// those that their rules would leave untracked as well.
+	Tracks bool
+}
+
+// vpc returns the VPC that the next hop is in, nil if it is in every one.
+func (n NextHop) vpc() *VPC {
+	switch {
+	case n.Interface != nil:
+		return n.Interface.vpc
+	case n.Edge != nil:
+		return n.Edge.vpc
+	}
+	return nil
 }
 
 // EdgeNode is what stands behind an edge and decides about the packets that leave a

@@ -16,7 +16,7 @@ type egress struct{ *Interface }
 func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	f := e.Interface
 	if f.device.down {
-		return p.Drop(f.hop(f.device, netfake.Egress, "the physical host is down", codeBadState))
+		return p.Drop(f.hop(f.device.self(), netfake.Egress, "the physical host is down", codeBadState))
 	}
 	if f.check == SourceDestCheckOn && !f.owns(p.Flow.Src.Addr()) {
 		p.Alarm(f, fmt.Sprintf("sends as %v, which is not its address", p.Flow.Src.Addr()))
@@ -68,6 +68,7 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 	}
 	typ, code := p.ICMPType()
 	d := checkGroups(f.groups, dir, p.Flow, typ, code, ids)
+	d.tracked = d.tracked || d.allowed && dir == netfake.Egress && f.tracksTo(p.Flow.Dst.Addr())
 	switch {
 	case !d.allowed:
 		if p.Blocked(f.refusal(p, &d, ids)) {
@@ -87,6 +88,15 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 		d.count()
 	}
 	return false
+}
+
+// tracksTo reports whether the way to an address tracks all connections.
+func (f *Interface) tracksTo(dst netip.Addr) bool {
+	if f.subnet.block.Contains(dst) {
+		return false
+	}
+	r, ok := f.subnet.routes().lookup(dst)
+	return ok && r.State() == Active && r.Target.NextHop().Tracks
 }
 
 // answersUntracked reports whether a packet belongs to a connection that was opened in

@@ -41,6 +41,14 @@ const (
 	codeRouteLimit    = "RouteLimitExceeded"
 )
 
+// checkName refuses a thing without a name: traces and failures would not tell which.
+func checkName(kind, name string) error {
+	if name == "" {
+		return refuse(codeParameterValue, "the %s has no name", kind)
+	}
+	return nil
+}
+
 // refuse returns an APIError.
 func refuse(code, format string, args ...any) error {
 	return &APIError{Code: code, Message: fmt.Sprintf(format, args...)}

@@ -59,7 +59,7 @@ func (s *Subnet) newInterface(name string, cfg interfaceConfig, guest netfake.No
 	w, v := s.vpc.world, s.vpc
 	w.TB().Helper()
 	if cfg.on == nil {
-		cfg.on = v.region.PhysicalHost("host of "+name, s.zone)
+		cfg.on = v.region.newHost("host of "+name, s.zone)
 	}
 	if err := s.checkInterface(&cfg); err != nil {
 		w.TB().Fatalf("%v (%s in subnet %s)", err, name, s.name)
@@ -87,7 +87,7 @@ func (s *Subnet) checkInterface(cfg *interfaceConfig) error {
 	if cfg.on.region != v.region || cfg.on.zone != s.zone {
 		return refuse(codeParameterValue, "host %s is in zone %s of %s, the subnet is not", cfg.on.name, cfg.on.zone, cfg.on.region)
 	}
-	if cfg.groups == nil && !cfg.managed {
+	if cfg.groups = slices.Clone(cfg.groups); len(cfg.groups) == 0 && !cfg.managed {
 		cfg.groups = Groups{v.DefaultSecurityGroup()}
 	}
 	return v.checkGroups(cfg.groups)
@@ -135,8 +135,9 @@ func (f *Interface) VPC() *VPC { return f.vpc }
 // PrivateIP returns the interface's address.
 func (f *Interface) PrivateIP() netip.Addr { return f.addr }
 
-// PhysicalHost returns where the interface is.
-func (f *Interface) PhysicalHost() *PhysicalHost { return &PhysicalHost{f.device} }
+// PhysicalHost returns where the interface is: the same pointer at each call, which
+// traces name as well.
+func (f *Interface) PhysicalHost() *PhysicalHost { return f.device.host }
 
 // PublicIP returns the public address that belongs to the interface, or the zero Addr.
 func (f *Interface) PublicIP() netip.Addr {

@@ -14,7 +14,7 @@ type port struct{ *device }
 func (r port) Step(p *netfake.Packet) netfake.Next {
 	d := r.device
 	if d.down {
-		return p.Drop(netfake.Hop{Place: d.name, By: d, Rule: "the physical host is down", Code: codeBadState})
+		return p.Drop(netfake.Hop{Place: d.name, By: d.self(), Rule: "the physical host is down", Code: codeBadState})
 	}
 	frame, err := ParseFrame(p.Bytes())
 	if frame.From != d.addr {
@@ -43,8 +43,8 @@ func (r port) Step(p *netfake.Packet) netfake.Next {
 // reject drops a frame that no healthy host sends, and raises an alarm. It is not
 // answered.
 func (d *device) reject(p *netfake.Packet, why string) netfake.Next {
-	p.Alarm(d, why)
-	return p.Drop(netfake.Hop{Place: d.name, By: d, Direction: netfake.Ingress, Rule: why, Code: codeMappingInvalid})
+	p.Alarm(d.self(), why)
+	return p.Drop(netfake.Hop{Place: d.name, By: d.self(), Direction: netfake.Ingress, Rule: why, Code: codeMappingInvalid})
 }
 
 // receive takes a packet that has come for the interface through its stages.

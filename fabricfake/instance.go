@@ -11,8 +11,8 @@ type InstanceConfig struct {
 	// free.
 	PrivateIP string
 
-	// Groups are the security groups of its interface. If nil, the VPC's default
-	// group.
+	// Groups are the security groups of its interface. If there is none, the VPC's
+	// default group.
 	Groups Groups
 
 	// On is the physical host that it runs on. If nil, one of its own.

@@ -140,8 +140,9 @@ func testPhysicalHostFails(t *testing.T, w *netfake.World) {
 		}
 	}
 	for _, tenant := range all {
-		if r := tenant[2].Probe(tenant[1].TCP(80)); r.Outcome != netfake.Silence || r.Blocker().Code != "BAD_STATE" {
-			t.Errorf("a probe says %v", r.Outcome)
+		if r := tenant[2].Probe(tenant[1].TCP(80)); r.Outcome != netfake.Silence || r.Blocker().Code != "BAD_STATE" ||
+			r.Blocker().By != netfake.Component(all[0][1].Interface().PhysicalHost()) {
+			t.Errorf("a probe says %v, stopped by %v", r.Outcome, r.Blocker())
 		}
 		if r := tenant[2].Probe(tenant[0].TCP(80)); r.Outcome != netfake.Refused {
 			t.Errorf("a host that has not failed: a probe says %v", r.Outcome)

@@ -17,7 +17,8 @@ type device struct {
 	addr   netip.Addr
 	tap    *netfake.Tap
 	down   bool
-	edge   *Edge // nil for a physical host
+	edge   *Edge         // nil for a physical host
+	host   *PhysicalHost // nil for an edge
 	ways   map[netip.Addr]way
 }
 
@@ -48,11 +49,20 @@ func (r *Region) newDevice(name, zone string, addr netip.Addr) *device {
 // String returns the device's name.
 func (d *device) String() string { return d.name }
 
+// self returns who acts for the device in traces and alarms: the physical host or the
+// edge that a test knows.
+func (d *device) self() netfake.Component {
+	if d.edge != nil {
+		return d.edge
+	}
+	return d.host
+}
+
 // transmit puts a frame on the wire: the packet's bytes decide where it goes.
 func (d *device) transmit(p *netfake.Packet, to netip.Addr) netfake.Next {
 	w := d.wayTo(to)
 	if w.peer == nil {
-		return p.Drop(netfake.Hop{Place: d.name, By: d, Rule: fmt.Sprintf("nothing on the substrate has %v", to)})
+		return p.Drop(netfake.Hop{Place: d.name, By: d.self(), Rule: fmt.Sprintf("nothing on the substrate has %v", to)})
 	}
 	if w.peer != d {
 		d.tap.Record(p)
@@ -66,17 +76,33 @@ type PhysicalHost struct {
 }
 
 // PhysicalHost makes a physical host in a zone. Instances that name none get one of
-// their own each.
+// their own each. A name that is empty or taken fails the test.
 func (r *Region) PhysicalHost(name, zone string) *PhysicalHost {
 	r.world.TB().Helper()
 	r.checkZone(zone)
+	if err := checkName("physical host", name); err != nil {
+		r.world.TB().Fatalf("%v (region %s)", err, r.name)
+	}
+	if r.hostNames[name] {
+		r.world.TB().Fatalf("fabricfake: region %s has a physical host %s already", r.name, name)
+	}
+	r.hostNames[name] = true
+	return r.newHost(name, zone)
+}
+
+// hostBlock is where physical hosts have their addresses on the substrate.
+var hostBlock = netip.MustParsePrefix("192.168.0.0/16")
+
+// newHost makes a physical host of whatever name.
+func (r *Region) newHost(name, zone string) *PhysicalHost {
+	r.world.TB().Helper()
 	r.hosts++
-	// 192.168.0.0/16 and 10.200.0.0/14 in the style of the talks' slides.
-	addr := nthAddress(netip.MustParsePrefix("192.168.0.0/16"), uint32(r.hosts)+2)
 	if r.hosts > 60000 {
 		r.world.TB().Fatalf("%v", refuse("InsufficientHostCapacity", "region %s has no room for a host %s", r.name, name))
 	}
-	return &PhysicalHost{r.newDevice(name, zone, addr)}
+	h := &PhysicalHost{r.newDevice(name, zone, nthAddress(hostBlock, uint32(r.hosts)+2))}
+	h.device.host = h
+	return h
 }
 
 // Name returns the host's name.

@@ -33,6 +33,7 @@ type Region struct {
 	inside     *netfake.Link               // inside one physical host
 	vpcs       []*VPC
 	hosts      int
+	hostNames  map[string]bool // of those that a test made itself
 	edges      int
 }
 
@@ -49,6 +50,9 @@ func newRegions() *regions { return &regions{} }
 // test.
 func NewRegion(w *netfake.World, name string, place netfake.Place) *Region {
 	w.TB().Helper()
+	if err := checkName("region", name); err != nil {
+		w.TB().Fatalf("%v", err)
+	}
 	rs := netfake.Shared(w, newRegions)
 	for _, r := range rs.all {
 		if r.name == name {
@@ -58,7 +62,7 @@ func NewRegion(w *netfake.World, name string, place netfake.Place) *Region {
 	r := &Region{
 		world: w, name: name, place: place, zones: []string{"a", "b", "c"},
 		devices: map[netip.Addr]*device{}, interfaces: map[uint64]*Interface{},
-		links: map[[2]string]*netfake.Link{},
+		links: map[[2]string]*netfake.Link{}, hostNames: map[string]bool{},
 	}
 	r.mapping = newMappingService(r)
 	r.inside = w.NewLink(name+" inside a host", LatencyHost)

@@ -3,6 +3,7 @@ package fabricfake
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
@@ -144,6 +145,7 @@ func (r Route) code() netfake.Code {
 // at any time and take effect at once.
 type RouteTable struct {
 	world   *netfake.World
+	vpc     *VPC // whose targets the routes may have
 	name    string
 	main    bool                  // the table of subnets without one of their own
 	subnets func() []netip.Prefix // the blocks of the VPC's subnets; it must not lock
@@ -167,14 +169,15 @@ func (t *RouteTable) String() string { return "rtb " + t.name }
 func (t *RouteTable) Name() string { return t.name }
 
 // Route adds a route. It fails the test if the destination has one already, or is one
-// that the API refuses.
+// that the API refuses, as it does a target that is detached or of another VPC.
 func (t *RouteTable) Route(destination string, target Target) *RouteTable {
 	t.world.TB().Helper()
 	return t.edit(destination, func(dst netip.Prefix) error { return t.add(dst, target) })
 }
 
 // ReplaceRoute gives the route to destination another target. A local route's may be
-// replaced too, and restored with Local.
+// replaced too, and restored with Local. It fails the test for a target that Route
+// refuses.
 func (t *RouteTable) ReplaceRoute(destination string, target Target) *RouteTable {
 	t.world.TB().Helper()
 	return t.edit(destination, func(dst netip.Prefix) error { return t.replace(dst, target) })
@@ -221,17 +224,17 @@ func (t *RouteTable) removeLocal(cidr netip.Prefix) {
 
 // add adds a static route.
 func (t *RouteTable) add(dst netip.Prefix, target Target) error {
-	if target == nil {
+	if isNil(target) {
 		return refuse(codeParameterValue, "the route to %v has no target", dst)
-	}
-	if !target.Attached() {
-		return refuse(codeParameterValue, "%v is not attached to the VPC of the route table", target)
 	}
 	if err := t.checkDestination(dst); err != nil {
 		return err
 	}
 	if i := t.own(dst); i >= 0 {
 		return refuse(codeRouteExists, "there is a route %v", t.routes[i])
+	}
+	if err := t.checkTarget(dst, target); err != nil {
+		return err
 	}
 	if err := t.checkQuota(); err != nil {
 		return err
@@ -254,14 +257,44 @@ func (t *RouteTable) checkDestination(dst netip.Prefix) error {
 	return nil
 }
 
+// checkTarget refuses a target that no route to dst may have. Source of the last case:
+// https://docs.aws.amazon.com/vpc/latest/userguide/route-table-options.html
+func (t *RouteTable) checkTarget(dst netip.Prefix, target Target) error {
+	next := target.NextHop()
+	if v := next.vpc(); v != nil && v != t.vpc {
+		return refuse(codeParameterValue, "%v and %v belong to different networks: the target is in vpc %s", t, target, v.name)
+	}
+	if !target.Attached() {
+		return refuse(codeParameterValue, "%v is not attached to the VPC of the route table", target)
+	}
+	for _, r := range t.routes {
+		if r.Origin == OriginLocal && next.Edge != nil && contains(r.Destination, dst) {
+			return refuse(codeParameterValue, "%v lies in %v of the VPC itself, so that %v cannot be its target, only an interface can", dst, r.Destination, target)
+		}
+	}
+	return nil
+}
+
+// isNil reports whether a target is nil, or holds a pointer that is.
+func isNil(target Target) bool {
+	if target == nil {
+		return true
+	}
+	v := reflect.ValueOf(target)
+	return v.Kind() == reflect.Pointer && v.IsNil()
+}
+
 // replace gives a static or local route another target.
 func (t *RouteTable) replace(dst netip.Prefix, target Target) error {
 	i := t.own(dst)
 	switch {
-	case target == nil:
+	case isNil(target):
 		return refuse(codeParameterValue, "the route to %v has no target", dst)
 	case i < 0:
 		return refuse(codeRouteNotFound, "there is no route to %v", dst)
+	}
+	if err := t.checkTarget(dst, target); err != nil {
+		return err
 	}
 	t.routes[i].Target = target
 	return nil

@@ -84,8 +84,9 @@ func TestRouteTable(t *testing.T) {
 	}
 
 	// Routes can be replaced, and so can the target of a local one.
-	rtb.ReplaceRoute("0.0.0.0/0", pcx).ReplaceRoute("10.0.0.0/16", fw)
+	rtb.ReplaceRoute("0.0.0.0/0", pcx)
 	fw.gone = false
+	rtb.ReplaceRoute("10.0.0.0/16", fw)
 	if got := find(rtb, "8.8.8.8") + ", " + find(rtb, "10.0.1.5"); got != "0.0.0.0/0 → pcx b, 10.0.0.0/16 → vpce fw" {
 		t.Errorf("replaced: %s", got)
 	}

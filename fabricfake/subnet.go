@@ -27,6 +27,9 @@ func (v *VPC) Subnet(name, cidr, zone string) *Subnet {
 	tb.Helper()
 	v.region.checkZone(zone)
 	block, err := parseSubnetBlock(cidr, v.cidrs, v.blocks)
+	if err == nil {
+		err = checkName("subnet", name)
+	}
 	if err != nil {
 		tb.Fatalf("%v (subnet %s of vpc %s)", err, name, v.name)
 	}

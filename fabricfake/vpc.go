@@ -41,6 +41,9 @@ func (r *Region) VPC(name, cidr string) *VPC {
 	tb := r.world.TB()
 	tb.Helper()
 	block, err := parseVPCBlock(cidr)
+	if err == nil {
+		err = checkName("VPC", name)
+	}
 	if err != nil {
 		tb.Fatalf("%v (vpc %s)", err, name)
 	}
@@ -116,6 +119,9 @@ func (v *VPC) DefaultSecurityGroup() *SecurityGroup { return v.groups[0] }
 // that the VPC has already fails the test.
 func (v *VPC) NetworkACL(name string) *NetworkACL {
 	v.world.TB().Helper()
+	if err := checkName("network ACL", name); err != nil {
+		v.world.TB().Fatalf("%v (vpc %s)", err, v.name)
+	}
 	for _, other := range v.acls {
 		if other.name == name {
 			v.world.TB().Fatalf("fabricfake: vpc %s has an ACL %s already", v.name, name)
@@ -134,12 +140,16 @@ func (v *VPC) DefaultNetworkACL() *NetworkACL { return v.acl }
 // already fails the test.
 func (v *VPC) RouteTable(name string) *RouteTable {
 	v.world.TB().Helper()
+	if err := checkName("route table", name); err != nil {
+		v.world.TB().Fatalf("%v (vpc %s)", err, v.name)
+	}
 	for _, other := range v.tables {
 		if other.name == name {
 			v.world.TB().Fatalf("fabricfake: vpc %s has a route table %s already", v.name, name)
 		}
 	}
 	t := newRouteTable(v.world, name, v.cidrs, func() []netip.Prefix { return v.blocks })
+	t.vpc = v
 	v.tables = append(v.tables, t)
 	return t
 }
@@ -158,8 +168,13 @@ func (v *VPC) AttachGateway(name string) {
 	v.gateway = name
 }
 
-// DetachGateway takes back AttachGateway.
-func (v *VPC) DetachGateway() { v.gateway = "" }
+// DetachGateway takes back AttachGateway of that name. It does nothing if another
+// gateway, or none, is attached.
+func (v *VPC) DetachGateway(name string) {
+	if v.gateway == name {
+		v.gateway = ""
+	}
+}
 
 // Gateway returns the name of the internet gateway that is attached, "" if none is.
 func (v *VPC) Gateway() string { return v.gateway }

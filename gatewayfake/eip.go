@@ -22,11 +22,35 @@ var publicBlock = netip.MustParsePrefix("198.18.0.0/15")
 type pool struct {
 	given    int
 	gateways map[*fabricfake.VPC]*InternetGateway
+	titles   map[title]bool
 }
 
-func newPool() *pool { return &pool{gateways: map[*fabricfake.VPC]*InternetGateway{}} }
+func newPool() *pool {
+	return &pool{gateways: map[*fabricfake.VPC]*InternetGateway{}, titles: map[title]bool{}}
+}
 
 func addresses(w *netfake.World) *pool { return netfake.Shared(w, newPool) }
+
+// title is a gateway's name among those of its kind in its VPC.
+type title struct {
+	vpc        *fabricfake.VPC
+	kind, name string
+}
+
+// check fails the test if the name cannot be given.
+func (t title) check() {
+	w := t.vpc.World()
+	w.TB().Helper()
+	switch {
+	case t.name == "":
+		w.TB().Fatalf("gatewayfake: InvalidParameterValue: the %s of vpc %s has no name", t.kind, t.vpc.Name())
+	case addresses(w).titles[t]:
+		w.TB().Fatalf("gatewayfake: InvalidParameterValue: vpc %s has the %s %s already", t.vpc.Name(), t.kind, t.name)
+	}
+}
+
+func (t title) take() { addresses(t.vpc.World()).titles[t] = true }
+func (t title) free() { delete(addresses(t.vpc.World()).titles, t) }
 
 // ElasticIP is a public address that belongs to the account until it is released, and
 // to at most one interface at a time.
@@ -34,6 +58,7 @@ type ElasticIP struct {
 	vpc   *fabricfake.VPC
 	addr  netip.Addr
 	owner *fabricfake.Interface
+	nat   *NATGateway // whose interface owner is, or nil
 }
 
 // NewElasticIP allocates a public address in the VPC's region.
@@ -65,6 +90,9 @@ func (e *ElasticIP) String() string { return e.addr.String() }
 func (e *ElasticIP) Associate(f *fabricfake.Interface) {
 	w := e.vpc.World()
 	w.TB().Helper()
+	if f == nil {
+		w.TB().Fatalf("gatewayfake: InvalidNetworkInterfaceID.NotFound: there is no interface that %v could belong to", e.addr)
+	}
 	g := addresses(w).gateways[f.VPC()]
 	switch {
 	case f.VPC() != e.vpc:
@@ -83,7 +111,19 @@ func (e *ElasticIP) Associate(f *fabricfake.Interface) {
 }
 
 // Disassociate takes the address from its interface. It does nothing if it has none.
+// The address of a NAT gateway fails the test with OperationNotPermitted: the gateway
+// has it until it is deleted.
 func (e *ElasticIP) Disassociate() {
+	w := e.vpc.World()
+	w.TB().Helper()
+	if e.nat != nil {
+		w.TB().Fatalf("gatewayfake: OperationNotPermitted: %v belongs to the NAT gateway %v, which has it until it is deleted", e.addr, e.nat)
+	}
+	e.release()
+}
+
+// release takes the address from whoever has it.
+func (e *ElasticIP) release() {
 	if e.owner == nil {
 		return
 	}
@@ -92,5 +132,5 @@ func (e *ElasticIP) Disassociate() {
 	g.uplink.Withdraw(e.addr)
 	w.Do(func(time.Duration) { delete(g.public, e.addr) })
 	e.owner.SetPublicIP(netip.Addr{})
-	e.owner = nil
+	e.owner, e.nat = nil, nil
 }

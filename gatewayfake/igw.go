@@ -39,10 +39,14 @@ type InternetGateway struct {
 }
 
 // NewInternetGateway makes an internet gateway and attaches it to a VPC. A VPC that has
-// one already fails the test with Resource.AlreadyAssociated.
+// one already fails the test with Resource.AlreadyAssociated; a name that is empty or
+// that another internet gateway of the VPC has or had, with InvalidParameterValue.
 func NewInternetGateway(vpc *fabricfake.VPC, name string) *InternetGateway {
 	vpc.World().TB().Helper()
+	title := title{vpc, "internet gateway", name}
+	title.check()
 	vpc.AttachGateway(name)
+	title.take()
 	g := &InternetGateway{vpc: vpc, name: name, attached: true, public: map[netip.Addr]*fabricfake.Interface{}}
 	g.edge = fabricfake.NewEdge(vpc, name, g)
 	g.uplink = vpc.World().Internet().Attach(vpc.Name()+" "+name, vpc.Region().Place(), g)
@@ -54,7 +58,7 @@ func NewInternetGateway(vpc *fabricfake.VPC, name string) *InternetGateway {
 func (g *InternetGateway) String() string { return g.name }
 
 // Attached reports whether the gateway is attached to its VPC.
-func (g *InternetGateway) Attached() bool { return g.attached }
+func (g *InternetGateway) Attached() bool { return g != nil && g.attached }
 
 // NextHop leads to the gateway's edge.
 func (g *InternetGateway) NextHop() fabricfake.NextHop { return fabricfake.NextHop{Edge: g.edge} }
@@ -65,12 +69,16 @@ func (g *InternetGateway) Uplink() *netfake.Uplink { return g.uplink }
 
 // Detach takes the gateway off its VPC: routes to it become blackholes, and what comes
 // from the internet is dropped. A VPC with public addresses that are mapped refuses it
-// with DependencyViolation, which fails the test.
+// with DependencyViolation, which fails the test. A gateway that is detached stays so.
 func (g *InternetGateway) Detach() {
 	w := g.vpc.World()
 	w.TB().Helper()
-	mapped := 0
+	mapped, was := 0, false
 	w.Do(func(time.Duration) {
+		was = g.attached
+		if !was {
+			return
+		}
 		if mapped = len(g.public); mapped == 0 {
 			g.attached = false
 		}
@@ -78,7 +86,9 @@ func (g *InternetGateway) Detach() {
 	if mapped > 0 {
 		w.TB().Fatalf("gatewayfake: DependencyViolation: vpc %s has %d mapped public addresses, so %s cannot be detached", g.vpc.Name(), mapped, g.name)
 	}
-	g.vpc.DetachGateway()
+	if was {
+		g.vpc.DetachGateway(g.name)
+	}
 }
 
 // Leave takes a packet from the VPC to the internet.

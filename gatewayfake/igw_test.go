@@ -91,16 +91,46 @@ func TestRefusals(t *testing.T) {
 		alone := fabricfake.NewVPC(w, "alone", "10.1.0.0/16")
 		lonely := alone.Subnet("lonely", "10.1.0.0/24", "a").Instance("lonely", fabricfake.InstanceConfig{})
 		eip, other := gatewayfake.NewElasticIP(x.vpc), gatewayfake.NewElasticIP(x.vpc)
+		aloneIGW := func() { gatewayfake.NewInternetGateway(alone, "igw") }
+		table, theirs := x.private.RouteTable(), alone.RouteTable("theirs")
+		var second *gatewayfake.NATGateway
 		for _, row := range []struct {
 			name string
 			do   func()
 			want string // "": accepted
 		}{
 			{"a second gateway", func() { gatewayfake.NewInternetGateway(x.vpc, "igw-2") }, "Resource.AlreadyAssociated"},
+			{"a gateway of its name", func() { gatewayfake.NewInternetGateway(x.vpc, "igw") }, "vpc prod has the internet gateway igw already"},
+			{"a gateway without a name", func() { gatewayfake.NewInternetGateway(alone, "") }, "InvalidParameterValue"},
 			{"a public address without a gateway", func() { gatewayfake.NewElasticIP(alone).Associate(lonely.Interface()) }, "Gateway.NotAttached"},
 			{"a NAT gateway without one", func() { gatewayfake.NewNATGateway(lonely.Interface().Subnet(), "n", gatewayfake.NewElasticIP(alone)) }, "Gateway.NotAttached"},
 			{"an address of another VPC", func() { eip.Associate(lonely.Interface()) }, "InvalidParameterValue"},
+			{"its name in another VPC", aloneIGW, ""},
+
+			// Routes: the target is there, attached, and of the table's own VPC.
+			{"a route to a gateway of another VPC", func() { theirs.Route("0.0.0.0/0", x.igw) }, "belong to different networks"},
+			{"a route to a NAT gateway of another VPC", func() { theirs.Route("0.0.0.0/0", x.nat) }, "belong to different networks"},
+			{"replacing by a gateway of another VPC", func() { theirs.ReplaceRoute("10.1.0.0/16", x.nat) }, "belong to different networks"},
+			{"a route to no gateway", func() { table.Route("203.0.113.0/24", (*gatewayfake.InternetGateway)(nil)) }, "has no target"},
+			{"a route to no NAT gateway", func() { table.ReplaceRoute("0.0.0.0/0", (*gatewayfake.NATGateway)(nil)) }, "has no target"},
+			{"a subnet's block to an internet gateway", func() { table.Route("10.0.0.0/24", x.igw) }, "only an interface can"},
+			{"a subnet's block to a NAT gateway", func() { table.Route("10.0.0.0/24", x.nat).DeleteRoute("10.0.0.0/24") }, ""},
+			{"local replaced by an internet gateway", func() { table.ReplaceRoute("10.0.0.0/16", x.igw) }, "only an interface can"},
+			{"local replaced by a NAT gateway", func() { table.ReplaceRoute("10.0.0.0/16", x.nat).ReplaceRoute("10.0.0.0/16", fabricfake.Local) }, ""},
+			{"the default route replaced", func() { table.ReplaceRoute("0.0.0.0/0", x.igw).ReplaceRoute("0.0.0.0/0", x.nat) }, ""},
+
+			// NAT gateways.
+			{"a NAT gateway without an address", func() { gatewayfake.NewNATGateway(x.public, "n", nil) }, "InvalidAllocationID.NotFound"},
+			{"a NAT gateway without a subnet", func() { gatewayfake.NewNATGateway(nil, "n", eip) }, "InvalidSubnetID.NotFound"},
+			{"a NAT gateway without a name", func() { gatewayfake.NewNATGateway(x.public, "", eip) }, "InvalidParameterValue"},
+			{"a second NAT gateway of one name", func() { gatewayfake.NewNATGateway(x.public, "nat", eip) }, "vpc prod has the NAT gateway nat already"},
+			{"a second NAT gateway", func() { second = gatewayfake.NewNATGateway(x.public, "nat-2", eip) }, ""},
+			{"taking a NAT gateway's address", eip.Disassociate, "OperationNotPermitted"},
+			{"deleting it", func() { second.Delete() }, ""},
+			{"its name again", func() { gatewayfake.NewNATGateway(x.public, "nat-2", eip).Delete() }, ""},
+			{"an address for no interface", func() { eip.Associate(nil) }, "InvalidNetworkInterfaceID.NotFound"},
 			{"an address for an interface", func() { eip.Associate(x.app.Interface()) }, ""},
+			{"deleting what is deleted", func() { second.Delete() }, ""},
 			{"the address again", func() { eip.Associate(x.app.Interface()) }, "Resource.AlreadyAssociated"},
 			{"a second for the interface", func() { other.Associate(x.app.Interface()) }, "Resource.AlreadyAssociated"},
 			{"detaching while addresses are mapped", x.igw.Detach, "DependencyViolation"},
@@ -108,8 +138,11 @@ func TestRefusals(t *testing.T) {
 			{"giving back what is not associated", eip.Disassociate, ""},
 			{"deleting the NAT gateway, which has the other", x.nat.Delete, ""},
 			{"detaching then", x.igw.Detach, ""},
+			{"replacing by a gateway that is detached", func() { table.ReplaceRoute("0.0.0.0/0", x.igw) }, "is not attached"},
 			{"a route to a gateway that is detached", func() { x.private.RouteTable().Route("203.0.113.0/24", x.igw) }, "InvalidParameterValue"},
 			{"a gateway in its place", func() { gatewayfake.NewInternetGateway(x.vpc, "igw-2") }, ""},
+			{"detaching what is detached", x.igw.Detach, ""},
+			{"a third gateway", func() { gatewayfake.NewInternetGateway(x.vpc, "igw-3") }, "Resource.AlreadyAssociated"},
 		} {
 			got := tb.try(row.do)
 			if (row.want == "") != (got == "") || !strings.Contains(got, row.want) {

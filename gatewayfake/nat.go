@@ -21,6 +21,15 @@ const (
 	// destination: address, port and protocol.
 	NATConnections = 55000
 
+	// A TCP connection that has ended is forgotten sooner. AWS documents no number;
+	// these are the ones of Linux's nf_conntrack.
+	natClosed = 120 * time.Second // after FINs both ways
+	natReset  = 10 * time.Second  // after a RST
+
+	// smallestSweep is how many translations there are before it is worth looking for
+	// those that nobody needs.
+	smallestSweep = 1024
+
 	firstNATPort = 1024
 	lastNATPort  = 65535
 )
@@ -33,6 +42,7 @@ const (
 	codeIdle          netfake.Code = "IDLE_EXPIRED"
 	codeUnsolicited   netfake.Code = "NO_POSSIBLE_DESTINATION"
 	codeProtocol      netfake.Code = "PROTOCOL_RESTRICTION"
+	codeLoop          netfake.Code = "ROUTING_LOOP"
 )
 
 // NATGateway lets private instances open connections to the outside: it sends their
@@ -49,6 +59,7 @@ type NATGateway struct {
 	out     map[netfake.Flow]*translation // by the client's flow
 	back    map[netfake.Flow]*translation // by the flow of the replies
 	inUse   map[destination]int
+	sweepAt int // the number of translations at which they are swept next
 	stats   NATStats
 	deleted bool
 }
@@ -65,7 +76,14 @@ type NATStats struct {
 // destination is what a port is unique for.
 type destination struct {
 	proto netfake.Protocol
-	addr  netip.AddrPort
+	addr  netip.AddrPort // of ICMP without a port, which is the identifier there
+}
+
+func towards(flow netfake.Flow) destination {
+	if flow.Proto == netfake.ICMP {
+		return destination{flow.Proto, netip.AddrPortFrom(flow.Dst.Addr(), 0)}
+	}
+	return destination{flow.Proto, flow.Dst}
 }
 
 // translation is one connection.
@@ -73,19 +91,54 @@ type translation struct {
 	client netfake.Flow // as the client sends
 	port   uint16
 	last   time.Duration // when a packet last passed
+	fins   uint8         // a bit for each direction that has sent FIN
+	reset  bool
+}
+
+// ended reports whether a TCP connection has closed or was reset.
+func (t *translation) ended() bool {
+	const both = 1<<netfake.Egress | 1<<netfake.Ingress
+	return t.reset || t.fins == both
+}
+
+// expired reports whether nobody needs the translation any more.
+func (t *translation) expired(now time.Duration) bool {
+	idle := NATIdleTimeout
+	switch {
+	case t.reset:
+		idle = natReset
+	case t.ended():
+		idle = natClosed
+	}
+	return now-t.last >= idle
 }
 
 // NewNATGateway makes a public NAT gateway in a subnet, which should route to an
-// internet gateway. An elastic IP that is taken fails the test, as does a VPC without
-// an internet gateway (Gateway.NotAttached).
+// internet gateway. An elastic IP that is taken or nil fails the test, as do a VPC
+// without an internet gateway (Gateway.NotAttached) and a name that is empty or that
+// another NAT gateway of the VPC has.
 func NewNATGateway(subnet *fabricfake.Subnet, name string, eip *ElasticIP) *NATGateway {
+	switch {
+	case subnet == nil && eip != nil:
+		tb := eip.vpc.World().TB()
+		tb.Helper()
+		tb.Fatalf("gatewayfake: InvalidSubnetID.NotFound: the NAT gateway %s has no subnet", name)
+	case eip == nil:
+		tb := subnet.World().TB()
+		tb.Helper()
+		tb.Fatalf("gatewayfake: InvalidAllocationID.NotFound: %s is a public NAT gateway, which needs an elastic IP", name)
+	}
 	subnet.World().TB().Helper()
+	title := title{subnet.VPC(), "NAT gateway", name}
+	title.check()
 	n := &NATGateway{
 		vpc: subnet.VPC(), name: name, eip: eip,
 		out: map[netfake.Flow]*translation{}, back: map[netfake.Flow]*translation{}, inUse: map[destination]int{},
 	}
 	n.iface = subnet.Appliance(name, n)
 	eip.Associate(n.iface)
+	eip.nat = n
+	title.take()
 	return n
 }
 
@@ -93,10 +146,14 @@ func NewNATGateway(subnet *fabricfake.Subnet, name string, eip *ElasticIP) *NATG
 func (n *NATGateway) String() string { return n.name }
 
 // Attached reports whether the gateway exists: it does until it is deleted.
-func (n *NATGateway) Attached() bool { return !n.deleted }
+func (n *NATGateway) Attached() bool { return n != nil && !n.deleted }
 
-// NextHop leads to the gateway's interface.
-func (n *NATGateway) NextHop() fabricfake.NextHop { return fabricfake.NextHop{Interface: n.iface} }
+// NextHop leads to the gateway's interface. Connections through it are always tracked.
+// Source:
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html
+func (n *NATGateway) NextHop() fabricfake.NextHop {
+	return fabricfake.NextHop{Interface: n.iface, Tracks: true}
+}
 
 // Interface returns the gateway's interface in its subnet.
 func (n *NATGateway) Interface() *fabricfake.Interface { return n.iface }
@@ -107,7 +164,8 @@ func (n *NATGateway) PublicIP() netip.Addr { return n.eip.addr }
 // Stats returns what the gateway did so far.
 func (n *NATGateway) Stats() NATStats {
 	var s NATStats
-	n.vpc.World().Do(func(time.Duration) {
+	n.vpc.World().Do(func(now time.Duration) {
+		n.sweep(now, n.expire)
 		s = n.stats
 		s.ActiveConnections = len(n.out)
 	})
@@ -115,15 +173,22 @@ func (n *NATGateway) Stats() NATStats {
 }
 
 // Delete deletes the gateway: its connections are dropped, routes to it become
-// blackholes. The elastic IP stays allocated.
+// blackholes. The elastic IP stays allocated, and the name is free. A gateway that is
+// deleted stays so.
 func (n *NATGateway) Delete() {
+	was := false
 	n.vpc.World().Do(func(time.Duration) {
+		was = n.deleted
 		n.deleted = true
 		clear(n.out)
 		clear(n.back)
 		clear(n.inUse)
 	})
-	n.eip.Disassociate()
+	if was {
+		return // somebody else may have the address and the name by now
+	}
+	n.eip.release()
+	title{n.vpc, "NAT gateway", n.name}.free()
 }
 
 // Step takes a packet that has come to the gateway's interface: from a client, or a
@@ -142,16 +207,20 @@ func (n *NATGateway) Step(p *netfake.Packet) netfake.Next {
 
 // outward sends a client's packet on under the gateway's address.
 func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
-	if owner := n.vpc.Interface(p.Flow.Src.Addr()); owner == nil || owner == n.iface {
+	switch n.vpc.Interface(p.Flow.Src.Addr()) {
+	case nil:
 		return n.drop(p, fmt.Sprintf("%v is no interface of vpc %s", p.Flow.Src.Addr(), n.vpc.Name()), codeSourceOutside)
+	case n.iface:
+		return n.drop(p, "the route in the gateway's own subnet leads back to it", codeLoop)
 	}
+	opens := p.TCPFlags()&(wire.SYN|wire.ACK|wire.RST) == wire.SYN
 	t := n.out[p.Flow]
-	if t != nil && p.At()-t.last >= NATIdleTimeout {
+	if t != nil && (t.expired(p.At()) || t.ended() && opens) {
 		n.forget(p, t)
 		t = nil
 	}
 	if t == nil {
-		if p.Flow.Proto == netfake.TCP && p.TCPFlags()&(wire.SYN|wire.ACK) != wire.SYN {
+		if p.Flow.Proto == netfake.TCP && !opens {
 			return n.reset(p)
 		}
 		if t = n.allocate(p); t == nil {
@@ -159,7 +228,7 @@ func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
 			return n.drop(p, fmt.Sprintf("no port is left towards %v %v", p.Flow.Dst, p.Flow.Proto), codeNoPort)
 		}
 	}
-	n.touch(p, t)
+	n.touch(p, t, netfake.Egress)
 	before := p.Flow.Src
 	p.SetSrc(netip.AddrPortFrom(n.iface.PrivateIP(), t.port))
 	if p.Traced() {
@@ -171,10 +240,10 @@ func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
 // inward takes a reply back to the client.
 func (n *NATGateway) inward(p *netfake.Packet) netfake.Next {
 	t := n.back[p.Flow]
-	if t == nil || p.At()-t.last >= NATIdleTimeout {
+	if t == nil || t.expired(p.At()) {
 		return n.drop(p, fmt.Sprintf("no connection of a client that %v would answer", p.Flow.Src), codeUnsolicited)
 	}
-	n.touch(p, t)
+	n.touch(p, t, netfake.Ingress)
 	before := p.Flow.Dst
 	p.SetDst(t.client.Src)
 	if p.Traced() {
@@ -183,13 +252,18 @@ func (n *NATGateway) inward(p *netfake.Packet) netfake.Next {
 	return p.To(n.iface.Out())
 }
 
-// touch notes that a packet passed.
-func (n *NATGateway) touch(p *netfake.Packet, t *translation) {
+// touch notes that a packet passed, and whether it ends the connection.
+func (n *NATGateway) touch(p *netfake.Packet, t *translation, dir netfake.Direction) {
 	if p.Probing() {
-		before := t.last
-		p.Undo(func() { t.last = before })
+		before := *t
+		p.Undo(func() { *t = before })
 	}
 	t.last = p.At()
+	flags := p.TCPFlags()
+	t.reset = t.reset || flags&wire.RST != 0
+	if flags&wire.FIN != 0 {
+		t.fins |= 1 << dir
+	}
 }
 
 // allocate gives a new connection a port. Where the search begins depends on the flow
@@ -197,9 +271,12 @@ func (n *NATGateway) touch(p *netfake.Packet, t *translation) {
 func (n *NATGateway) allocate(p *netfake.Packet) *translation {
 	const span = lastNATPort - firstNATPort + 1
 	flow := p.Flow
-	dst := destination{flow.Proto, flow.Dst}
+	dst := towards(flow)
+	if len(n.out) >= n.sweepAt && !p.Probing() {
+		n.sweep(p.At(), n.expire)
+	}
 	if n.inUse[dst] >= NATConnections {
-		n.sweep(p)
+		n.sweep(p.At(), func(t *translation) { n.forget(p, t) })
 		if n.inUse[dst] >= NATConnections {
 			return nil
 		}
@@ -232,7 +309,7 @@ func (n *NATGateway) reply(flow netfake.Flow, port uint16) netfake.Flow {
 }
 
 func (n *NATGateway) remove(t *translation) {
-	dst := destination{t.client.Proto, t.client.Dst}
+	dst := towards(t.client)
 	delete(n.out, t.client)
 	delete(n.back, n.reply(t.client, t.port))
 	if n.inUse[dst]--; n.inUse[dst] == 0 {
@@ -240,23 +317,35 @@ func (n *NATGateway) remove(t *translation) {
 	}
 }
 
-// forget removes a translation that has been silent for too long.
+// expire removes a translation that nobody needs any more.
+func (n *NATGateway) expire(t *translation) {
+	if !t.ended() {
+		n.stats.IdleTimeouts++
+	}
+	n.remove(t)
+}
+
+// forget does what expire does on behalf of a packet: a probe takes it back.
 func (n *NATGateway) forget(p *netfake.Packet, t *translation) {
-	n.count(p, &n.stats.IdleTimeouts)
+	if !p.Probing() {
+		n.expire(t)
+		return
+	}
 	n.remove(t)
 	p.Undo(func() {
 		n.out[t.client], n.back[n.reply(t.client, t.port)] = t, t
-		n.inUse[destination{t.client.Proto, t.client.Dst}]++
+		n.inUse[towards(t.client)]++
 	})
 }
 
-// sweep forgets every translation that has been silent for too long.
-func (n *NATGateway) sweep(p *netfake.Packet) {
+// sweep gives every translation that nobody needs any more to release.
+func (n *NATGateway) sweep(now time.Duration, release func(*translation)) {
 	for _, t := range n.out {
-		if p.At()-t.last >= NATIdleTimeout {
-			n.forget(p, t)
+		if t.expired(now) {
+			release(t)
 		}
 	}
+	n.sweepAt = max(2*len(n.out), smallestSweep)
 }
 
 // reset answers a client's segment of a connection that the gateway does not know,

@@ -1,6 +1,7 @@
 package gatewayfake_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/netspec-go/netspec/fabricfake"
 	"github.com/netspec-go/netspec/gatewayfake"
+	"github.com/netspec-go/netspec/internal/wire"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -127,3 +129,148 @@ func TestProbeThroughNAT(t *testing.T) {
 }
 
 func addrPort(a netip.Addr, port uint16) netip.AddrPort { return netip.AddrPortFrom(a, port) }
+
+// inject sends the first packet of connection number n to dst: a SYN, or an echo
+// request.
+func inject(app *fabricfake.Instance, proto netfake.Protocol, dst netip.AddrPort, n int) {
+	ip := wire.IPv4{TTL: 64, Proto: uint8(proto), Src: app.Addr(), Dst: dst.Addr()}
+	b := make([]byte, wire.IPv4HeaderLen+wire.TCPHeaderLen)
+	if proto == netfake.ICMP {
+		b = b[:wire.IPv4HeaderLen+8]
+	}
+	l4 := b[wire.IPv4HeaderLen:]
+	ip.Put(b, len(l4))
+	if proto == netfake.ICMP {
+		echo := wire.ICMP{Type: wire.ICMPEchoRequest, ID: uint16(1024 + n)}
+		echo.Put(l4)
+	} else {
+		syn := wire.TCP{SrcPort: uint16(1024 + n), DstPort: dst.Port(), Flags: wire.SYN, Window: 1000}
+		syn.Put(l4)
+		binary.BigEndian.PutUint16(l4[16:], wire.TransportChecksum(ip.Proto, ip.Src, ip.Dst, l4))
+	}
+	app.Interface().Inject(b)
+}
+
+// A NAT gateway has 55,000 connections to one destination. One that has ended gives
+// its port back soon, one that is silent after 350 s.
+func TestNATPorts(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		proto netfake.Protocol
+		to    string
+		held  time.Duration // after which the ports are in use yet
+		freed time.Duration // after which they are not
+		idle  uint64
+	}{
+		{"TCP that is reset", netfake.TCP, "203.0.113.80:81", 9 * time.Second, 11 * time.Second, 0},
+		{"TCP that is silent", netfake.TCP, "203.0.113.99:81", 349 * time.Second, 351 * time.Second, gatewayfake.NATConnections},
+		{"echoes to one address", netfake.ICMP, "203.0.113.99:0", 349 * time.Second, 351 * time.Second, gatewayfake.NATConnections},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			x := build(w)
+			dst := netip.MustParseAddrPort(row.to)
+			for n := range gatewayfake.NATConnections {
+				inject(x.app, row.proto, dst, n)
+			}
+			time.Sleep(row.held)
+			inject(x.app, row.proto, dst, gatewayfake.NATConnections)
+			time.Sleep(row.freed - row.held)
+			inject(x.app, row.proto, dst, gatewayfake.NATConnections+1)
+			time.Sleep(time.Second)
+			s := x.nat.Stats()
+			if s.ActiveConnections != 1 || s.IdleTimeouts != row.idle || s.ErrorPortAllocation != 1 {
+				t.Errorf("%s: %+v", row.name, s)
+			}
+		})
+	}
+}
+
+// A connection that was closed both ways is forgotten after 120 s, which is no idle
+// timeout; one that is half closed is not.
+func TestNATForgetsClosed(t *testing.T) {
+	for _, row := range []struct {
+		name       string
+		serverToo  bool
+		after      time.Duration
+		active     int
+		idleCounts uint64
+	}{
+		{"closed", true, 119 * time.Second, 1, 0},
+		{"closed, later", true, 121 * time.Second, 0, 0},
+		{"half closed", false, 121 * time.Second, 1, 0},
+		{"half closed, later", false, 351 * time.Second, 0, 1},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			x := build(w)
+			l, err := x.site.Listen("tcp", ":7")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := x.app.Dial("tcp", "203.0.113.80:7")
+			if err != nil {
+				t.Fatal(err)
+			}
+			server, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			server.(interface{ CloseWrite() error }).CloseWrite()
+			if row.serverToo {
+				c.Close()
+			}
+			time.Sleep(row.after)
+			if s := x.nat.Stats(); s.ActiveConnections != row.active || s.IdleTimeouts != row.idleCounts {
+				t.Errorf("%s: %+v", row.name, s)
+			}
+		})
+	}
+}
+
+// A route in the gateway's own subnet that leads back to it is named as what it is.
+func TestNATRouteLoop(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		x := build(w)
+		if r := x.app.Probe(x.site.TCP(80)); r.Outcome != netfake.Answered {
+			t.Errorf("before: %v", r)
+		}
+		x.public.RouteTable().ReplaceRoute("0.0.0.0/0", x.nat)
+		b := x.app.Probe(x.site.TCP(80)).Blocker()
+		if b == nil || b.By != netfake.Component(x.nat) || b.Rule != "the route in the gateway's own subnet leads back to it" {
+			t.Errorf("got %+v", b)
+		}
+	})
+}
+
+// Connections through a NAT gateway are tracked even where the groups are open both
+// ways: they survive the loss of the rule. Through the internet gateway they do not.
+func TestNATIsTracked(t *testing.T) {
+	for _, tracked := range []bool{true, false} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			x := build(w)
+			l, err := x.site.Listen("tcp", ":7")
+			if err != nil {
+				t.Fatal(err)
+			}
+			open := x.vpc.SecurityGroup("open").AllowIngress("all", fabricfake.Anywhere)
+			app := x.private.Instance("open app", fabricfake.InstanceConfig{Groups: fabricfake.Groups{open}})
+			if !tracked {
+				x.private.RouteTable().ReplaceRoute("0.0.0.0/0", x.igw)
+				gatewayfake.NewElasticIP(x.vpc).Associate(app.Interface())
+			}
+			c, err := app.Dial("tcp", "203.0.113.80:7")
+			if err != nil {
+				t.Fatal(err)
+			}
+			server, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			open.RevokeIngress("all", fabricfake.Anywhere)
+			server.Write([]byte("x"))
+			c.SetReadDeadline(time.Now().Add(5 * time.Second))
+			if _, err := c.Read(make([]byte, 1)); (err == nil) != tracked {
+				t.Errorf("tracked %v: got %v", tracked, err)
+			}
+		})
+	}
+}
