@@ -113,7 +113,7 @@ func (h *PhysicalHost) Addr() netip.Addr { return h.addr }
 
 // Fail takes the host off the substrate with everything that runs on it, without a
 // word to anybody, until the returned function is called.
-func (h *PhysicalHost) Fail() (recover func()) {
+func (h *PhysicalHost) Fail() (repair func()) {
 	h.region.world.Do(func(time.Duration) { h.down = true })
 	return func() { h.region.world.Do(func(time.Duration) { h.down = false }) }
 }

@@ -1,0 +1,45 @@
+package netfake_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// A client in Melbourne asks a server in Sydney, over a line that is cut for a while: an
+// unchanged http.Client and http.Server, in virtual time.
+func TestExample(t *testing.T) { netfake.Run(t, testExample) }
+
+func testExample(t *testing.T, w *netfake.World) {
+	server := w.Internet().HostAt(netfake.Sydney, "server", "203.0.113.10")
+	client := w.Internet().HostAt(netfake.Melbourne, "client", "198.51.100.20")
+	server.ServeHTTP(":80", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(rw, "hello")
+	}))
+
+	line := w.Internet().Between(netfake.Sydney, netfake.Melbourne)
+	mend := line.Partition()
+	go func() {
+		w.Sleep(2 * time.Second)
+		mend()
+	}()
+	began := w.Now()
+	resp, err := client.HTTPClient().Get("http://203.0.113.10/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+
+	// The SYN went out at 0 s and 1 s in vain, and at 3 s it arrived. Connecting and
+	// asking take a round trip each.
+	roundTrip := 2 * (2*netfake.LastMile + netfake.Sydney.Delay(netfake.Melbourne))
+	if got, want := w.Now()-began, 3*time.Second+2*roundTrip; got != want {
+		t.Errorf("it took %v, want %v", got, want)
+	}
+	if lost := line.Stats().Partitioned; lost != 2 {
+		t.Errorf("the partition took %d packets, want two SYNs", lost)
+	}
+}
