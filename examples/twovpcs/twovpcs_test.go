@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -69,6 +70,28 @@ func testNeverMix(t *testing.T, w *netfake.World) {
 	assert.Unreachable(t, blue.client, blue.server.TCP(80), assert.BlockedBy(blue.server))
 	assert.Reachable(t, red.client, red.server.TCP(80))
 	assert.Equal(t, len(w.Alarms()), 0)
+}
+
+// Both tenants ask at the same instant, from the same address and over the same wires, of
+// which a part is lost: no run differs from another, because what happens to one of them
+// does not hang on the other.
+func TestRepeats(t *testing.T) {
+	netfake.CheckDeterministic(t, 7, func(t *testing.T, w *netfake.World) {
+		blue, red, _, _ := build(w)
+		fabricfake.DefaultRegion(w).Link("a", "a").SetLoss(0.2)
+		var both sync.WaitGroup
+		for _, x := range []*tenant{blue, red} {
+			both.Go(func() {
+				resp, err := x.client.HTTPClient().Get("http://10.0.0.20/")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp.Body.Close()
+			})
+		}
+		both.Wait()
+	})
 }
 
 // A tenant that claims an address that is not its own is stopped on its own host.
