@@ -35,7 +35,8 @@ type EdgeNode interface {
 	netfake.Component
 
 	// Leave takes a packet of a VPC, out of its frame, which an interface of the VPC
-	// has sent through the edge. It runs inside the scheduler, like a Node's Step.
+	// has sent through the edge. It runs inside the scheduler, like a Node's Step, and
+	// sees trains only if the node has the TakesTrains of netfake.TrainNode.
 	Leave(p *netfake.Packet, from *Interface) netfake.Next
 }
 

@@ -12,6 +12,9 @@ import (
 // before it puts it on the wire.
 type egress struct{ *Interface }
 
+// TakesTrains implements netfake.TrainNode: every stage decides by headers.
+func (e *egress) TakesTrains() bool { return true }
+
 // Step takes a packet that leaves the interface through its stages.
 func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	f := e.Interface
@@ -85,7 +88,7 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 	if admits(p.Flow, flags) {
 		f.open(p, &d, dir)
 	} else if !p.Probing() {
-		d.count()
+		d.count(p.Segments())
 	}
 	return false
 }
@@ -139,7 +142,7 @@ func trackedFlow(p *netfake.Packet) netfake.Flow {
 // refused goes on as if it had been allowed, and its answer is tracked.
 func (f *Interface) open(p *netfake.Packet, d *decision, dir netfake.Direction) {
 	if !p.Probing() {
-		d.count()
+		d.count(p.Segments())
 		if d.tracked {
 			f.tracker.insert(dir, trackedFlow(p), p.At())
 		}
@@ -177,7 +180,7 @@ func (s *Subnet) stopped(p *netfake.Packet, f *Interface, dir netfake.Direction)
 	typ, code := p.ICMPType()
 	d := s.acl.check(dir, p.Flow, typ, code)
 	if !p.Probing() {
-		d.count()
+		d.count(p.Segments())
 	}
 	if d.allowed {
 		if p.Traced() {

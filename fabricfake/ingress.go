@@ -9,6 +9,15 @@ import (
 // port is the receiving end of the substrate at a device.
 type port struct{ *device }
 
+// TakesTrains implements netfake.TrainNode. What stands behind an edge has a say.
+func (r port) TakesTrains() bool {
+	if r.edge == nil {
+		return true
+	}
+	node, ok := r.edge.node.(interface{ TakesTrains() bool })
+	return ok && node.TakesTrains()
+}
+
 // Step takes a frame off the wire: it decodes the bytes, believes nothing of them that
 // it cannot check, and hands the packet inside to the interface or the edge.
 func (r port) Step(p *netfake.Packet) netfake.Next {

@@ -204,10 +204,10 @@ func (d aclDecision) code() netfake.Code {
 	return codeACL
 }
 
-// count adds a hit to the entry that decided.
-func (d aclDecision) count() {
+// count adds hits to the entry that decided.
+func (d aclDecision) count(packets int) {
 	if d.entry != nil {
-		d.entry.Hits++
+		d.entry.Hits += uint64(packets)
 	}
 }
 

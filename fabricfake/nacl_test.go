@@ -121,7 +121,7 @@ func TestACLHits(t *testing.T) {
 	w, _ := refusingWorld(t)
 	a := newNetworkACL(w, "data").AllowIngress(100, "tcp/443", "0.0.0.0/0")
 	for _, dst := range []string{"10.0.2.9:443", "10.0.2.9:443", "10.0.2.9:80"} {
-		a.check(netfake.Ingress, flow(netfake.TCP, "203.0.113.5:40000", dst), 0, 0).count()
+		a.check(netfake.Ingress, flow(netfake.TCP, "203.0.113.5:40000", dst), 0, 0).count(1)
 	}
 	if e := a.IngressEntries(); e[0].Hits != 2 || e[1].Hits != 1 || e[1].Number != lastACLNumber {
 		t.Errorf("entries %+v", e)

@@ -230,10 +230,10 @@ type decision struct {
 	code    netfake.Code   // for a refusal
 }
 
-// count adds a hit to the rule that decided.
-func (d *decision) count() {
+// count adds hits to the rule that decided.
+func (d *decision) count(packets int) {
 	if d.rule != nil {
-		d.rule.Hits++
+		d.rule.Hits += uint64(packets)
 	}
 }
 

@@ -168,10 +168,10 @@ func TestRuleHits(t *testing.T) {
 	hit := flow(netfake.TCP, "203.0.113.5:40000", "10.0.2.9:443")
 	for range 3 {
 		d := checkGroups([]*SecurityGroup{g}, netfake.Ingress, hit, 0, 0, nil)
-		d.count()
+		d.count(1)
 	}
 	d := checkGroups([]*SecurityGroup{g}, netfake.Ingress, hit.Reverse(), 0, 0, nil)
-	d.count() // a refusal hits no rule
+	d.count(1) // a refusal hits no rule
 	if rules := g.IngressRules(); rules[0].Hits != 0 || rules[1].Hits != 3 {
 		t.Errorf("hits %d and %d, want 0 and 3", rules[0].Hits, rules[1].Hits)
 	}

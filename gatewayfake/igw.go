@@ -91,6 +91,9 @@ func (g *InternetGateway) Detach() {
 	}
 }
 
+// TakesTrains implements netfake.TrainNode: only headers are translated.
+func (g *InternetGateway) TakesTrains() bool { return true }
+
 // Leave takes a packet from the VPC to the internet.
 func (g *InternetGateway) Leave(p *netfake.Packet, from *fabricfake.Interface) netfake.Next {
 	src, dst := p.Flow.Src.Addr(), p.Flow.Dst.Addr()
@@ -104,8 +107,8 @@ func (g *InternetGateway) Leave(p *netfake.Packet, from *fabricfake.Interface) n
 		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%v is a private address", dst), codeToPrivate))
 	case sharedSpace.Contains(dst):
 		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%v is a shared address", dst), codeToShared))
-	case p.Len() > internetGatewayMTU:
-		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%d bytes exceed the MTU of %d", p.Len(), internetGatewayMTU), codeTooBig))
+	case p.Largest() > internetGatewayMTU:
+		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%d bytes exceed the MTU of %d", p.Largest(), internetGatewayMTU), codeTooBig))
 	}
 	p.SetSrc(netip.AddrPortFrom(owner.Public(), p.Flow.Src.Port()))
 	if p.Traced() {

@@ -191,6 +191,9 @@ func (n *NATGateway) Delete() {
 	title{n.vpc, "NAT gateway", n.name}.free()
 }
 
+// TakesTrains implements netfake.TrainNode: only headers are translated.
+func (n *NATGateway) TakesTrains() bool { return true }
+
 // Step takes a packet that has come to the gateway's interface: from a client, or a
 // reply from outside.
 func (n *NATGateway) Step(p *netfake.Packet) netfake.Next {
@@ -220,6 +223,9 @@ func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
 		t = nil
 	}
 	if t == nil {
+		if p.SegmentSize() > 0 {
+			return p.Apart() // each is answered
+		}
 		if p.Flow.Proto == netfake.TCP && !opens {
 			return n.reset(p)
 		}
@@ -362,7 +368,7 @@ func (n *NATGateway) reset(p *netfake.Packet) netfake.Next {
 
 func (n *NATGateway) count(p *netfake.Packet, counter *uint64) {
 	if !p.Probing() {
-		*counter++
+		*counter += uint64(p.Segments())
 	}
 }
 

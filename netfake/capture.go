@@ -34,6 +34,18 @@ func (t *Tap) record(p *Packet) {
 	if len(t.world.captures) == 0 || p.probe != nil {
 		return
 	}
+	if p.train == 0 {
+		t.write(p)
+		return
+	}
+	for i := range p.Segments() {
+		q := p.segment(i)
+		t.write(q)
+		t.world.packets.put(q)
+	}
+}
+
+func (t *Tap) write(p *Packet) {
 	for _, c := range t.world.captures {
 		c.write(t, p)
 	}

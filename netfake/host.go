@@ -182,7 +182,7 @@ func (h *Host) Step(p *Packet) Next {
 	case !h.owns(p.Flow.Dst.Addr()):
 		hop.Rule = fmt.Sprintf("%v is not an address of this host", p.Flow.Dst.Addr())
 		return p.Drop(hop)
-	case !wire.VerifyTransport(uint8(p.Flow.Proto), p.Flow.Src.Addr(), p.Flow.Dst.Addr(), p.Payload()):
+	case p.train == 0 && !wire.VerifyTransport(uint8(p.Flow.Proto), p.Flow.Src.Addr(), p.Flow.Dst.Addr(), p.Payload()):
 		hop.Rule = "the checksum is wrong"
 		return p.Drop(hop)
 	case p.probe != nil:
@@ -274,8 +274,22 @@ func (h *Host) send(p *Packet) {
 		return
 	}
 	p.event.Key = mix(h.key, p.event.Key)
-	h.world.startTrace(p, h.name)
-	h.world.Send(p, h.outlet(p))
+	h.depart(p)
+}
+
+// depart is where a packet that is numbered leaves. Where packets are recorded there are
+// no trains: each has a trace of its own.
+func (h *Host) depart(p *Packet) {
+	w := h.world
+	if p.train > 0 && len(w.recordings) > 0 {
+		for i := range p.Segments() {
+			h.depart(p.segment(i))
+		}
+		w.packets.put(p)
+		return
+	}
+	w.startTrace(p, h.name)
+	w.Send(p, h.outlet(p))
 }
 
 // ipPacket returns a packet whose IP header is written and whose transport part of

@@ -104,6 +104,10 @@ func (l *Link) Stats() LinkStats {
 	return l.stats
 }
 
+// carriesTrains reports whether all packets that enter the link at one instant leave it
+// at one instant, unharmed.
+func (l *Link) carriesTrains() bool { return l.cuts == 0 && l.faults == (Faults{}) }
+
 // cross returns how long p takes to cross the link, or false if it never arrives.
 func (l *Link) cross(p *Packet) (time.Duration, bool) {
 	switch {
@@ -116,7 +120,7 @@ func (l *Link) cross(p *Packet) (time.Duration, bool) {
 	case l.loses(p):
 		return 0, l.swallow(p, &l.stats.Lost, fmt.Sprintf("lost, at a loss of %g", l.faults.Loss))
 	}
-	l.stats.Carried++
+	l.stats.Carried += uint64(p.Segments())
 	if l.faults == (Faults{}) {
 		return l.latency, true
 	}

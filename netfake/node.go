@@ -14,7 +14,8 @@ type Node interface {
 	// Step decides what becomes of a packet that has arrived at the node. It runs
 	// inside the scheduler: it must not block, start goroutines or call methods
 	// that lock the world. Its answer is made by a method of the packet: To, Over,
-	// Delivered or Drop. The zero Next drops the packet.
+	// Delivered or Drop. The zero Next drops the packet. A Node that is no TrainNode sees
+	// every packet by itself.
 	Step(p *Packet) Next
 }
 
@@ -25,6 +26,8 @@ type Next struct {
 	over *Link
 	done bool // the way ends here for a reason that has been given
 	kept bool // and the packet's bytes wait to be read
+
+	apart bool // the packets of the train are to be decided one by one
 }
 
 // To moves the packet to n at once.
@@ -104,26 +107,45 @@ func (w *World) move(p *Packet) {
 			w.packets.put(p)
 			return
 		}
+		if p.train > 0 && !understandsTrains(p.node) {
+			w.takeApart(p, nil)
+			return
+		}
 		next := p.node.Step(p)
-		if next.to == nil {
+		switch {
+		case next.apart:
+			w.takeApart(p, nil)
+			return
+		case next.to == nil:
 			w.finish(p, next)
 			return
 		}
 		p.node = next.to
-		if next.over == nil {
-			continue
-		}
-		delay, ok := next.over.cross(p)
-		if !ok {
-			w.packets.put(p)
+		switch {
+		case next.over == nil:
+		case p.train > 0 && !next.over.carriesTrains():
+			w.takeApart(p, next.over)
 			return
-		}
-		if delay > 0 {
-			p.event.At = w.now + delay
-			w.queue.Push(&p.event)
+		case !w.crosses(p, next.over):
 			return
 		}
 	}
+}
+
+// crosses takes p over a link and reports whether it has arrived by now. If not, it is on
+// its way or lost.
+func (w *World) crosses(p *Packet, l *Link) bool {
+	delay, ok := l.cross(p)
+	switch {
+	case !ok:
+		w.packets.put(p)
+		return false
+	case delay > 0:
+		p.event.At = w.now + delay
+		w.queue.Push(&p.event)
+		return false
+	}
+	return true
 }
 
 // Fire continues the way of a packet that a link has carried.
@@ -168,38 +190,44 @@ func (w *World) NewPacket(size int, key, seq uint64) *Packet {
 // packetPool keeps the packets that are done for those to come. It belongs to one
 // world and is guarded by its lock.
 type packetPool struct {
-	small, large []*Packet
-	returned     atomic.Pointer[Packet] // by readers, who do not hold the lock; chained
+	free     [len(packetSizes)][]*Packet
+	returned atomic.Pointer[Packet] // by readers, who do not hold the lock; chained
 }
 
-// The sizes that are kept: one for acknowledgements and small messages, one for the
-// largest packet of a VPC (9001) with the headers around it.
-const (
-	smallPacket = 512
-	largePacket = 9216 + headroom
-)
+// packetSizes are the buffers that are kept: for acknowledgements and small messages, for
+// the largest packet of a VPC (9001) with the headers around it, and for trains.
+var packetSizes = [...]int{512, 9216 + headroom, 3 * (9216 + headroom), 65536}
+
+// smallPackets do not wait in receive queues, so that no reader returns them.
+const smallPackets = 0
+
+// sizeClass returns the index of the smallest buffers that have room for n bytes.
+func sizeClass(n int) int {
+	class := 0
+	for class < len(packetSizes) && packetSizes[class] < n {
+		class++
+	}
+	return class
+}
 
 func (pool *packetPool) get(size int) *Packet {
-	var p *Packet
-	switch need := size + headroom; {
-	case need <= smallPacket:
-		p = takePacket(&pool.small, smallPacket)
-	case need <= largePacket:
-		if len(pool.large) == 0 {
-			pool.collect()
-		}
-		p = takePacket(&pool.large, largePacket)
-	default:
-		p = &Packet{buf: make([]byte, need)}
-	}
+	class := sizeClass(size + headroom)
+	p := pool.take(class, size+headroom)
 	p.head, p.tail = headroom, headroom+size
 	return p
 }
 
-func takePacket(free *[]*Packet, size int) *Packet {
+func (pool *packetPool) take(class, need int) *Packet {
+	if class == len(packetSizes) {
+		return &Packet{buf: make([]byte, need)}
+	}
+	free := &pool.free[class]
+	if len(*free) == 0 && class != smallPackets {
+		pool.collect()
+	}
 	n := len(*free)
 	if n == 0 {
-		return &Packet{buf: make([]byte, size)}
+		return &Packet{buf: make([]byte, packetSizes[class])}
 	}
 	p := (*free)[n-1]
 	*free = (*free)[:n-1]
@@ -209,11 +237,8 @@ func takePacket(free *[]*Packet, size int) *Packet {
 // put takes a packet back. Its bytes are not cleared: every user writes all of them.
 func (pool *packetPool) put(p *Packet) {
 	*p = Packet{buf: p.buf}
-	switch len(p.buf) {
-	case smallPacket:
-		pool.small = append(pool.small, p)
-	case largePacket:
-		pool.large = append(pool.large, p)
+	if class := sizeClass(len(p.buf)); class < len(packetSizes) && packetSizes[class] == len(p.buf) {
+		pool.free[class] = append(pool.free[class], p)
 	}
 }
 
@@ -223,9 +248,6 @@ type parcel Packet
 // Release implements tcp.Parcel: it gives the packet back, from any goroutine.
 func (l *parcel) Release() {
 	p := (*Packet)(l)
-	if len(p.buf) != largePacket {
-		return // of a size that is not kept; small ones do not wait
-	}
 	pool := &p.world.packets
 	for {
 		p.next = pool.returned.Load()

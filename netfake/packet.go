@@ -90,6 +90,7 @@ type Packet struct {
 	buf        []byte
 	head, tail int
 	l4         int // offset of the transport header in buf
+	train      int // the data bytes of each packet that it stands for, 0 for itself alone
 
 	trace   *Trace
 	steps   int  // nodes that it has been at

@@ -32,8 +32,10 @@ type dropLog struct {
 }
 
 func (l *dropLog) add(p *Packet, h Hop) {
-	l.last[l.count%uint64(len(l.last))] = Dropped{At: p.at, Flow: p.Flow, Hop: h}
-	l.count++
+	for range p.Segments() {
+		l.last[l.count%uint64(len(l.last))] = Dropped{At: p.at, Flow: p.Flow, Hop: h}
+		l.count++
+	}
 }
 
 // Drops returns the last packets that were dropped, at most 64, the oldest first.
@@ -64,10 +66,13 @@ func (a Alarm) String() string {
 	return fmt.Sprintf("+%.3fms %v: %s", float64(a.At)/1e6, a.By, a.What)
 }
 
-// Alarm raises an alarm about p. It may be called only inside the scheduler; a probe
+// Alarm raises an alarm about p, about each packet if it is a train. It may be called only inside the scheduler; a probe
 // raises none.
 func (p *Packet) Alarm(by Component, what string) {
-	if p.probe == nil {
+	if p.probe != nil {
+		return
+	}
+	for range p.Segments() {
 		p.world.alarms = append(p.world.alarms, Alarm{p.at, by, what})
 	}
 }

@@ -27,17 +27,33 @@ func (h *Host) receiveTCP(p *Packet, hop Hop) Next {
 			if p.Traced() {
 				hop.Rule = c.machine.State().String()
 			}
-			kept := c.machine.ReceiveParcel(&head, data, (*parcel)(p), h.world.now)
-			c.sync()
-			next := p.Delivered(hop)
-			next.kept = kept
-			return next
+			return c.receive(p, &head, data, hop)
 		}
+	}
+	if p.train > 0 {
+		return p.Apart() // each is answered
 	}
 	if l := h.listenerFor(p.Flow.Dst); l != nil && head.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN {
 		return l.receiveSYN(p, &head, hop)
 	}
 	return h.refuse(p, &head, len(data), hop)
+}
+
+// receive takes a segment of the connection, or a train of them.
+func (c *TCPConn) receive(p *Packet, head *wire.TCP, data []byte, hop Hop) Next {
+	now, kept := c.host.world.now, false
+	switch {
+	case p.train == 0:
+		kept = c.machine.ReceiveParcel(head, data, (*parcel)(p), now)
+	case c.machine.TakesTrain(head, len(data)):
+		kept = c.machine.ReceiveTrain(head, data, p.train, (*parcel)(p), now)
+	default:
+		return p.Apart()
+	}
+	c.sync()
+	next := p.Delivered(hop)
+	next.kept = kept
+	return next
 }
 
 // refuse answers a segment that belongs to nothing.
@@ -75,13 +91,19 @@ func (p *Packet) Reset() *Packet {
 
 // tcpPacket builds a packet around a segment.
 func (w *World) tcpPacket(f Flow, head *wire.TCP, data []byte, seq uint64) *Packet {
+	p := w.tcpTrain(f, head, data, seq)
+	putChecksum(p.Payload()[16:], p)
+	return p
+}
+
+// tcpTrain is tcpPacket without a checksum, which a train has none of.
+func (w *World) tcpTrain(f Flow, head *wire.TCP, data []byte, seq uint64) *Packet {
 	n := head.Len()
 	p := w.ipPacket(f, n+len(data), seq)
 	head.SrcPort, head.DstPort = f.Src.Port(), f.Dst.Port()
 	l4 := p.Payload()
 	head.Put(l4)
 	copy(l4[n:], data)
-	putChecksum(l4[16:], p)
 	return p
 }
 
@@ -141,7 +163,7 @@ func (h *Host) tcpConfig(flow Flow, mtu int) tcp.Config {
 	// RFC 6528 in spirit: a keyed hash of the addresses, and a clock of 64 ns ticks
 	// as in Linux, so that a reused pair of ports starts higher.
 	isn := uint32(mix(mix(mix(w.seed, purposeISN), h.key), flow.Hash())) + uint32(w.now/64)
-	return tcp.Config{MTU: mtu, SendBuffer: w.cfg.SendBuffer, ISN: isn, Merge: largestMerge, Pool: &w.buffers}
+	return tcp.Config{MTU: mtu, SendBuffer: w.cfg.SendBuffer, ISN: isn, Train: trainData, Merge: largestMerge, Pool: &w.buffers}
 }
 
 // largestMerge is how many bytes Linux's GRO makes one segment of (GRO_LEGACY_MAX_SIZE).
@@ -149,10 +171,19 @@ const largestMerge = 65536
 
 var purposeISN = hashString("isn")
 
-// Send implements tcp.Sender: it carries a segment of the machine away.
+// Send implements tcp.Sender: it carries a segment of the machine away, or a train. Each
+// segment has a number.
 func (c *TCPConn) send(head *wire.TCP, data []byte) {
-	c.sent++
-	c.host.send(c.host.world.tcpPacket(c.flow, head, data, c.sent))
+	w, first := c.host.world, c.sent+1
+	if len(data) == 0 || len(data) <= c.machine.MSS() {
+		c.sent++
+		c.host.send(w.tcpPacket(c.flow, head, data, first))
+		return
+	}
+	p := w.tcpTrain(c.flow, head, data, first)
+	p.train = c.machine.MSS()
+	c.sent += uint64(p.Segments())
+	c.host.send(p)
 }
 
 // connSender keeps Send out of TCPConn's methods.

@@ -7,7 +7,9 @@ import (
 )
 
 // Sender carries a segment away. It is called from inside the machine and must not
-// call back into it; data is valid only during the call. The sender fills in ports.
+// call back into it; data is valid only during the call. The sender fills in ports. Data
+// longer than MSS is a train of segments, see Config.Train: all are full but the last, to
+// which alone PSH and FIN belong.
 type Sender interface {
 	Send(h *wire.TCP, data []byte)
 }
@@ -41,6 +43,7 @@ type Config struct {
 	SYNRetries int           // 0 means 6 for Dial, 5 for Accept (net.ipv4.tcp_syn_retries, tcp_synack_retries)
 	Retries    int           // 0 means 15 (net.ipv4.tcp_retries2), and 8 once the application has closed
 	DelayedACK time.Duration // 0 means 40 ms, Linux's TCP_DELACK_MIN
+	Train      int           // bytes that one Send may carry, as several segments of MSS each; 0 means one segment
 	Merge      int           // bytes of one instant that one acknowledgement answers, as Linux's GRO does; 0 means two segments
 	Congestion CongestionControl
 	Pool       *BufferPool // where buffers come from; nil allocates
@@ -86,6 +89,7 @@ type Conn struct {
 	irs, rcvNxt uint32
 	edge        uint32 // the right edge of the window that was advertised
 	recvBuf     queue
+	train       int     // the size of the segments in the train that is being received; 0 means it is none
 	parcel      Parcel  // in which the segment came that is being received, unless it is kept
 	pieces      []piece // what came out of order, sorted, without overlaps
 	finSeq      uint32  // where the peer's stream ends, if peerFin

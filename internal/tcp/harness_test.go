@@ -21,9 +21,11 @@ type network struct {
 	rng       *rand.Rand
 	flights   flights
 	sent      uint64
+	trains    int
 	events    int
 	drop      func(from *end, h *wire.TCP, data []byte) bool // nil drops nothing more
 	ends      [2]*end
+	log       func(format string, args ...any) // if not nil, is told what is sent
 }
 
 // failer is what *testing.T and *rapid.T share.
@@ -60,9 +62,29 @@ type end struct {
 	got    []byte
 }
 
-// Send puts a segment on the link.
+// Send puts a segment on the link, or one after the other those of a train.
 func (e *end) Send(h *wire.TCP, data []byte) {
+	if len(data) > 0 {
+		segment, mss, flags := *h, e.conn.MSS(), h.Flags
+		if len(data) > mss {
+			e.net.trains++
+		}
+		for ; len(data) > mss; data = data[mss:] {
+			segment.Flags = flags &^ (wire.FIN | wire.PSH)
+			e.send(&segment, data[:mss])
+			segment.Seq += uint32(mss)
+		}
+		segment.Flags = flags
+		h = &segment
+	}
+	e.send(h, data)
+}
+
+func (e *end) send(h *wire.TCP, data []byte) {
 	n := e.net
+	if n.log != nil {
+		n.log("%v %d: %v %x", n.now, len(e.got), h, data)
+	}
 	e.check.sent(h, data)
 	if n.rng.Float64() < n.loss || (n.drop != nil && n.drop(e, h, data)) {
 		return

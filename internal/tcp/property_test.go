@@ -56,6 +56,7 @@ func drawConfig(t *rapid.T, name string) Config {
 		RecvBuffer: rapid.SampledFrom(sizes).Draw(t, name+"RecvBuffer"),
 		SendBuffer: rapid.SampledFrom([]int{0, 1, 3000, 65536}).Draw(t, name+"SendBuffer"),
 		Nagle:      rapid.Bool().Draw(t, name+"Nagle"),
+		Train:      rapid.SampledFrom([]int{0, 3000, 65000}).Draw(t, name+"Train"),
 		Merge:      rapid.SampledFrom([]int{0, 3000, 65536}).Draw(t, name+"Merge"),
 		SYNRetries: 30,
 		Retries:    40,

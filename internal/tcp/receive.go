@@ -17,6 +17,26 @@ func (c *Conn) ReceiveParcel(h *wire.TCP, data []byte, in Parcel, now time.Durat
 	return kept
 }
 
+// TakesTrain reports whether several segments that follow one another, of dataLen bytes
+// together and with the header of the first, may be received as one: what comes of them is
+// what would come of each by itself. It is so in the middle of a stream; at its edges, and
+// where something is missing, each segment is judged by itself.
+func (c *Conn) TakesTrain(h *wire.TCP, dataLen int) bool {
+	taking := c.state == Established || c.state == FinWait1 || c.state == FinWait2
+	inOrder := h.Seq == c.rcvNxt && len(c.pieces) == 0 && !c.peerFin
+	return taking && inOrder && !c.orphan && h.Flags&(wire.SYN|wire.RST) == 0 && dataLen < int(c.edge-c.rcvNxt)
+}
+
+// ReceiveTrain is ReceiveParcel for the segments that TakesTrain accepts. All but the last
+// have size bytes.
+func (c *Conn) ReceiveTrain(h *wire.TCP, data []byte, size int, in Parcel, now time.Duration) (kept bool) {
+	c.train = size
+	c.stats.Received += uint64((len(data) - 1) / size)
+	kept = c.ReceiveParcel(h, data, in, now)
+	c.train = 0
+	return kept
+}
+
 // Receive takes a segment that has arrived (RFC 9293, 3.10.7). The payload is valid
 // only during the call.
 func (c *Conn) Receive(h *wire.TCP, data []byte, now time.Duration) {
@@ -262,7 +282,7 @@ func (c *Conn) receiveData(h *wire.TCP, data []byte, now time.Duration) {
 	if hasFIN && !c.peerFin && !before(end, c.highest()) {
 		c.peerFin, c.finSeq = true, end
 	}
-	c.rcvMSS = max(c.rcvMSS, len(data))
+	c.rcvMSS = max(c.rcvMSS, min(len(data), cmp.Or(c.train, len(data))))
 	atOnce := true
 	data, seq = c.trim(data, seq)
 	switch {

@@ -127,11 +127,11 @@ func (c *Conn) pending() bool {
 // unsent returns how many bytes of the buffer lie behind nxt.
 func (c *Conn) unsent() int { return max(0, c.sendBuf.len()-int(c.nxt-c.bufSeq)) }
 
-// outputOne sends one segment and reports whether there may be more.
+// outputOne sends one segment, or a train of them, and reports whether there may be more.
 func (c *Conn) outputOne(now time.Duration) bool {
 	flight := int(c.nxt - c.una)
 	unsent := c.unsent()
-	n := min(unsent, c.mss, max(0, int(min(c.window, c.cwnd))-flight))
+	n := c.together(unsent, max(0, int(min(c.window, c.cwnd))-flight))
 	last := n == unsent
 	finNow := c.fin && last && !before(c.finSeqOut(), c.nxt) && flight+n < int(c.window)
 	if (n == 0 && !finNow) || (n < c.mss && !finNow && !c.worthSending(n, last, flight)) {
@@ -152,6 +152,21 @@ func (c *Conn) outputOne(now time.Duration) bool {
 	return !last
 }
 
+// together returns how many of the unsent bytes go at once where limit bytes may be sent: a
+// segment, or a train that is what segment after segment would be. What was sent before
+// goes one by one, and so does a last small segment for which Nagle's algorithm has a
+// rule.
+func (c *Conn) together(unsent, limit int) int {
+	n := min(unsent, limit, max(c.cfg.Train, c.mss))
+	if n <= c.mss || before(c.nxt, c.top) {
+		return min(n, c.mss)
+	}
+	if n == unsent && !c.cfg.Nagle {
+		return n
+	}
+	return n / c.mss * c.mss
+}
+
 // worthSending is the sender's side of silly window avoidance, and Nagle's algorithm
 // (RFC 9293, 3.8.6.2.1).
 func (c *Conn) worthSending(n int, last bool, flight int) bool {
@@ -165,18 +180,23 @@ func (c *Conn) worthSending(n int, last bool, flight int) bool {
 	}
 }
 
-// emit sends a segment at nxt and moves nxt behind it.
+// emit sends a segment or a train at nxt and moves nxt behind it.
 func (c *Conn) emit(flags uint8, data []byte, now time.Duration) {
 	seq := c.nxt
 	c.nxt += uint32(len(data))
 	if flags&wire.FIN != 0 {
 		c.nxt++
 	}
+	first := c.nxt // where the first segment ends
+	if len(data) > c.mss {
+		first = seq + uint32(c.mss)
+		c.stats.Sent += uint64((len(data) - 1) / c.mss)
+	}
 	if before(seq, c.top) {
 		c.stats.Retransmits++
 		c.rtt.cancel()
 	} else if !before(c.una, c.recover) {
-		c.rtt.start(c.nxt, now) // no hole before it will delay its acknowledgement
+		c.rtt.start(first, now) // no hole before it will delay its acknowledgement
 	}
 	c.top = maxSeq(c.top, c.nxt)
 	c.persistAt = 0
