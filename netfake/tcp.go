@@ -163,13 +163,20 @@ func (h *Host) tcpConfig(flow Flow, mtu int) tcp.Config {
 	// RFC 6528 in spirit: a keyed hash of the addresses, and a clock of 64 ns ticks
 	// as in Linux, so that a reused pair of ports starts higher.
 	isn := uint32(mix(mix(mix(w.seed, purposeISN), h.key), flow.Hash())) + uint32(w.now/64)
-	return tcp.Config{MTU: mtu, SendBuffer: w.cfg.SendBuffer, ISN: isn, Train: trainData, Merge: largestMerge, Pool: &w.buffers}
+	// One clock of timestamps for each pair of hosts, as in Linux (RFC 7323, 5.4), so
+	// that a reused pair of ports shows later times.
+	pair := Flow{TCP, netip.AddrPortFrom(flow.Src.Addr(), 0), netip.AddrPortFrom(flow.Dst.Addr(), 0)}
+	ts := uint32(mix(mix(mix(w.seed, purposeTimestamp), h.key), pair.Hash()))
+	return tcp.Config{MTU: mtu, SendBuffer: w.cfg.SendBuffer, ISN: isn, TSOffset: ts, Train: trainData, Merge: largestMerge, Pool: &w.buffers}
 }
 
 // largestMerge is how many bytes Linux's GRO makes one segment of (GRO_LEGACY_MAX_SIZE).
 const largestMerge = 65536
 
-var purposeISN = hashString("isn")
+var (
+	purposeISN       = hashString("isn")
+	purposeTimestamp = hashString("timestamp")
+)
 
 // Send implements tcp.Sender: it carries a segment of the machine away, or a train. Each
 // segment has a number.

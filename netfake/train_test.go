@@ -162,12 +162,12 @@ func between(t *testing.T, n Node, to *map[netip.Addr]Node) {
 func TestTrainNode(t *testing.T) {
 	var honest middle
 	between(t, &honest, &honest.to)
-	if got := fmt.Sprint(honest.lengths); honest.trains > 0 || got != "[1500 1500 1500 1500 1500 1500 1280]" {
+	if got := fmt.Sprint(honest.lengths); honest.trains > 0 || got != "[1500 1500 1500 1500 1500 1500 1364]" {
 		t.Errorf("an ordinary node saw %s, and %d trains", got, honest.trains)
 	}
 	var w willing
 	between(t, &w, &w.to)
-	if got := fmt.Sprint(w.lengths); w.trains != 1 || got != "[10040]" {
+	if got := fmt.Sprint(w.lengths); w.trains != 1 || got != "[10052]" {
 		t.Errorf("a node that takes trains saw %s, and %d trains", got, w.trains)
 	}
 }
@@ -238,7 +238,7 @@ func TestTrainsUnseen(t *testing.T) {
 	capture, _ := upload(t, Faults{}, false)
 	want, _ := upload(t, Faults{}, true)
 	got, wanted := dataPackets(capture), dataPackets(want)
-	if len(got) != 2*206 { // 300,000 bytes in pieces of 1460, at two taps
+	if len(got) != 2*208 { // 300,000 bytes in pieces of 1448, at two taps
 		t.Errorf("%d packets with data", len(got))
 	}
 	for i := range min(len(got), len(wanted)) {

@@ -198,7 +198,7 @@ func TestFastRetransmitAnywhere(t *testing.T) {
 			n.run(time.Second)
 			lost := false
 			n.drop = func(from *end, h *wire.TCP, data []byte) bool {
-				drop := !lost && len(data) > 0 && h.Seq-uint32(isn)-1 == 14600
+				drop := !lost && len(data) > 0 && h.Seq-uint32(isn)-1 == 14480
 				lost = lost || drop
 				return drop
 			}

@@ -38,6 +38,7 @@ type Config struct {
 	SendBuffer int           // bytes that Write takes before it refuses; 0 means no limit
 	RecvBuffer int           // bytes that wait to be read; 0 means DefaultRecvBuffer
 	ISN        uint32        // the initial sequence number
+	TSOffset   uint32        // what the clock of the timestamps shows when time is 0
 	Nagle      bool          // wait for acknowledgements before sending small segments
 	KeepAlive  KeepAlive     //
 	SYNRetries int           // 0 means 6 for Dial, 5 for Accept (net.ipv4.tcp_syn_retries, tcp_synack_retries)
@@ -99,6 +100,9 @@ type Conn struct {
 	orphan      bool    // the application has closed
 	unacked     int     // bytes received since the last acknowledgement
 	rcvMSS      int     // the largest segment that came
+	lastACK     uint32  // the acknowledgement that was sent last
+	patience    patience
+	ts          timestamps
 
 	rtt       rttEstimator
 	retries   int
@@ -154,19 +158,20 @@ func Dial(cfg Config, out Sender, now time.Duration) *Conn {
 func Accept(cfg Config, out Sender, syn *wire.TCP, now time.Duration) *Conn {
 	c := newConn(cfg, out, now)
 	c.state, c.passive = SynReceived, true
-	c.takeSYN(syn)
+	c.takeSYN(syn, now)
 	c.sendSYN(wire.SYN|wire.ACK, now)
 	return c
 }
 
 // takeSYN learns what the peer's SYN says.
-func (c *Conn) takeSYN(syn *wire.TCP) {
+func (c *Conn) takeSYN(syn *wire.TCP, now time.Duration) {
 	c.irs, c.rcvNxt, c.edge = syn.Seq, syn.Seq+1, syn.Seq+1
 	peer := defaultMSS
 	if syn.MSS != 0 {
 		peer = max(int(syn.MSS), minMSS)
 	}
-	c.mss = max(min(peer, c.cfg.MTU-headers), minMSS)
+	c.ts = timestamps{on: syn.HasTimestamp, recent: syn.TSVal, at: now}
+	c.mss = max(min(peer, c.cfg.MTU-headers), minMSS) - c.optionsLen()
 	if syn.HasScale {
 		c.scaleOut = min(syn.WindowScale, maxScale)
 	} else {
@@ -293,10 +298,10 @@ func (c *Conn) Close(now time.Duration) {
 func (c *Conn) Abort(now time.Duration) {
 	switch c.state {
 	case SynReceived, Established, FinWait1, FinWait2, CloseWait:
-		c.segment(wire.RST|wire.ACK, c.top, nil)
+		c.segment(wire.RST|wire.ACK, c.top, nil, now)
 	case Closing, LastAck:
 		if c.pending() {
-			c.segment(wire.RST|wire.ACK, c.top, nil)
+			c.segment(wire.RST|wire.ACK, c.top, nil, now)
 		}
 	}
 	c.recvBuf.release()
@@ -326,7 +331,7 @@ func (c *Conn) Done() bool { return c.state == Closed }
 // SendQueue returns how many bytes wait to be sent or acknowledged.
 func (c *Conn) SendQueue() int { return c.sendBuf.len() }
 
-// MSS returns the largest payload of a segment that is sent.
+// MSS returns the largest payload of a segment that is sent, beside its options.
 func (c *Conn) MSS() int { return c.mss }
 
 // Stats returns the counters.
@@ -349,7 +354,7 @@ func (c *Conn) SetKeepAlive(k KeepAlive, now time.Duration) {
 // SetMTU lowers the segments to what a router on the way said it can carry, and sends
 // what it dropped again (RFC 1191).
 func (c *Conn) SetMTU(mtu int, now time.Duration) {
-	mss := max(mtu-headers, minMSS)
+	mss := max(mtu-headers, minMSS) - c.optionsLen()
 	if mss >= c.mss || !c.state.synchronized() {
 		return
 	}
@@ -368,10 +373,17 @@ func (c *Conn) Unreachable(err error, now time.Duration) {
 }
 
 // CanReuse reports whether a SYN may open a new connection in the place of this one,
-// which is in TIME-WAIT (RFC 9293, 3.10.7.4).
+// which is in TIME-WAIT: if its sequence number or its timestamp is a later one (RFC
+// 9293, 3.10.7.4), and its timestamp not an earlier one.
 func (c *Conn) CanReuse(syn *wire.TCP) bool {
-	return c.state == TimeWait && before(c.rcvNxt, syn.Seq) &&
-		syn.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN
+	if c.state != TimeWait || syn.Flags&(wire.SYN|wire.ACK|wire.RST) != wire.SYN {
+		return false
+	}
+	age := int32(0)
+	if c.ts.on && syn.HasTimestamp {
+		age = int32(syn.TSVal - c.ts.recent)
+	}
+	return age > 0 || age == 0 && before(c.rcvNxt, syn.Seq)
 }
 
 // Reset returns the RST that answers a segment for which there is no connection, and

@@ -268,7 +268,7 @@ func TestNoStorm(t *testing.T) {
 	n.ends[1].conn.edge += 1 << 25
 	for _, e := range n.ends {
 		e.check.init(n.tb, Config{})
-		e.conn.sendACK()
+		e.conn.sendACK(n.now)
 	}
 	for range 1000 {
 		if !n.step(n.now + time.Hour) {
@@ -319,8 +319,12 @@ func TestCanReuse(t *testing.T) {
 		{"not with RST", TimeWait, wire.TCP{Flags: wire.SYN | wire.RST, Seq: 500}, false},
 		{"not in another state", Established, later, false},
 		{"nor in LAST-ACK", LastAck, later, false},
+		{"a later timestamp is as good as a sequence number", TimeWait, wire.TCP{Flags: wire.SYN, Seq: 400, HasTimestamp: true, TSVal: 1}, true},
+		{"the same timestamp says nothing", TimeWait, wire.TCP{Flags: wire.SYN, Seq: 500, HasTimestamp: true, TSVal: 1<<32 - 10}, true},
+		{"of itself", TimeWait, wire.TCP{Flags: wire.SYN, Seq: 400, HasTimestamp: true, TSVal: 1<<32 - 10}, false},
+		{"an earlier one is an old duplicate", TimeWait, wire.TCP{Flags: wire.SYN, Seq: 500, HasTimestamp: true, TSVal: 1<<32 - 11}, false},
 	} {
-		c := Conn{state: row.state, rcvNxt: 400}
+		c := Conn{state: row.state, rcvNxt: 400, ts: timestamps{on: true, recent: 1<<32 - 10}}
 		if got := c.CanReuse(&row.syn); got != row.want {
 			t.Errorf("%s: %v", row.rule, got)
 		}

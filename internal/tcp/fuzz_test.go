@@ -48,6 +48,9 @@ func (f *fuzzed) segment() (wire.TCP, []byte) {
 		h.WindowScale = f.byte()
 		h.HasScale = h.WindowScale%2 == 0
 	}
+	if f.conn.ts.on && f.byte()%8 != 0 {
+		h.HasTimestamp, h.TSVal, h.TSEcr = true, f.near(f.conn.ts.recent), f.near(f.conn.clock(f.now))
+	}
 	return h, pattern(0, int(f.byte()))
 }
 
@@ -103,9 +106,11 @@ func (f *fuzzed) holds() {
 		f.Fatalf("rcvNxt %d is beyond the edge %d", c.rcvNxt, c.edge)
 	case c.recvBuf.len() > c.cfg.RecvBuffer:
 		f.Fatalf("%d bytes in a receive buffer of %d", c.recvBuf.len(), c.cfg.RecvBuffer)
+	case before(c.rcvNxt, c.lastACK) && c.state.synchronized():
+		f.Fatalf("%d was acknowledged, only %d has come", c.lastACK, c.rcvNxt)
 	case len(c.pieces) > c.maxPieces():
 		f.Fatalf("%d pieces", len(c.pieces))
-	case c.mss < minMSS || c.cwnd < minMSS:
+	case c.mss < minMSS-timestampLen || c.cwnd < minMSS-timestampLen:
 		f.Fatalf("MSS %d, congestion window %d", c.mss, c.cwnd)
 	case c.state.synchronized() && c.state != TimeWait && c.una != c.top && c.rexmitAt == 0:
 		f.Fatalf("something is in flight and no timer runs: una %d, nxt %d, top %d", c.una, c.nxt, c.top)
@@ -140,7 +145,7 @@ func FuzzReceive(f *testing.F) {
 			m.cfg.Congestion = NewReno
 		}
 		m.check.init(m, m.cfg)
-		syn := wire.TCP{Flags: wire.SYN, Seq: m.near(0), Window: uint16(m.byte()) << 8, HasScale: how&4 != 0, WindowScale: 3}
+		syn := wire.TCP{Flags: wire.SYN, Seq: m.near(0), Window: uint16(m.byte()) << 8, HasScale: how&4 != 0, WindowScale: 3, HasTimestamp: how&1 != 0}
 		if how&8 != 0 {
 			m.conn = Dial(m.cfg, m, m.now)
 		} else {

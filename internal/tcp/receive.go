@@ -49,7 +49,7 @@ func (c *Conn) Receive(h *wire.TCP, data []byte, now time.Duration) {
 		return
 	}
 	c.heard, c.probes = now, 0
-	if !c.acceptable(h, len(data)) {
+	if !c.acceptable(h, len(data)) || (h.Flags&wire.RST == 0 && c.outdated(h, len(data), now)) {
 		c.unacceptable(h, len(data), now)
 		return
 	}
@@ -63,6 +63,7 @@ func (c *Conn) Receive(h *wire.TCP, data []byte, now time.Duration) {
 	case h.Flags&wire.ACK == 0:
 		return
 	}
+	c.notePeerClock(h, now)
 	if !c.receiveACK(h, len(data), now) {
 		return
 	}
@@ -91,7 +92,7 @@ func (c *Conn) receiveSynSent(h *wire.TCP, data []byte, now time.Duration) {
 		return
 	}
 	c.heard = now
-	c.takeSYN(h)
+	c.takeSYN(h, now)
 	if !acks { // both opened at once
 		c.state = SynReceived
 		c.retries = 0
@@ -99,7 +100,7 @@ func (c *Conn) receiveSynSent(h *wire.TCP, data []byte, now time.Duration) {
 		return
 	}
 	c.ackedSYN(now)
-	c.sendACK()
+	c.sendACK(now)
 	if len(data) > 0 {
 		head := *h
 		head.Seq++
@@ -150,7 +151,8 @@ func (c *Conn) unacceptable(h *wire.TCP, dataLen int, now time.Duration) {
 		if c.state == TimeWait && h.Flags&wire.FIN != 0 {
 			c.waitAt = now + timeWait
 		}
-		c.sendACK()
+		c.patience.startle()
+		c.sendACK(now)
 	}
 }
 
@@ -240,7 +242,7 @@ func (c *Conn) advance(h *wire.TCP, now time.Duration) {
 		c.bufSeq += uint32(n)
 		c.sendBuf.drop(n)
 	}
-	c.rtt.acked(ack, now)
+	c.measure(h, now)
 	c.retries = 0
 	c.rexmitAt = 0
 	if c.una != c.top {
@@ -283,6 +285,9 @@ func (c *Conn) receiveData(h *wire.TCP, data []byte, now time.Duration) {
 		c.peerFin, c.finSeq = true, end
 	}
 	c.rcvMSS = max(c.rcvMSS, min(len(data), cmp.Or(c.train, len(data))))
+	if len(data) > 0 {
+		c.tookData(now)
+	}
 	atOnce := true
 	data, seq = c.trim(data, seq)
 	switch {
@@ -315,22 +320,6 @@ func (c *Conn) trim(data []byte, seq uint32) ([]byte, uint32) {
 	}
 	room := max(0, int(int32(limit-seq)))
 	return data[:min(len(data), room)], seq
-}
-
-// acknowledge answers data: at once for every second full segment and where a hole
-// was or is (RFC 9293, 3.8.6.3), else a little later, in the hope that it can ride on
-// data. With Merge every second segment waits until the end of the instant, for those
-// that come with it.
-func (c *Conn) acknowledge(atOnce bool, now time.Duration) {
-	second := c.unacked >= 2*c.rcvMSS
-	switch {
-	case atOnce, second && c.unacked >= c.cfg.Merge:
-		c.sendACK()
-	case second:
-		c.ackAt = now
-	case c.ackAt == 0:
-		c.ackAt = now + cmp.Or(c.cfg.DelayedACK, 40*time.Millisecond)
-	}
 }
 
 // receiveFIN takes the end of the peer's stream.

@@ -38,8 +38,13 @@ func (r *rttEstimator) acked(ack uint32, now time.Duration) {
 	if !r.running || before(ack, r.seq) {
 		return
 	}
-	r.running, r.backoff = false, 0
-	sample := now - r.since
+	r.running = false
+	r.sample(now - r.since)
+}
+
+// sample takes a measured round trip.
+func (r *rttEstimator) sample(sample time.Duration) {
+	r.backoff = 0
 	if !r.sampled {
 		r.smoothed, r.variance, r.sampled = sample, sample/2, true
 		return

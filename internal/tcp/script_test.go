@@ -16,7 +16,10 @@ import (
 // A script is a dialogue of one machine with the test, a line per step:
 //
 //	dial | accept S 0 win 1000    the machine is made
-//	established                   both together: dials and is answered
+//	established                   both together: dials and is answered, and is no longer
+//	                              in the haste of a new connection's quick ACKs
+//	new                           the same in that haste; "new ts" with timestamps
+//	patient                       the haste ends
 //	< A 1+100 ack 1 win 500       the peer sends 100 bytes at its sequence number 1
 //	> A 1 ack 101                 the machine has sent this and nothing before it
 //	1.5s > A 1 ack 101            the same, and it did so exactly then
@@ -25,6 +28,7 @@ import (
 //	= ESTABLISHED                 the state; "= CLOSED reset" names the error too
 //	write 10, read 10, buffered 10, close, closewrite, closeread, abort, mtu 576
 //	cwnd 14600                    the congestion window
+//	rto 1s                        the retransmission timeout
 //
 // Sequence numbers count from the initial ones. Fields that a line leaves out are not
 // looked at in what the machine sends; data always is. Whatever it sends must appear
@@ -131,7 +135,12 @@ func (s *script) step(line string) {
 		s.check.heard(&h)
 		s.conn = Accept(s.cfg, s, &h, s.now)
 	case "established":
-		s.established()
+		s.open("")
+		s.patient()
+	case "new":
+		s.open(rest)
+	case "patient":
+		s.patient()
 	default:
 		if strings.HasPrefix(verb, "@") {
 			s.advance(time.Hour + s.duration(verb[1:]))
@@ -141,13 +150,24 @@ func (s *script) step(line string) {
 	}
 }
 
-// established opens a connection whose peer takes 1460 bytes a segment and offers a
-// window of 64000.
-func (s *script) established() {
+// open opens a connection whose peer takes 1460 bytes a segment and offers a window of
+// 64000. With "ts" both have timestamps: the clocks begin at 3600000 and at 500.
+func (s *script) open(with string) {
+	s.tb.Helper()
 	s.step("dial")
 	s.step("> S 0")
+	if with == "ts" {
+		s.step("< SA 0 ack 1 win 64000 mss 1460 tsval 500 tsecr 3600000")
+		s.step("> A 1 ack 1 tsval 3600000 tsecr 500")
+		return
+	}
 	s.step("< SA 0 ack 1 win 64000 mss 1460")
 	s.step("> A 1 ack 1")
+}
+
+// patient makes the machine one that has received data before.
+func (s *script) patient() {
+	s.conn.patience.heard, s.conn.patience.last, s.conn.patience.quick = true, s.now, 0
 }
 
 // call is what the application does.
@@ -173,6 +193,10 @@ func (s *script) call(verb, arg string) {
 	case "cwnd":
 		if got := int(s.conn.cwnd); got != n {
 			s.Fatalf("the congestion window is %d", got)
+		}
+	case "rto":
+		if got := s.conn.rtt.timeout(); got != s.duration(arg) {
+			s.Fatalf("the retransmission timeout is %v", got)
 		}
 	case "close":
 		s.conn.Close(s.now)
@@ -244,6 +268,9 @@ func (s *script) expect(text string) {
 	if !strings.Contains(text, "mss") {
 		want.MSS = got.h.MSS
 	}
+	if !strings.Contains(text, "tsval") {
+		want.HasTimestamp, want.TSVal, want.TSEcr = got.h.HasTimestamp, got.h.TSVal, got.h.TSEcr
+	}
 	if !strings.Contains(text, "scale") {
 		want.HasScale, want.WindowScale = got.h.HasScale, got.h.WindowScale
 	}
@@ -314,6 +341,10 @@ func (s *script) parse(text string) (wire.TCP, []byte) {
 			h.Window = uint16(n)
 		case "mss":
 			h.MSS = uint16(n)
+		case "tsval":
+			h.HasTimestamp, h.TSVal = true, uint32(n)
+		case "tsecr":
+			h.TSEcr = uint32(n)
 		case "scale":
 			h.HasScale, h.WindowScale = true, uint8(n)
 		}
@@ -351,6 +382,9 @@ func (s *script) format(e event) string {
 	}
 	if e.h.HasScale {
 		fmt.Fprintf(&b, " scale %d", e.h.WindowScale)
+	}
+	if e.h.HasTimestamp {
+		fmt.Fprintf(&b, " tsval %d tsecr %d", e.h.TSVal, e.h.TSEcr)
 	}
 	return b.String()
 }

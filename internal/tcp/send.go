@@ -13,8 +13,11 @@ func (c *Conn) sendSYN(flags uint8, now time.Duration) {
 		MSS: uint16(max(c.cfg.MTU-headers, minMSS)),
 	}
 	h := &c.head
+	if flags&wire.ACK == 0 || c.ts.on {
+		h.HasTimestamp, h.TSVal, h.TSEcr = true, c.clock(now), c.ts.recent
+	}
 	if flags&wire.ACK != 0 {
-		h.Ack = c.rcvNxt
+		h.Ack, c.lastACK = c.rcvNxt, c.rcvNxt
 		c.edge = c.rcvNxt + uint32(h.Window)
 	}
 	if flags&wire.ACK == 0 || c.scaleIn > 0 || c.scaleOut > 0 {
@@ -41,12 +44,13 @@ func (c *Conn) resendSYN(now time.Duration) {
 }
 
 // segment sends one segment, which acknowledges all that has come.
-func (c *Conn) segment(flags uint8, seq uint32, data []byte) {
+func (c *Conn) segment(flags uint8, seq uint32, data []byte, now time.Duration) {
 	if grown := c.grown(); grown > 0 && grown >= min(c.cfg.RecvBuffer/2, c.mss) {
 		c.edge += uint32(grown)
 	}
 	c.head = wire.TCP{Flags: flags, Seq: seq, Ack: c.rcvNxt, Window: uint16(min((c.edge-c.rcvNxt)>>c.scaleIn, 65535))}
-	c.ackAt, c.unacked = 0, 0
+	c.stamp(&c.head, now)
+	c.acknowledged()
 	c.stats.Sent++
 	c.out.Send(&c.head, data)
 }
@@ -74,7 +78,7 @@ func (c *Conn) room() uint32 {
 
 // sendACK sends a segment without data. Its place is behind all that was ever sent:
 // the peer may have got what is about to be sent again.
-func (c *Conn) sendACK() { c.segment(wire.ACK, c.top, nil) }
+func (c *Conn) sendACK(now time.Duration) { c.segment(wire.ACK, c.top, nil, now) }
 
 // strayACK answers a segment that may be part of a loop of such answers, at most twice
 // a second (net.ipv4.tcp_invalid_ratelimit).
@@ -83,7 +87,7 @@ func (c *Conn) strayACK(now time.Duration) {
 		return
 	}
 	c.strayAt = now + strayACKs
-	c.sendACK()
+	c.sendACK(now)
 }
 
 // updateWindow tells the peer of room that reading has made, once it is worth a
@@ -96,7 +100,7 @@ func (c *Conn) updateWindow(now time.Duration) {
 	half := c.cfg.RecvBuffer / 2
 	left := int(c.edge - c.rcvNxt)
 	if grown >= half || (left < 2*c.mss && grown >= c.mss) {
-		c.sendACK()
+		c.sendACK(now)
 	}
 }
 
@@ -200,7 +204,10 @@ func (c *Conn) emit(flags uint8, data []byte, now time.Duration) {
 	}
 	c.top = maxSeq(c.top, c.nxt)
 	c.persistAt = 0
-	c.segment(flags, seq, data)
+	if len(data) > 0 {
+		c.patience.replied(now)
+	}
+	c.segment(flags, seq, data, now)
 }
 
 // retransmitHead sends the oldest unacknowledged segment again and leaves nxt where

@@ -34,7 +34,8 @@ func (c *Conn) Expire(now time.Duration) {
 		c.keepAlive(now)
 	}
 	if due(c.ackAt) {
-		c.sendACK()
+		c.patience.waited(c.ackAt)
+		c.sendACK(now)
 	}
 }
 
@@ -95,7 +96,7 @@ func (c *Conn) probeWindow(now time.Duration) {
 	}
 	c.probes++
 	c.persisted++
-	c.segment(wire.ACK, c.una-1, nil)
+	c.segment(wire.ACK, c.una-1, nil, now)
 	c.persistAt = now + c.rtt.backedOff(c.persisted)
 }
 
@@ -131,12 +132,12 @@ func (c *Conn) keepAlive(now time.Duration) {
 		return
 	}
 	if c.probes >= cmp.Or(k.Count, 9) {
-		c.segment(wire.RST|wire.ACK, c.top, nil)
+		c.segment(wire.RST|wire.ACK, c.top, nil, now)
 		c.die(ErrTimeout)
 		return
 	}
 	c.probes++
-	c.segment(wire.ACK, c.una-1, nil)
+	c.segment(wire.ACK, c.una-1, nil, now)
 	c.keepAt = now + cmp.Or(k.Interval, 75*time.Second)
 }
 

@@ -285,7 +285,6 @@ func TestKeepAlive(t *testing.T) {
 			established
 			@14s
 			< A 1+1 ack 1
-			@14.04s
 			> A 1 ack 2
 			29s > A 0 ack 2`},
 		{"Linux: what waits for its acknowledgement is retransmitted, not probed", Config{KeepAlive: k}, `
