@@ -84,7 +84,7 @@ func (h *Host) checkBridge(method, network, address string) {
 	}
 	_, port, err := net.SplitHostPort(address)
 	if err == nil {
-		_, err = parsePort(port)
+		_, err = parsePort(network, port)
 	}
 	if err != nil {
 		w.tb.Fatalf("netfake: host %s: %s: %v", h.name, method, err)

@@ -101,6 +101,33 @@ var bridges = []struct {
 	}},
 }
 
+// pair returns both ends of a connection over a bridge.
+func pair(t *testing.T, n lo.Network) (client, server bridged) {
+	t.Helper()
+	l, err := n.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := n.Dial(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(); s.Close() })
+	return c.(bridged), s.(bridged)
+}
+
+// bridged is what *net.TCPConn and *TCPConn have in common.
+type bridged interface {
+	net.Conn
+	CloseWrite() error
+	SetLinger(sec int) error
+}
+
 // crossings are what both ends of a connection over a bridge see.
 var crossings = []struct {
 	name string
@@ -474,7 +501,7 @@ func TestBridgeErrors(t *testing.T) {
 	}{
 		{"another network", `netfake: host web: Inlet: network "unix" is neither tcp nor udp`, func(h *Host) { h.Inlet("unix", "203.0.113.10:80") }},
 		{"no port", "netfake: host web: Inlet: address 203.0.113.10: missing port", func(h *Host) { h.Inlet("tcp", "203.0.113.10") }},
-		{"a port that is none", "netfake: host web: Inlet: address www: invalid port", func(h *Host) { h.Inlet("udp", "203.0.113.10:www") }},
+		{"a port that is none", "netfake: host web: Inlet: lookup udp/www: unknown port", func(h *Host) { h.Inlet("udp", "203.0.113.10:www") }},
 		{"lending over another network", `netfake: host web: Lend: network "" is neither`, func(h *Host) { h.Lend("", ":80", "127.0.0.1:80") }},
 		{"a malformed service", "netfake: host web: Lend: address 127.0.0.1: missing port", func(h *Host) { h.Lend("tcp", ":80", "127.0.0.1") }},
 		{"a port that is taken", "netfake: host web: Lend: listen tcp 0.0.0.0:80: bind: address already in use", func(h *Host) {

@@ -35,7 +35,7 @@ func (c *TCPConn) opError(op string, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+	return &net.OpError{Op: op, Net: c.network, Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
 }
 
 // LocalAddr returns the *net.TCPAddr of our end.
@@ -68,10 +68,10 @@ func (c *TCPConn) read(b []byte, chunks []tcp.Chunk) (taken, n int, err error) {
 		switch {
 		case c.closed, c.killed:
 			return 0, 0, net.ErrClosed
-		case c.readBy.passed:
-			return 0, 0, os.ErrDeadlineExceeded
 		case len(b) == 0:
 			return 0, 0, nil
+		case c.readBy.passed:
+			return 0, 0, os.ErrDeadlineExceeded
 		case m.Buffered() > 0:
 			taken = m.Take(chunks, len(b), w.now)
 			for _, chunk := range chunks[:taken] {
@@ -96,11 +96,18 @@ func (c *TCPConn) read(b []byte, chunks []tcp.Chunk) (taken, n int, err error) {
 }
 
 // Write takes all of b, and waits for room only where Config.SendBuffer sets a limit.
-// That b was taken does not mean that it arrived.
+// That b was taken does not mean that it arrived. Writes at one time go one after the
+// other.
 func (c *TCPConn) Write(b []byte) (int, error) {
 	w := c.host.world
 	w.lock()
+	for c.writing {
+		c.awaitWritable()
+	}
 	n, err := c.write(b)
+	if c.writers > 0 {
+		w.wake(&c.writable)
+	}
 	w.unlock()
 	return n, c.opError("write", err)
 }
@@ -122,9 +129,9 @@ func (c *TCPConn) write(b []byte) (int, error) {
 		}
 		n := m.Lend(b[taken:], w.now)
 		if n == 0 && len(b) > 0 {
-			c.writers++
-			w.wait(&c.writable)
-			c.writers--
+			c.writing = true
+			c.awaitWritable()
+			c.writing = false
 			continue
 		}
 		w.drain() // what is acknowledged at once need not be copied
@@ -136,10 +143,31 @@ func (c *TCPConn) write(b []byte) (int, error) {
 	}
 }
 
+// awaitWritable waits for what lets a Write go on or makes it fail.
+func (c *TCPConn) awaitWritable() {
+	c.writers++
+	c.host.world.wait(&c.writable)
+	c.writers--
+}
+
 // refusedAfterEnd reports whether the connection was reset when the peer's FIN had been
 // seen: Linux then says EPIPE and not ECONNRESET.
 func (c *TCPConn) refusedAfterEnd() bool {
 	return c.machine.EOF() && errors.Is(c.machine.Err(), tcp.ErrReset)
+}
+
+// ReadFrom writes what r has until it ends. It is Write for io.Copy; its errors are those
+// of *net.TCPConn.
+func (c *TCPConn) ReadFrom(r io.Reader) (int64, error) {
+	n, err := io.Copy(struct{ io.Writer }{c}, r)
+	return n, c.opError("readfrom", err)
+}
+
+// WriteTo reads to w until the other end has closed. It is Read for io.Copy; its errors
+// are those of *net.TCPConn.
+func (c *TCPConn) WriteTo(w io.Writer) (int64, error) {
+	n, err := io.Copy(w, struct{ io.Reader }{c})
+	return n, c.opError("writeto", err)
 }
 
 // Close ends the connection: what was written is still delivered, what arrives from
@@ -164,7 +192,7 @@ func (c *TCPConn) Close() error {
 // CloseWrite sends FIN once everything is sent. Reading goes on.
 func (c *TCPConn) CloseWrite() error {
 	return c.do("close", func(now time.Duration) error {
-		if !c.machine.CanSend() {
+		if c.over() {
 			return sysError("shutdown", syscall.ENOTCONN)
 		}
 		c.machine.CloseWrite(now)
@@ -175,58 +203,31 @@ func (c *TCPConn) CloseWrite() error {
 // CloseRead makes reads return io.EOF once what has come is read.
 func (c *TCPConn) CloseRead() error {
 	return c.do("close", func(now time.Duration) error {
+		if c.over() {
+			return sysError("shutdown", syscall.ENOTCONN)
+		}
 		c.machine.CloseRead(now)
 		c.host.world.wake(&c.readable)
 		return nil
 	})
 }
 
-// SetLinger(0) makes Close send RST and drop what was not sent. Other values are
-// taken and do as the default does: Close returns at once and the rest is sent.
-func (c *TCPConn) SetLinger(sec int) error {
-	return c.do("set", func(time.Duration) error { c.linger0 = sec == 0; return nil })
-}
-
-// SetNoDelay(false) turns Nagle's algorithm on; as with net, it is off to begin with.
-func (c *TCPConn) SetNoDelay(noDelay bool) error {
-	return c.do("set", func(time.Duration) error { c.machine.SetNagle(!noDelay); return nil })
-}
-
-// SetKeepAliveConfig sets when an idle connection is probed. The zero fields of cfg
-// are net's: 15 s idle, 15 s between probes, 9 probes.
-func (c *TCPConn) SetKeepAliveConfig(cfg net.KeepAliveConfig) error {
-	return c.do("set", func(now time.Duration) error {
-		k := tcp.KeepAlive{}
-		if cfg.Enable {
-			k = tcp.KeepAlive{Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 9}
-			if cfg.Idle > 0 {
-				k.Idle = cfg.Idle
-			}
-			if cfg.Interval > 0 {
-				k.Interval = cfg.Interval
-			}
-			if cfg.Count > 0 {
-				k.Count = cfg.Count
-			}
-		}
-		c.machine.SetKeepAlive(k, now)
-		return nil
-	})
-}
+// over reports whether neither end has anything to say any more.
+func (c *TCPConn) over() bool { return c.machine.Done() || c.machine.State() == tcp.TimeWait }
 
 // SetDeadline sets when reads and writes give up with os.ErrDeadlineExceeded.
 func (c *TCPConn) SetDeadline(t time.Time) error {
-	return c.do("set", func(time.Duration) error { c.readBy.set(t); c.writeBy.set(t); return nil })
+	return c.set(func() { c.readBy.set(t); c.writeBy.set(t) })
 }
 
 // SetReadDeadline sets when reads give up. The zero time is never.
 func (c *TCPConn) SetReadDeadline(t time.Time) error {
-	return c.do("set", func(time.Duration) error { c.readBy.set(t); return nil })
+	return c.set(func() { c.readBy.set(t) })
 }
 
 // SetWriteDeadline sets when writes give up. The zero time is never.
 func (c *TCPConn) SetWriteDeadline(t time.Time) error {
-	return c.do("set", func(time.Duration) error { c.writeBy.set(t); return nil })
+	return c.set(func() { c.writeBy.set(t) })
 }
 
 // do runs f inside the scheduler on a connection that the application holds.
@@ -240,4 +241,16 @@ func (c *TCPConn) do(op string, f func(now time.Duration) error) error {
 	}
 	w.unlock()
 	return c.opError(op, err)
+}
+
+// set is do for the methods whose errors name only our own end, as with net.
+func (c *TCPConn) set(f func()) error {
+	w := c.host.world
+	w.lock()
+	defer w.unlock()
+	if c.closed || c.killed {
+		return &net.OpError{Op: "set", Net: c.network, Addr: c.LocalAddr(), Err: net.ErrClosed}
+	}
+	f()
+	return nil
 }

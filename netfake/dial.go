@@ -32,7 +32,10 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if network != "tcp" && network != "tcp4" && network != "udp" && network != "udp4" {
 		return nil, dialError(network, nil, net.UnknownNetworkError(network))
 	}
-	peers, err := d.Host.resolve(ctx, address)
+	if address == "" {
+		return nil, dialError(network, nil, errMissingAddress)
+	}
+	peers, err := d.Host.resolve(ctx, network, address)
 	if err != nil {
 		return nil, dialError(network, nil, err)
 	}
@@ -54,20 +57,35 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 
 func (d *Dialer) dial(ctx context.Context, network string, peer netip.AddrPort) (net.Conn, error) {
 	if network[:3] == "udp" {
-		u, err := d.Host.dialUDP(peer, d.Local)
+		if err := ctx.Err(); err != nil {
+			return nil, d.failed(network, net.UDPAddrFromAddrPort(peer), contextError(err))
+		}
+		u, err := d.Host.dialUDP(network, peer, d.Local)
 		if err != nil {
-			return nil, dialError(network, net.UDPAddrFromAddrPort(peer), err)
+			return nil, d.failed(network, net.UDPAddrFromAddrPort(peer), err)
 		}
 		return u, nil
 	}
-	c, err := d.dialTCP(ctx, peer)
+	c, err := d.dialTCP(ctx, network, peer)
 	if err != nil {
-		return nil, dialError(network, net.TCPAddrFromAddrPort(peer), err)
+		return nil, d.failed(network, net.TCPAddrFromAddrPort(peer), err)
 	}
 	return c, nil
 }
 
-func (d *Dialer) dialTCP(ctx context.Context, peer netip.AddrPort) (*TCPConn, error) {
+// failed is dialError with the local address that was asked for.
+func (d *Dialer) failed(network string, peer net.Addr, err error) error {
+	if !d.Local.IsValid() {
+		return dialError(network, peer, err)
+	}
+	var local net.Addr = net.TCPAddrFromAddrPort(d.Local)
+	if network[:3] == "udp" {
+		local = net.UDPAddrFromAddrPort(d.Local)
+	}
+	return &net.OpError{Op: "dial", Net: network, Source: local, Addr: peer, Err: err}
+}
+
+func (d *Dialer) dialTCP(ctx context.Context, network string, peer netip.AddrPort) (*TCPConn, error) {
 	w := d.Host.world
 	if err := ctx.Err(); err != nil {
 		return nil, contextError(err)
@@ -84,7 +102,7 @@ func (d *Dialer) dialTCP(ctx context.Context, peer netip.AddrPort) (*TCPConn, er
 		})
 		defer stop()
 	}
-	return d.Host.dialTCP(peer, d.Local, wait)
+	return d.Host.dialTCP(network, peer, d.Local, wait)
 }
 
 // contextError turns a context's error into the one that net gives.
@@ -115,12 +133,12 @@ func dialError(network string, addr net.Addr, err error) error {
 }
 
 // resolve turns "name:port" into addresses.
-func (h *Host) resolve(ctx context.Context, address string) ([]netip.AddrPort, error) {
+func (h *Host) resolve(ctx context.Context, network, address string) ([]netip.AddrPort, error) {
 	name, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
-	number, err := parsePort(port)
+	number, err := parsePort(network, port)
 	if err != nil {
 		return nil, err
 	}

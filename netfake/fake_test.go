@@ -2,6 +2,7 @@ package netfake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"testing"
@@ -48,4 +49,12 @@ func fatal(t *testing.T, f func(tb TB)) string {
 	<-done
 	tb.clean()
 	return tb.failure
+}
+
+// want compares an error.
+func want(t *testing.T, what string, got, want error) {
+	t.Helper()
+	if (want == nil) != (got == nil) || !errors.Is(got, want) {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -21,6 +22,7 @@ const backlog = 4096
 // Listener is a listening TCP socket. It is a net.Listener.
 type Listener struct {
 	host     *Host
+	network  string // as the application calls it
 	addr     netip.AddrPort
 	ready    []*TCPConn
 	waiting  int // connections in SYN-RECEIVED
@@ -48,39 +50,42 @@ func (h *Host) listen(network, address string) (*Listener, error) {
 	if network != "tcp" && network != "tcp4" {
 		return fail(nil, net.UnknownNetworkError(network))
 	}
-	local, err := parseLocal(address)
+	local, err := parseLocal(network, address)
 	if err != nil {
 		return fail(nil, err)
 	}
 	w := h.world
 	w.lock()
 	defer w.unlock()
-	if local.Port() == 0 {
-		local = netip.AddrPortFrom(local.Addr(), h.freePort(TCP, local.Addr(), netip.AddrPort{}))
-	}
 	shown := net.TCPAddrFromAddrPort(local)
 	switch {
 	case h.down || w.closed:
 		return fail(shown, errHostDown)
 	case !local.Addr().IsUnspecified() && !h.owns(local.Addr()):
 		return fail(shown, sysError("bind", syscall.EADDRNOTAVAIL))
+	case local.Port() == 0:
+		local = netip.AddrPortFrom(local.Addr(), h.freePort(TCP, local.Addr(), netip.AddrPort{}))
 	case h.listenTaken(local):
 		return fail(shown, sysError("bind", syscall.EADDRINUSE))
 	}
-	l := &Listener{host: h, addr: local}
+	l := &Listener{host: h, network: network, addr: local}
 	l.arrived.L = &w.mu
 	l.by.init(w, hashString(local.String()), &l.arrived)
 	h.listeners[local] = l
 	return l, nil
 }
 
-// parseLocal reads an address to bind to; an empty host is every address.
-func parseLocal(address string) (netip.AddrPort, error) {
+// parseLocal reads an address to bind to; an empty host is every address, and an empty
+// address every address at port 0.
+func parseLocal(network, address string) (netip.AddrPort, error) {
+	if address == "" {
+		address = ":"
+	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	number, err := parsePort(port)
+	number, err := parsePort(network, port)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
@@ -92,16 +97,21 @@ func parseLocal(address string) (netip.AddrPort, error) {
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil || !ip.Unmap().Is4() {
-		return netip.AddrPort{}, &net.AddrError{Err: "no IPv4 address", Addr: host}
+		return netip.AddrPort{}, &net.AddrError{Err: noSuitableAddress, Addr: host}
 	}
 	return netip.AddrPortFrom(ip.Unmap(), number), nil
 }
 
+// noSuitableAddress is net's word for an address of another family than the network's.
+const noSuitableAddress = "no suitable address found"
+
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// parsePort reads a port number, or the name of one that the model knows.
-func parsePort(s string) (uint16, error) {
+// parsePort reads a port number, or the name of one that the model knows. None is 0.
+func parsePort(network, s string) (uint16, error) {
 	switch s {
+	case "":
+		return 0, nil
 	case "http":
 		return 80, nil
 	case "https":
@@ -110,10 +120,13 @@ func parsePort(s string) (uint16, error) {
 		return 53, nil
 	}
 	n, err := strconv.ParseUint(s, 10, 16)
-	if err != nil {
-		return 0, &net.AddrError{Err: "invalid port", Addr: s}
+	switch {
+	case err == nil:
+		return uint16(n), nil
+	case strings.Trim(s, "+-0123456789") != "":
+		return 0, &net.DNSError{Err: "unknown port", Name: network + "/" + s, IsNotFound: true}
 	}
-	return uint16(n), nil
+	return 0, &net.AddrError{Err: "invalid port", Addr: s}
 }
 
 // listenTaken reports whether a listener would get in another's way: the same port,
@@ -148,7 +161,7 @@ func (l *Listener) receiveSYN(p *Packet, syn *wire.TCP, hop Hop) Next {
 	}
 	_, mtu := h.sourceFor(p.Flow.Src.Addr())
 	flow := p.Flow.Reverse()
-	c := h.newConn(flow)
+	c := h.newConn(l.network, flow)
 	c.listener, c.passive = l, true
 	l.waiting++
 	c.machine = tcp.Accept(h.tcpConfig(flow, mtu), (*connSender)(c), syn, h.world.now)
@@ -179,7 +192,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.accept()
 	w.unlock()
 	if err != nil {
-		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: err}
+		return nil, &net.OpError{Op: "accept", Net: l.network, Addr: l.Addr(), Err: err}
 	}
 	return c, nil
 }
@@ -189,6 +202,8 @@ func (l *Listener) accept() (*TCPConn, error) {
 		switch {
 		case l.closed:
 			return nil, net.ErrClosed
+		case l.by.passed:
+			return nil, os.ErrDeadlineExceeded
 		case len(l.ready) > 0:
 			c := l.ready[0]
 			l.ready[0] = nil
@@ -196,8 +211,6 @@ func (l *Listener) accept() (*TCPConn, error) {
 			l.accepted++
 			l.host.lastPeer = c.flow.Dst.Addr()
 			return c, nil
-		case l.by.passed:
-			return nil, os.ErrDeadlineExceeded
 		}
 		l.host.world.wait(&l.arrived)
 	}
@@ -205,7 +218,13 @@ func (l *Listener) accept() (*TCPConn, error) {
 
 // SetDeadline sets when Accept gives up. The zero time is never.
 func (l *Listener) SetDeadline(t time.Time) error {
-	l.host.world.Do(func(time.Duration) { l.by.set(t) })
+	w := l.host.world
+	w.lock()
+	defer w.unlock()
+	if l.closed {
+		return net.ErrClosed // bare, as *net.TCPListener does
+	}
+	l.by.set(t)
 	return nil
 }
 
@@ -215,7 +234,7 @@ func (l *Listener) Close() error {
 	w.lock()
 	defer w.unlock()
 	if l.closed {
-		return &net.OpError{Op: "close", Net: "tcp", Addr: l.Addr(), Err: net.ErrClosed}
+		return &net.OpError{Op: "close", Net: l.network, Addr: l.Addr(), Err: net.ErrClosed}
 	}
 	ready := l.ready
 	l.closeLocked()

@@ -3,266 +3,304 @@ package netfake
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
+	"reflect"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/net/nettest"
-
-	lo "github.com/netspec-go/netspec/internal/loopback"
 )
 
-// instantHosts is two hosts in a world in real time.
-func instantHosts(t *testing.T) lo.Network {
-	w := New(t, Config{Instant: true})
-	server, client := twoHosts(w)
-	return lo.Network{
-		Listen: func() (net.Listener, error) { return server.Listen("tcp", "203.0.113.10:0") },
-		Dial:   func(addr string) (net.Conn, error) { return client.Dial("tcp", addr) },
+// parityCase is something that an application does. It runs on the kernel's loopback
+// and on two hosts of a world, and what it tells must be the same: the kernel is the
+// oracle, so a case says what is done and not what comes of it.
+type parityCase struct {
+	name string
+	do   func(s *scene)
+}
+
+// scene is what a case works with: a server and a client, and the log of what it saw.
+type scene struct {
+	*testing.T
+	server, client netip.Addr
+	listen         func(network, address string) (net.Listener, error)
+	packets        func(network, address string) (net.PacketConn, error) // at either address
+	dial           func(ctx context.Context, network, local, address string) (net.Conn, error)
+
+	mu    sync.Mutex
+	log   []string
+	ports map[string]string
+}
+
+// kernelScene has its hosts at two addresses of the machine's own loopback network.
+func kernelScene(t *testing.T) *scene {
+	server, client := netip.MustParseAddr("127.0.0.5"), netip.MustParseAddr("127.0.0.6")
+	return &scene{
+		T: t, server: server, client: client,
+		listen: net.Listen, packets: net.ListenPacket,
+		dial: func(ctx context.Context, network, local, address string) (net.Conn, error) {
+			var d net.Dialer
+			if at := netip.MustParseAddrPort(local); strings.HasPrefix(network, "udp") {
+				d.LocalAddr = net.UDPAddrFromAddrPort(at)
+			} else {
+				d.LocalAddr = net.TCPAddrFromAddrPort(at)
+			}
+			return d.DialContext(ctx, network, address)
+		},
 	}
 }
 
-// Both ends of a connection.
-func pair(t *testing.T, n lo.Network) (client, server tcpConn) {
-	t.Helper()
-	l, err := n.Listen()
-	if err != nil {
-		t.Fatal(err)
+// hostScene has two hosts of a world in real time.
+func hostScene(t *testing.T) *scene {
+	w := New(t, Config{Instant: true})
+	server, client := twoHosts(w)
+	return &scene{
+		T: t, server: server.Addr(), client: client.Addr(), listen: server.Listen,
+		packets: func(network, address string) (net.PacketConn, error) {
+			if strings.HasPrefix(address, client.Addr().String()) {
+				return client.ListenPacket(network, address)
+			}
+			return server.ListenPacket(network, address)
+		},
+		dial: func(ctx context.Context, network, local, address string) (net.Conn, error) {
+			d := Dialer{Host: client, Local: netip.MustParseAddrPort(local)}
+			return d.DialContext(ctx, network, address)
+		},
 	}
-	defer l.Close()
-	c, err := n.Dial(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
+}
+
+// checkParity runs cases on both sides and compares what they tell.
+func checkParity(t *testing.T, cases []parityCase) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the hosts behave like Linux")
 	}
-	s, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			var logs [2][]string
+			for i, open := range []func(*testing.T) *scene{kernelScene, hostScene} {
+				t.Run([]string{"kernel", "netfake"}[i], func(t *testing.T) {
+					var s *scene
+					t.Cleanup(func() { logs[i] = s.log }) // after those of the case
+					s = open(t)
+					s.ports = map[string]string{}
+					c.do(s)
+				})
+			}
+			if len(logs[0]) == 0 {
+				t.Error("the case tells nothing")
+			}
+			for i := range max(len(logs[0]), len(logs[1])) {
+				if kernel, ours := line(logs[0], i), line(logs[1], i); kernel != ours {
+					t.Errorf("kernel:  %s\nnetfake: %s", kernel, ours)
+				}
+			}
+		})
 	}
-	t.Cleanup(func() { c.Close(); s.Close() })
-	return c.(tcpConn), s.(tcpConn)
+}
+
+func line(log []string, i int) string {
+	if i < len(log) {
+		return log[i]
+	}
+	return "(nothing)"
+}
+
+// tell notes what was seen. Addresses and ports become names: those of the two sides
+// differ.
+func (s *scene) tell(what string, seen ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	text := what + ":"
+	for _, v := range seen {
+		switch v := v.(type) {
+		case error:
+			text += " " + explain(v)
+		case net.Addr:
+			text += fmt.Sprintf(" %T %v", v, v)
+		default:
+			text += fmt.Sprintf(" %v", v)
+		}
+	}
+	for addr, name := range map[netip.Addr]string{s.server: "server", s.client: "client"} {
+		text = strings.ReplaceAll(text, addr.String(), name)
+	}
+	text = strings.ReplaceAll(text, "*netfake.", "*net.")
+	text = portNumber.ReplaceAllStringFunc(text, func(port string) string {
+		if s.ports[port] == "" {
+			s.ports[port] = fmt.Sprintf(":port%d", len(s.ports)+1)
+		}
+		return s.ports[port]
+	})
+	s.log = append(s.log, text)
+}
+
+// portNumber matches ports that nobody has chosen.
+var portNumber = regexp.MustCompile(`:[3-6]\d{4}\b`)
+
+// explain tells all that a caller can find out about an error: its text, the types that
+// it wraps and have a name outside of their package, its number, and what it is.
+func explain(err error) string {
+	text := fmt.Sprintf("%q", err)
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		text += typeName(e)
+		switch e := e.(type) {
+		case *net.OpError:
+			text += fmt.Sprintf("{%s %q%s%s}", e.Op, e.Net, typeName(e.Source), typeName(e.Addr))
+		case syscall.Errno:
+			text += fmt.Sprintf(" %d", int(e))
+		}
+	}
+	if e, ok := err.(interface{ Timeout() bool }); ok {
+		text += fmt.Sprintf(" timeout=%v", e.Timeout())
+	}
+	if e, ok := err.(interface{ Temporary() bool }); ok {
+		text += fmt.Sprintf(" temporary=%v", e.Temporary())
+	}
+	for _, is := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, os.ErrDeadlineExceeded,
+		context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, is) {
+			text += fmt.Sprintf(" is=%q", is)
+		}
+	}
+	return text
+}
+
+// typeName returns a type's name, "" for one that cannot be named outside of its package.
+func typeName(v any) string {
+	t := reflect.TypeOf(v)
+	if t == nil {
+		return " nil"
+	}
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if c := t.Name(); c != "" && c[0] >= 'A' && c[0] <= 'Z' {
+		return " " + t.String()
+	}
+	return ""
+}
+
+// must ends the case if something fails that is only its preparation.
+func (s *scene) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// at returns an address of the server.
+func (s *scene) at(port string) string { return net.JoinHostPort(s.server.String(), port) }
+
+// from returns an address of the client.
+func (s *scene) from(port string) string { return net.JoinHostPort(s.client.String(), port) }
+
+// tcpListener is what *net.TCPListener and *Listener have in common.
+type tcpListener interface {
+	net.Listener
+	SetDeadline(time.Time) error
+}
+
+// listener listens at a free port of the server.
+func (s *scene) listener() tcpListener {
+	s.Helper()
+	l, err := s.listen("tcp", s.at("0"))
+	s.must(err)
+	s.Cleanup(func() { l.Close() })
+	return l.(tcpListener)
+}
+
+// connect dials from the client to a listener.
+func (s *scene) connect(to net.Addr) (net.Conn, error) {
+	return s.dial(context.Background(), to.Network(), s.from("0"), to.String())
 }
 
 // tcpConn is what *net.TCPConn and *TCPConn have in common.
 type tcpConn interface {
 	net.Conn
+	io.ReaderFrom
+	io.WriterTo
 	CloseWrite() error
 	CloseRead() error
 	SetLinger(sec int) error
 	SetNoDelay(noDelay bool) error
+	SetKeepAlive(keepalive bool) error
+	SetKeepAlivePeriod(d time.Duration) error
 	SetKeepAliveConfig(net.KeepAliveConfig) error
+	SetReadBuffer(bytes int) error
+	SetWriteBuffer(bytes int) error
 }
 
-// settle gives the kernel's loopback the time that a RST needs: it is in order behind
-// a byte on a connection of its own.
-func settle(t *testing.T, n lo.Network) {
-	c, s := pair(t, n)
+// pair returns both ends of a connection.
+func (s *scene) pair() (client, server tcpConn) {
+	s.Helper()
+	l := s.listener()
+	defer l.Close()
+	return s.join(l)
+}
+
+func (s *scene) join(l net.Listener) (client, server tcpConn) {
+	s.Helper()
+	c, err := s.connect(l.Addr())
+	s.must(err)
+	a, err := l.Accept()
+	s.must(err)
+	s.Cleanup(func() { c.Close(); a.Close() })
+	return c.(tcpConn), a.(tcpConn)
+}
+
+// settle gives the kernel's loopback the time that a segment needs: it is in order
+// behind a byte on a connection of its own.
+func (s *scene) settle() {
+	s.Helper()
+	c, a := s.pair()
 	c.Write([]byte("x"))
-	s.Read(make([]byte, 1))
-}
-
-// Every row runs over the kernel's loopback and over two hosts, and must see the same.
-func TestParity(t *testing.T) {
-	for _, network := range []struct {
-		name string
-		open func(t *testing.T) lo.Network
-	}{
-		{"kernel", func(*testing.T) lo.Network { return lo.Kernel() }},
-		{"netfake", instantHosts},
-	} {
-		for _, row := range parity {
-			t.Run(network.name+"/"+row.name, func(t *testing.T) { row.f(t, network.open(t)) })
-		}
-	}
-}
-
-var parity = []struct {
-	name string
-	f    func(t *testing.T, n lo.Network)
-}{
-	{"half-close: the other direction goes on", func(t *testing.T, n lo.Network) {
-		c, s := pair(t, n)
-		c.Write([]byte("question"))
-		want(t, "CloseWrite", c.CloseWrite(), nil)
-		b, err := io.ReadAll(s)
-		want(t, "the server reads "+string(b), err, nil)
-		_, err = c.Write([]byte("x"))
-		want(t, "a write after CloseWrite", err, syscall.EPIPE)
-		s.Write([]byte("answer"))
-		s.Close()
-		b, err = io.ReadAll(c)
-		want(t, "the client reads "+string(b), err, nil)
-		if string(b) != "answer" {
-			t.Errorf("the client read %q", b)
-		}
-	}},
-	{"closing with unread data resets", func(t *testing.T, n lo.Network) {
-		c, s := pair(t, n)
-		c.Write([]byte("unread"))
-		readable(t, s)
-		s.Close()
-		settle(t, n)
-		_, err := c.Read(make([]byte, 1))
-		want(t, "the first read", err, syscall.ECONNRESET)
-		_, err = c.Read(make([]byte, 1))
-		want(t, "the second", err, io.EOF)
-	}},
-	{"a write after the peer has closed and reset", func(t *testing.T, n lo.Network) {
-		c, s := pair(t, n)
-		s.SetLinger(0)
-		s.Close()
-		settle(t, n)
-		_, err := c.Write([]byte("x"))
-		want(t, "the first write", err, syscall.ECONNRESET)
-		_, err = c.Write([]byte("x"))
-		want(t, "the second", err, syscall.EPIPE)
-	}},
-	{"a write to one who has closed is taken, the next is not", func(t *testing.T, n lo.Network) {
-		c, s := pair(t, n)
-		s.Close()
-		_, err := c.Read(make([]byte, 1))
-		want(t, "a read", err, io.EOF)
-		_, err = c.Write([]byte("x"))
-		want(t, "the first write", err, nil)
-		settle(t, n)
-		_, err = c.Write([]byte("x"))
-		want(t, "the second", err, syscall.EPIPE)
-	}},
-	{"closing wakes a read", func(t *testing.T, n lo.Network) {
-		c, _ := pair(t, n)
-		got := make(chan error)
-		go func() {
-			_, err := c.Read(make([]byte, 1))
-			got <- err
-		}()
-		c.Close()
-		want(t, "the read", <-got, net.ErrClosed)
-	}},
-	{"closing wakes a write", func(t *testing.T, n lo.Network) {
-		c, _ := pair(t, n)
-		got := make(chan error)
-		go func() {
-			for {
-				if _, err := c.Write(make([]byte, 1<<20)); err != nil {
-					got <- err
-					return
-				}
-			}
-		}()
-		c.Close()
-		want(t, "the write", <-got, net.ErrClosed)
-	}},
-	{"a closed connection", func(t *testing.T, n lo.Network) {
-		c, _ := pair(t, n)
-		want(t, "Close", c.Close(), nil)
-		want(t, "Close again", c.Close(), net.ErrClosed)
-		_, err := c.Read(nil)
-		want(t, "Read", err, net.ErrClosed)
-		_, err = c.Write(nil)
-		want(t, "Write", err, net.ErrClosed)
-		want(t, "CloseWrite", c.CloseWrite(), net.ErrClosed)
-		want(t, "SetDeadline", c.SetDeadline(time.Now()), net.ErrClosed)
-		want(t, "SetLinger", c.SetLinger(0), net.ErrClosed)
-		want(t, "SetNoDelay", c.SetNoDelay(true), net.ErrClosed)
-	}},
-	{"deadlines in the past, before data that is there", func(t *testing.T, n lo.Network) {
-		c, s := pair(t, n)
-		c.Write([]byte("x"))
-		readable(t, s)
-		s.SetReadDeadline(time.Unix(1, 0))
-		_, err := s.Read(make([]byte, 1))
-		want(t, "Read", err, os.ErrDeadlineExceeded)
-		s.SetWriteDeadline(time.Unix(1, 0))
-		_, err = s.Write([]byte("x"))
-		want(t, "Write", err, os.ErrDeadlineExceeded)
-		s.SetDeadline(time.Time{})
-		_, err = s.Read(make([]byte, 1))
-		want(t, "Read without a deadline", err, nil)
-	}},
-	{"CloseRead ends reading", func(t *testing.T, n lo.Network) {
-		c, _ := pair(t, n)
-		want(t, "CloseRead", c.CloseRead(), nil)
-		_, err := c.Read(make([]byte, 1))
-		want(t, "Read", err, io.EOF)
-	}},
-	{"nobody listens", func(t *testing.T, n lo.Network) {
-		l, err := n.Listen()
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := l.Addr().String()
-		l.Close()
-		_, err = n.Dial(addr)
-		want(t, "Dial", err, syscall.ECONNREFUSED)
-		var op *net.OpError
-		if !errors.As(err, &op) || op.Op != "dial" || op.Addr.String() != addr {
-			t.Errorf("%#v is not a dial's error with the address", err)
-		}
-	}},
-	{"a listener that closes: Accept, and who was not accepted", func(t *testing.T, n lo.Network) {
-		l, err := n.Listen()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := n.Dial(l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		want(t, "Close", l.Close(), nil)
-		want(t, "Close again", l.Close(), net.ErrClosed)
-		_, err = l.Accept()
-		want(t, "Accept", err, net.ErrClosed)
-		_, err = c.Read(make([]byte, 1))
-		want(t, "the client's read", err, syscall.ECONNRESET)
-	}},
-	{"Accept's deadline", func(t *testing.T, n lo.Network) {
-		l, err := n.Listen()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		d := l.(interface{ SetDeadline(time.Time) error })
-		d.SetDeadline(time.Unix(1, 0))
-		_, err = l.Accept()
-		want(t, "Accept", err, os.ErrDeadlineExceeded)
-		d.SetDeadline(time.Time{})
-		c, err := n.Dial(l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		_, err = l.Accept()
-		want(t, "Accept without one", err, nil)
-	}},
-}
-
-// want compares an error.
-func want(t *testing.T, what string, got, want error) {
-	t.Helper()
-	if (want == nil) != (got == nil) || !errors.Is(got, want) {
-		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
+	a.Read(make([]byte, 1))
 }
 
 // readable waits until a connection has something to read, without reading it.
-func readable(t *testing.T, c net.Conn) {
-	t.Helper()
-	k, ok := c.(*net.TCPConn)
+func (s *scene) readable(c net.Conn) {
+	k, ok := c.(syscall.Conn)
 	if !ok {
 		return // the packets of an instant world arrive before the write returns
 	}
 	raw, err := k.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.must(err)
 	raw.Read(func(fd uintptr) bool {
 		n, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK)
 		return n > 0 || err != syscall.EAGAIN
 	})
 }
+
+// started runs f and returns once it is likely to wait: on the kernel's side nothing
+// tells. Either order gives the same result.
+func started(f func() error) <-chan error {
+	got := make(chan error, 1)
+	running := make(chan bool)
+	go func() {
+		close(running)
+		got <- f()
+	}()
+	<-running
+	runtime.Gosched()
+	return got
+}
+
+var past = time.Unix(1, 0)
+
+// soon is a deadline that passes while something waits.
+func soon() time.Time { return time.Now().Add(5 * time.Millisecond) }
+
+// later is a deadline that does not.
+func later() time.Time { return time.Now().Add(time.Hour) }
 
 // golang.org/x/net's own conformance suite of connections.
 func TestNettest(t *testing.T) {

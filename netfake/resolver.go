@@ -54,7 +54,7 @@ func (h *Host) LookupNetIP(ctx context.Context, network, name string) ([]netip.A
 
 func literal(ip netip.Addr, name string) ([]netip.Addr, error) {
 	if ip = ip.Unmap(); !ip.Is4() {
-		return nil, &net.AddrError{Err: "non-IPv4 address", Addr: name}
+		return nil, &net.AddrError{Err: noSuitableAddress, Addr: name}
 	}
 	return []netip.Addr{ip}, nil
 }

@@ -3,6 +3,7 @@ package netfake
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 	"syscall"
@@ -126,6 +127,7 @@ func (h *Host) connFor(arriving Flow) *TCPConn {
 // of a *net.TCPConn.
 type TCPConn struct {
 	host     *Host
+	network  string // as the application calls it
 	machine  *tcp.Conn
 	flow     Flow // as we send
 	arriving Flow // as we receive
@@ -138,6 +140,8 @@ type TCPConn struct {
 
 	readable, writable sync.Cond
 	readers, writers   int
+	writing            bool                 // a Write has sent a part and waits for room
+	probes             *net.KeepAliveConfig // nil until it is set
 	readBy, writeBy    deadline
 	closed             bool // by the application
 	killed             bool // the host or the world went down
@@ -145,8 +149,8 @@ type TCPConn struct {
 	failed             bool // the application has been told why the connection died
 }
 
-func (h *Host) newConn(flow Flow) *TCPConn {
-	c := &TCPConn{host: h, flow: flow, arriving: flow.Reverse(), sent: h.number()}
+func (h *Host) newConn(network string, flow Flow) *TCPConn {
+	c := &TCPConn{host: h, network: network, flow: flow, arriving: flow.Reverse(), sent: h.number()}
 	c.hash = c.arriving.Hash()
 	c.readable.L, c.writable.L = &h.world.mu, &h.world.mu
 	c.timer = sched.Event{Class: sched.Expiry, Key: mix(h.key, c.hash), Task: (*connTimer)(c)}
@@ -312,7 +316,7 @@ func (c *TCPConn) socketState() string {
 }
 
 // dialTCP opens a connection and waits for it.
-func (h *Host) dialTCP(peer netip.AddrPort, local netip.AddrPort, giveUp *dialWait) (*TCPConn, error) {
+func (h *Host) dialTCP(network string, peer, local netip.AddrPort, giveUp *dialWait) (*TCPConn, error) {
 	w := h.world
 	w.lock()
 	defer w.unlock()
@@ -329,18 +333,37 @@ func (h *Host) dialTCP(peer netip.AddrPort, local netip.AddrPort, giveUp *dialWa
 		return nil, sysError("connect", syscall.ENETUNREACH)
 	}
 	port := local.Port()
+	if port != 0 && h.tcpBound(netip.AddrPortFrom(src, port)) {
+		return nil, sysError("bind", syscall.EADDRINUSE)
+	}
 	if port == 0 {
 		port = h.freePort(TCP, src, peer)
 	}
-	flow := Flow{TCP, netip.AddrPortFrom(src, port), peer}
-	if port == 0 || h.connFor(flow.Reverse()) != nil {
+	if port == 0 {
 		return nil, sysError("connect", syscall.EADDRNOTAVAIL)
 	}
-	c := h.newConn(flow)
+	flow := Flow{TCP, netip.AddrPortFrom(src, port), peer}
+	c := h.newConn(network, flow)
 	giveUp.cond = &c.writable
 	c.machine = tcp.Dial(h.tcpConfig(flow, mtu), (*connSender)(c), w.now)
 	c.sync()
 	return c, c.await(giveUp)
+}
+
+// tcpBound reports whether a port is another socket's, so that a dial may not ask for it:
+// a listener's, or a connection's, be it only in TIME-WAIT.
+func (h *Host) tcpBound(local netip.AddrPort) bool {
+	if h.listenTaken(local) {
+		return true
+	}
+	for _, c := range h.conns {
+		for ; c != nil; c = c.next {
+			if c.flow.Src == local {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // await waits until the handshake is done, one way or the other.

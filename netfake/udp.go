@@ -2,6 +2,7 @@ package netfake
 
 import (
 	"fmt"
+	"math/bits"
 	"net"
 	"net/netip"
 	"os"
@@ -12,22 +13,43 @@ import (
 	"github.com/netspec-go/netspec/internal/wire"
 )
 
-// udpBuffer is how many bytes of datagrams wait for a reader before more are dropped:
-// Linux's net.core.rmem_default.
-const udpBuffer = 212992
+// How much memory datagrams that wait for a reader may take, as truesize counts it, before
+// more are dropped: Linux's net.core.rmem_default, and the bounds that SO_RCVBUF keeps to.
+const (
+	udpBuffer    = 212992
+	minUDPBuffer = 2304       // SOCK_MIN_RCVBUF
+	maxUDPBuffer = 2 * 212992 // twice net.core.rmem_max
+)
+
+// truesize is the memory that Linux counts for a datagram of n bytes which comes over
+// loopback: a socket buffer of 256 bytes, and its data with 379 bytes of headers and
+// shared info, in an allocation of 576 bytes or of the next power of two. These are the
+// steps of Linux 6.18; other kernels and drivers differ by some dozens of bytes. What
+// a reader has taken is free at once, while Linux keeps back up to a quarter.
+func truesize(n int) int {
+	const head, around, small = 256, 379, 576
+	if n+around <= small {
+		return head + small
+	}
+	return head + 1<<bits.Len(uint(n+around-1))
+}
 
 // UDPConn is a UDP socket. It is a net.PacketConn; one that DialContext made is
 // connected, and a net.Conn too.
 type UDPConn struct {
-	host   *Host
-	local  netip.AddrPort
-	peer   netip.AddrPort // zero if not connected
-	sent   uint64
-	queue  []datagram
-	queued int // bytes
+	host    *Host
+	network string // as the application calls it
+	local   netip.AddrPort
+	peer    netip.AddrPort // zero if not connected
+	sent    uint64
+	queue   []datagram
+	queued  int // bytes
+	used    int // memory, in truesizes
+	room    int // for used
 
 	readable sync.Cond
 	readBy   deadline
+	writeBy  time.Time // zero is never
 	dropped  uint64
 	err      error // to be told once
 	closed   bool
@@ -55,21 +77,21 @@ func (h *Host) listenUDP(network, address string) (*UDPConn, error) {
 	if network != "udp" && network != "udp4" {
 		return fail(nil, net.UnknownNetworkError(network))
 	}
-	local, err := parseLocal(address)
+	local, err := parseLocal(network, address)
 	if err != nil {
 		return fail(nil, err)
 	}
 	w := h.world
 	w.lock()
 	defer w.unlock()
-	u, err := h.bindUDP(local, netip.AddrPort{})
+	u, err := h.bindUDP(network, local, netip.AddrPort{})
 	if err != nil {
 		return fail(net.UDPAddrFromAddrPort(local), err)
 	}
 	return u, nil
 }
 
-func (h *Host) bindUDP(local, peer netip.AddrPort) (*UDPConn, error) {
+func (h *Host) bindUDP(network string, local, peer netip.AddrPort) (*UDPConn, error) {
 	switch {
 	case h.down || h.world.closed:
 		return nil, errHostDown
@@ -83,7 +105,7 @@ func (h *Host) bindUDP(local, peer netip.AddrPort) (*UDPConn, error) {
 	case h.udpBound(local):
 		return nil, sysError("bind", syscall.EADDRINUSE)
 	}
-	u := &UDPConn{host: h, local: local, peer: peer, sent: h.number()}
+	u := &UDPConn{host: h, network: network, local: local, peer: peer, room: udpBuffer, sent: h.number()}
 	u.readable.L = &h.world.mu
 	u.readBy.init(h.world, hashString(local.String()), &u.readable)
 	h.udp[local] = u
@@ -103,7 +125,7 @@ func (h *Host) udpBound(local netip.AddrPort) bool {
 }
 
 // dialUDP opens a socket that is connected to peer.
-func (h *Host) dialUDP(peer, local netip.AddrPort) (*UDPConn, error) {
+func (h *Host) dialUDP(network string, peer, local netip.AddrPort) (*UDPConn, error) {
 	w := h.world
 	w.lock()
 	defer w.unlock()
@@ -114,7 +136,7 @@ func (h *Host) dialUDP(peer, local netip.AddrPort) (*UDPConn, error) {
 	if !src.IsValid() {
 		return nil, sysError("connect", syscall.ENETUNREACH)
 	}
-	return h.bindUDP(netip.AddrPortFrom(src, local.Port()), peer)
+	return h.bindUDP(network, netip.AddrPortFrom(src, local.Port()), peer)
 }
 
 // udpFor returns the socket that an arriving flow is for.
@@ -141,7 +163,7 @@ func (h *Host) receiveUDP(p *Packet, hop Hop) Next {
 		hop.Rule = fmt.Sprintf("no socket on udp/%d: answered with port unreachable", p.Flow.Dst.Port())
 		h.sendUnreachable(p, wire.ICMPPortUnreachable)
 		return p.Drop(hop)
-	case u.queued+len(data) > udpBuffer:
+	case u.used+truesize(len(data)) > u.room:
 		u.dropped++
 		hop.Rule = fmt.Sprintf("the receive buffer of udp/%d is full", p.Flow.Dst.Port())
 		return p.Drop(hop)
@@ -151,6 +173,7 @@ func (h *Host) receiveUDP(p *Packet, hop Hop) Next {
 	}
 	u.queue = append(u.queue, datagram{p.Flow.Src, append([]byte(nil), data...)})
 	u.queued += len(data)
+	u.used += truesize(len(data))
 	h.world.wake(&u.readable)
 	return p.Delivered(hop)
 }
@@ -170,7 +193,7 @@ func (u *UDPConn) opError(op string, peer net.Addr, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &net.OpError{Op: op, Net: "udp", Source: u.LocalAddr(), Addr: peer, Err: err}
+	return &net.OpError{Op: op, Net: u.network, Source: u.LocalAddr(), Addr: peer, Err: err}
 }
 
 // LocalAddr returns the *net.UDPAddr that the socket is bound to.
@@ -184,45 +207,42 @@ func (u *UDPConn) RemoteAddr() net.Addr {
 	return net.UDPAddrFromAddrPort(u.peer)
 }
 
-// ReadFrom reads one datagram; what does not fit b is lost.
-func (u *UDPConn) ReadFrom(b []byte) (int, net.Addr, error) {
-	n, from, err := u.ReadFromUDPAddrPort(b)
-	if err != nil {
-		return n, nil, err
-	}
-	return n, net.UDPAddrFromAddrPort(from), nil
-}
-
-// ReadFromUDPAddrPort is ReadFrom without an allocation for the address.
-func (u *UDPConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
-	w := u.host.world
-	w.lock()
-	n, from, err := u.read(b)
-	w.unlock()
-	return n, from, u.opError("read", u.RemoteAddr(), err)
-}
-
 // Read reads one datagram; what does not fit b is lost.
 func (u *UDPConn) Read(b []byte) (int, error) {
-	n, _, err := u.ReadFromUDPAddrPort(b)
+	n, _, _, err := u.receive("read", b)
 	return n, err
 }
 
-func (u *UDPConn) read(b []byte) (int, netip.AddrPort, error) {
+// receive reads one datagram by a system call of a certain name and returns how many of
+// its bytes b took, how long it was, and where it came from.
+func (u *UDPConn) receive(call string, b []byte) (n, length int, from netip.AddrPort, err error) {
+	w := u.host.world
+	w.lock()
+	d, err := u.take(call)
+	w.unlock()
+	if err != nil {
+		return 0, 0, netip.AddrPort{}, u.opError("read", u.RemoteAddr(), err)
+	}
+	return copy(b, d.data), len(d.data), d.from, nil
+}
+
+// take waits for a datagram.
+func (u *UDPConn) take(call string) (datagram, error) {
 	for {
 		switch {
 		case u.closed:
-			return 0, netip.AddrPort{}, net.ErrClosed
+			return datagram{}, net.ErrClosed
 		case u.readBy.passed:
-			return 0, netip.AddrPort{}, os.ErrDeadlineExceeded
+			return datagram{}, os.ErrDeadlineExceeded
 		case u.err != nil:
-			return 0, netip.AddrPort{}, sysError("read", u.takeError())
+			return datagram{}, sysError(call, u.takeError())
 		case len(u.queue) > 0:
 			d := u.queue[0]
 			u.queue[0] = datagram{}
 			u.queue = u.queue[1:]
 			u.queued -= len(d.data)
-			return copy(b, d.data), d.from, nil
+			u.used -= truesize(len(d.data))
+			return d, nil
 		}
 		u.host.world.wait(&u.readable)
 	}
@@ -243,40 +263,23 @@ func (u *UDPConn) refused(peer netip.AddrPort) {
 	}
 }
 
-// WriteTo sends b as one datagram to a *net.UDPAddr. One that exceeds the interface's
-// MTU gives EMSGSIZE: there is no fragmentation.
-func (u *UDPConn) WriteTo(b []byte, addr net.Addr) (int, error) {
-	to, ok := addr.(*net.UDPAddr)
-	if !ok {
-		return 0, u.opError("write", addr, syscall.EINVAL)
-	}
-	return u.WriteToUDPAddrPort(b, to.AddrPort())
-}
-
-// WriteToUDPAddrPort is WriteTo without an allocation for the address.
-func (u *UDPConn) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
-	if u.peer.IsValid() {
-		return 0, u.opError("write", net.UDPAddrFromAddrPort(to), net.ErrWriteToConnected)
-	}
-	return u.send(b, to)
-}
-
 // Write sends b as one datagram to the peer of a connected socket.
 func (u *UDPConn) Write(b []byte) (int, error) {
-	if !u.peer.IsValid() {
-		return 0, u.opError("write", nil, sysError("write", syscall.EDESTADDRREQ))
-	}
-	return u.send(b, u.peer)
+	return u.send("write", b, u.peer, u.RemoteAddr())
 }
 
-func (u *UDPConn) send(b []byte, to netip.AddrPort) (int, error) {
+// send sends b as one datagram by a system call of a certain name. An error calls the
+// destination shown.
+func (u *UDPConn) send(call string, b []byte, to netip.AddrPort, shown net.Addr) (int, error) {
 	w, h := u.host.world, u.host
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	if to.Addr().IsUnspecified() { // as with Linux, this host
+		to = netip.AddrPortFrom(loopback, to.Port())
+	}
 	w.lock()
 	defer w.unlock()
-	err := u.check(b, to)
-	if err != nil {
-		return 0, u.opError("write", net.UDPAddrFromAddrPort(to), err)
+	if err := u.check(call, b, to); err != nil {
+		return 0, u.opError("write", shown, err)
 	}
 	src := u.local
 	if src.Addr().IsUnspecified() {
@@ -289,22 +292,33 @@ func (u *UDPConn) send(b []byte, to netip.AddrPort) (int, error) {
 }
 
 // check says why a datagram cannot be sent.
-func (u *UDPConn) check(b []byte, to netip.AddrPort) error {
+func (u *UDPConn) check(call string, b []byte, to netip.AddrPort) error {
 	src, mtu := u.host.sourceFor(to.Addr())
 	switch {
+	case to.Addr().Is6():
+		return &net.AddrError{Err: "non-IPv4 address", Addr: to.Addr().String()}
 	case u.closed:
 		return net.ErrClosed
+	case !u.writeBy.IsZero() && u.host.world.Time(u.host.world.now).Compare(u.writeBy) >= 0:
+		return os.ErrDeadlineExceeded
+	case len(b) > maxDatagram:
+		return sysError(call, syscall.EMSGSIZE)
 	case u.err != nil:
-		return sysError("write", u.takeError())
-	case !to.Addr().Is4():
-		return &net.AddrError{Err: "non-IPv4 address", Addr: to.String()}
+		return sysError(call, u.takeError())
+	case !to.IsValid():
+		return sysError(call, syscall.EDESTADDRREQ)
+	case to.Port() == 0:
+		return sysError(call, syscall.EINVAL)
 	case !src.IsValid():
-		return sysError("write", syscall.ENETUNREACH)
+		return sysError(call, syscall.ENETUNREACH)
 	case len(b)+wire.UDPHeaderLen+wire.IPv4HeaderLen > mtu:
-		return sysError("write", syscall.EMSGSIZE)
+		return sysError(call, syscall.EMSGSIZE)
 	}
 	return nil
 }
+
+// maxDatagram is what the length fields of IPv4 and UDP allow.
+const maxDatagram = 65535 - wire.IPv4HeaderLen - wire.UDPHeaderLen
 
 // Dropped returns how many datagrams found the receive buffer full.
 func (u *UDPConn) Dropped() uint64 {
@@ -333,20 +347,25 @@ func (u *UDPConn) closeLocked() {
 	u.host.world.wake(&u.readable)
 }
 
-// SetDeadline sets when reads give up; writes never wait.
-func (u *UDPConn) SetDeadline(t time.Time) error { return u.SetReadDeadline(t) }
+// SetDeadline sets when reads and writes give up with os.ErrDeadlineExceeded.
+func (u *UDPConn) SetDeadline(t time.Time) error {
+	return u.set(func() { u.readBy.set(t); u.writeBy = t })
+}
 
 // SetReadDeadline sets when reads give up. The zero time is never.
-func (u *UDPConn) SetReadDeadline(t time.Time) error {
+func (u *UDPConn) SetReadDeadline(t time.Time) error { return u.set(func() { u.readBy.set(t) }) }
+
+// SetWriteDeadline sets from when on writes fail: they never wait. The zero time is never.
+func (u *UDPConn) SetWriteDeadline(t time.Time) error { return u.set(func() { u.writeBy = t }) }
+
+// set changes an option of a socket that is open.
+func (u *UDPConn) set(f func()) error {
 	w := u.host.world
 	w.lock()
 	defer w.unlock()
 	if u.closed {
-		return u.opError("set", nil, net.ErrClosed)
+		return &net.OpError{Op: "set", Net: u.network, Addr: u.LocalAddr(), Err: net.ErrClosed}
 	}
-	u.readBy.set(t)
+	f()
 	return nil
 }
-
-// SetWriteDeadline does nothing: writes never wait.
-func (u *UDPConn) SetWriteDeadline(time.Time) error { return nil }

@@ -19,7 +19,7 @@ func testUDPBufferOverflow(t *testing.T, w *World) {
 	in := openUDP(t, server, 53)
 	c := dialUDPFrom(t, client, 1000, in)
 	const size = 1024
-	fits := udpBuffer / size
+	const fits = 92 // what Linux 6.18 keeps
 	for range fits + 5 {
 		c.Write(make([]byte, size))
 	}
@@ -40,6 +40,38 @@ func testUDPBufferOverflow(t *testing.T, w *World) {
 	}
 	if in.Dropped() != 5 {
 		t.Errorf("%d datagrams dropped after there was room", in.Dropped())
+	}
+}
+
+// How many datagrams a receive buffer holds, in numbers of Linux 6.18's loopback.
+func TestUDPBufferSizes(t *testing.T) { RunConfig(t, Config{Instant: true}, testUDPBufferSizes) }
+
+func testUDPBufferSizes(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	for i, row := range []struct{ buffer, size, fits int }{
+		{-1, 0, 256},
+		{-1, 197, 256},
+		{-1, 198, 166},
+		{-1, 645, 166},
+		{-1, 646, 92},
+		{-1, 1472, 92},
+		{0, 100, 2}, // the least that SO_RCVBUF takes
+		{5000, 100, 12},
+		{20000, 100, 48},
+		{100000, 100, 240},
+		{1 << 20, 100, 512}, // net.core.rmem_max
+	} {
+		in := openUDP(t, server, uint16(1000+i))
+		if row.buffer >= 0 {
+			in.SetReadBuffer(row.buffer)
+		}
+		c := dialUDPFrom(t, client, uint16(1000+i), in)
+		for range row.fits + 10 {
+			c.Write(make([]byte, row.size))
+		}
+		if in.Dropped() != 10 {
+			t.Errorf("%d bytes each, SetReadBuffer(%d): %d of %d dropped, want 10", row.size, row.buffer, in.Dropped(), row.fits+10)
+		}
 	}
 }
 

@@ -1,0 +1,155 @@
+package netfake
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+// This file has the rest of *net.UDPConn's ways to read and write, for libraries that look
+// for them. There is no SyscallConn and no File: no descriptor stands behind the socket,
+// and a library that would set options on one, such as quic-go, uses ReadFrom and WriteTo.
+
+// errMissingAddress says what net's own, unexported, error says.
+var errMissingAddress = errors.New("missing address")
+
+// ReadFrom reads one datagram; what does not fit b is lost.
+func (u *UDPConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, _, from, err := u.receive("recvfrom", b)
+	if err != nil {
+		return n, nil, err
+	}
+	return n, net.UDPAddrFromAddrPort(from), nil
+}
+
+// ReadFromUDP is ReadFrom with the address's own type.
+func (u *UDPConn) ReadFromUDP(b []byte) (int, *net.UDPAddr, error) {
+	n, _, from, err := u.receive("recvfrom", b)
+	return n, udpAddr(from), err
+}
+
+// ReadFromUDPAddrPort is ReadFrom without an allocation for the address.
+func (u *UDPConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
+	n, _, from, err := u.receive("recvfrom", b)
+	return n, from, err
+}
+
+// ReadMsgUDP reads one datagram and says in flags, by MSG_TRUNC, whether it was cut. There
+// is never out-of-band data: no option asks for any.
+func (u *UDPConn) ReadMsgUDP(b, oob []byte) (n, oobn, flags int, addr *net.UDPAddr, err error) {
+	n, oobn, flags, from, err := u.ReadMsgUDPAddrPort(b, oob)
+	return n, oobn, flags, net.UDPAddrFromAddrPort(from), err
+}
+
+// ReadMsgUDPAddrPort is ReadMsgUDP without an allocation for the address.
+func (u *UDPConn) ReadMsgUDPAddrPort(b, _ []byte) (n, oobn, flags int, addr netip.AddrPort, err error) {
+	n, length, from, err := u.receive("recvmsg", b)
+	if length > n {
+		flags = syscall.MSG_TRUNC
+	}
+	return n, 0, flags, from, err
+}
+
+// WriteTo sends b as one datagram to a *net.UDPAddr. One that exceeds the interface's
+// MTU gives EMSGSIZE: there is no fragmentation.
+func (u *UDPConn) WriteTo(b []byte, addr net.Addr) (int, error) {
+	to, ok := addr.(*net.UDPAddr)
+	if !ok {
+		return 0, u.opError("write", addr, syscall.EINVAL)
+	}
+	return u.WriteToUDP(b, to)
+}
+
+// WriteToUDP is WriteTo with the address's own type.
+func (u *UDPConn) WriteToUDP(b []byte, addr *net.UDPAddr) (int, error) {
+	if addr == nil {
+		return 0, u.opError("write", nil, u.noAddress())
+	}
+	if u.peer.IsValid() {
+		return 0, u.opError("write", addr, net.ErrWriteToConnected)
+	}
+	return u.send("sendto", b, addr.AddrPort(), addr)
+}
+
+// WriteToUDPAddrPort is WriteTo without an allocation for the address.
+func (u *UDPConn) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	return u.sendTo("sendto", b, to)
+}
+
+// sendTo sends b from a socket that is not connected.
+func (u *UDPConn) sendTo(call string, b []byte, to netip.AddrPort) (int, error) {
+	switch {
+	case u.peer.IsValid():
+		return 0, u.opError("write", addrPortAddr(to), net.ErrWriteToConnected)
+	case !to.IsValid():
+		return 0, u.opError("write", addrPortAddr(to), errMissingAddress)
+	}
+	return u.send(call, b, to, addrPortAddr(to))
+}
+
+// noAddress says what is wrong with a destination that is missing.
+func (u *UDPConn) noAddress() error {
+	if u.peer.IsValid() {
+		return net.ErrWriteToConnected
+	}
+	return errMissingAddress
+}
+
+// WriteMsgUDP sends b as one datagram: to addr, or from a connected socket to its peer,
+// with a nil addr. Out-of-band data gives EINVAL: there is none that would be
+// understood.
+func (u *UDPConn) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
+	switch {
+	case addr == nil && !u.peer.IsValid():
+		return 0, 0, u.opError("write", nil, errMissingAddress)
+	case addr == nil:
+		return u.WriteMsgUDPAddrPort(b, oob, netip.AddrPort{})
+	case u.peer.IsValid():
+		return 0, 0, u.opError("write", addr, net.ErrWriteToConnected)
+	case len(oob) > 0:
+		return 0, 0, u.opError("write", addr, sysError("sendmsg", syscall.EINVAL))
+	}
+	n, err = u.send("sendmsg", b, addr.AddrPort(), addr)
+	return n, 0, err
+}
+
+// WriteMsgUDPAddrPort is WriteMsgUDP without an allocation for the address.
+func (u *UDPConn) WriteMsgUDPAddrPort(b, oob []byte, to netip.AddrPort) (n, oobn int, err error) {
+	if len(oob) > 0 {
+		return 0, 0, u.opError("write", addrPortAddr(to), sysError("sendmsg", syscall.EINVAL))
+	}
+	if u.peer.IsValid() && !to.IsValid() {
+		n, err = u.send("sendmsg", b, u.peer, nil)
+		return n, 0, err
+	}
+	n, err = u.sendTo("sendmsg", b, to)
+	return n, 0, err
+}
+
+// udpAddr returns an address as net does, nil for none.
+func udpAddr(a netip.AddrPort) *net.UDPAddr {
+	if !a.IsValid() {
+		return nil
+	}
+	return net.UDPAddrFromAddrPort(a)
+}
+
+// addrPortAddr is what errors of the methods that take a netip.AddrPort call it.
+type addrPortAddr netip.AddrPort
+
+// Network returns "udp".
+func (addrPortAddr) Network() string { return "udp" }
+
+// String returns the address with its port.
+func (a addrPortAddr) String() string { return netip.AddrPort(a).String() }
+
+// SetReadBuffer sets how much memory datagrams that wait for a reader may take: twice
+// what is asked for, at least 2304 and at most 425984 bytes, as Linux does. A datagram
+// takes 832 bytes or more. The default is 212992.
+func (u *UDPConn) SetReadBuffer(bytes int) error {
+	return u.set(func() { u.room = min(max(2*bytes, minUDPBuffer), maxUDPBuffer) })
+}
+
+// SetWriteBuffer is taken and changes nothing: what is sent leaves at once.
+func (u *UDPConn) SetWriteBuffer(bytes int) error { return u.set(func() {}) }

@@ -1,0 +1,584 @@
+package netfake
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestParityTCPEnds(t *testing.T)      { checkParity(t, parityTCPEnds) }
+func TestParityTCPDeadlines(t *testing.T) { checkParity(t, parityTCPDeadlines) }
+func TestParityTCPStreams(t *testing.T)   { checkParity(t, parityTCPStreams) }
+func TestParityTCPNames(t *testing.T)     { checkParity(t, parityTCPNames) }
+
+// read tells what one Read gives.
+func (s *scene) read(what string, c net.Conn, size int) {
+	b := make([]byte, size)
+	n, err := c.Read(b)
+	s.tell(what, n, string(b[:n]), err)
+}
+
+// write tells what one Write gives.
+func (s *scene) write(what string, c net.Conn, text string) {
+	n, err := c.Write([]byte(text))
+	s.tell(what, n, err)
+}
+
+// How connections end: FIN, RST, half-close, Close.
+var parityTCPEnds = []parityCase{
+	{"half-close: the other direction goes on", func(s *scene) {
+		c, a := s.pair()
+		c.Write([]byte("question"))
+		s.tell("CloseWrite", c.CloseWrite())
+		b, err := io.ReadAll(a)
+		s.tell("the server reads", string(b), err)
+		s.write("a write after CloseWrite", c, "x")
+		a.Write([]byte("answer"))
+		a.Close()
+		b, err = io.ReadAll(c)
+		s.tell("the client reads", string(b), err)
+	}},
+	{"CloseWrite twice", func(s *scene) {
+		c, a := s.pair()
+		s.tell("CloseWrite", c.CloseWrite())
+		s.tell("again", c.CloseWrite())
+		s.read("the server's read", a, 1)
+		s.tell("the server's", a.CloseWrite())
+		s.read("the client's read", c, 1)
+	}},
+	{"CloseWrite on both ends, and once more", func(s *scene) {
+		c, a := s.pair()
+		c.CloseWrite()
+		s.read("the server's read", a, 1)
+		a.CloseWrite()
+		s.read("the client's read", c, 1)
+		s.settle()
+		s.tell("the server's CloseWrite, when all is over", a.CloseWrite())
+		s.tell("Close", c.Close(), a.Close())
+	}},
+	{"CloseRead ends reading", func(s *scene) {
+		c, _ := s.pair()
+		s.tell("CloseRead", c.CloseRead())
+		s.read("a read", c, 1)
+		s.tell("CloseRead again", c.CloseRead())
+	}},
+	{"CloseRead with something unread", func(s *scene) {
+		c, a := s.pair()
+		c.Write([]byte("text"))
+		s.readable(a)
+		s.tell("CloseRead", a.CloseRead())
+		s.read("a read", a, 2)
+		s.read("the rest", a, 9)
+		s.read("the end", a, 9)
+	}},
+	{"CloseRead wakes a read", func(s *scene) {
+		c, _ := s.pair()
+		got := started(func() error { _, err := c.Read(make([]byte, 1)); return err })
+		c.CloseRead()
+		s.tell("the read", <-got)
+	}},
+	{"CloseRead: writing goes on", func(s *scene) {
+		c, a := s.pair()
+		c.CloseRead()
+		s.write("a write", c, "text")
+		s.read("the server's read", a, 9)
+	}},
+	{"closing with unread data resets", func(s *scene) {
+		c, a := s.pair()
+		c.Write([]byte("unread"))
+		s.readable(a)
+		s.tell("Close", a.Close())
+		s.settle()
+		s.read("the first read", c, 1)
+		s.read("the second", c, 1)
+		s.write("a write", c, "x")
+	}},
+	{"what came before a RST is read", func(s *scene) {
+		c, a := s.pair()
+		a.Write([]byte("last words"))
+		s.readable(c)
+		a.SetLinger(0)
+		a.Close()
+		s.settle()
+		s.read("the words", c, 100)
+		s.read("a read", c, 1)
+		s.read("another", c, 1)
+	}},
+	{"a write after a RST", func(s *scene) {
+		c, a := s.pair()
+		a.SetLinger(0)
+		a.Close()
+		s.settle()
+		s.write("the first write", c, "x")
+		s.write("the second", c, "x")
+		s.read("a read", c, 1)
+	}},
+	{"a RST is told once, to a write or a read", func(s *scene) {
+		c, a := s.pair()
+		a.SetLinger(0)
+		a.Close()
+		s.settle()
+		s.read("a read", c, 1)
+		s.write("a write", c, "x")
+	}},
+	{"shutting down what was reset", func(s *scene) {
+		c, a := s.pair()
+		a.SetLinger(0)
+		a.Close()
+		s.settle()
+		s.tell("CloseWrite", c.CloseWrite())
+		s.tell("CloseRead", c.CloseRead())
+		s.tell("SetNoDelay", c.SetNoDelay(true))
+		s.tell("SetDeadline", c.SetDeadline(later()))
+		s.tell("Close", c.Close())
+	}},
+	{"a RST wakes a read", func(s *scene) {
+		c, a := s.pair()
+		got := started(func() error { _, err := c.Read(make([]byte, 1)); return err })
+		a.SetLinger(0)
+		a.Close()
+		s.tell("the read", <-got)
+	}},
+	{"a RST wakes a write", func(s *scene) {
+		c, a := s.pair()
+		got := started(func() error {
+			_, err := io.Copy(struct{ io.Writer }{c}, endless{})
+			return err
+		})
+		a.Read(make([]byte, 1))
+		a.SetLinger(0)
+		a.Close()
+		s.tell("the write", <-got)
+	}},
+	{"a write to one who has closed is taken, the next is not", func(s *scene) {
+		c, a := s.pair()
+		a.Close()
+		s.read("a read", c, 1)
+		s.write("the first write", c, "x")
+		s.settle()
+		s.write("the second", c, "x")
+		s.read("a read", c, 1)
+	}},
+	{"SetLinger(-1) and SetLinger(5): an orderly end", func(s *scene) {
+		for _, sec := range []int{-1, 5} {
+			c, a := s.pair()
+			s.tell("SetLinger", c.SetLinger(sec))
+			c.Write([]byte("text"))
+			s.tell("Close", c.Close())
+			b, err := io.ReadAll(a)
+			s.tell("the server reads", string(b), err)
+		}
+	}},
+	{"SetLinger(0), taken back", func(s *scene) {
+		c, a := s.pair()
+		c.SetLinger(0)
+		c.SetLinger(-1)
+		c.Close()
+		s.read("the server's read", a, 1)
+	}},
+	{"the end of the stream stays", func(s *scene) {
+		c, a := s.pair()
+		a.Write([]byte("text"))
+		a.Close()
+		s.read("text", c, 9)
+		s.read("the end", c, 9)
+		s.read("the end", c, 9)
+		s.tell("CloseRead", c.CloseRead())
+	}},
+	{"Close delivers what was written", func(s *scene) {
+		c, a := s.pair()
+		got := make(chan int64)
+		go func() {
+			n, err := io.Copy(io.Discard, struct{ io.Reader }{a})
+			s.tell("the copy", err)
+			got <- n
+		}()
+		c.Write(make([]byte, 3<<20))
+		c.Close()
+		s.tell("bytes", <-got)
+	}},
+	{"closing wakes a read", func(s *scene) {
+		c, _ := s.pair()
+		got := started(func() error { _, err := c.Read(make([]byte, 1)); return err })
+		c.Close()
+		s.tell("the read", <-got)
+	}},
+	{"closing wakes a write", func(s *scene) {
+		c, _ := s.pair()
+		got := started(func() error {
+			for {
+				if _, err := c.Write(make([]byte, 1<<20)); err != nil {
+					return err
+				}
+			}
+		})
+		c.Close()
+		s.tell("the write", <-got)
+	}},
+	{"a closed connection", func(s *scene) {
+		c, _ := s.pair()
+		s.tell("Close", c.Close())
+		s.tell("Close again", c.Close())
+		s.read("Read", c, 1)
+		s.read("Read of nothing", c, 0)
+		s.write("Write", c, "x")
+		s.write("Write of nothing", c, "")
+		s.tell("CloseWrite", c.CloseWrite())
+		s.tell("CloseRead", c.CloseRead())
+		s.tell("SetDeadline", c.SetDeadline(later()))
+		s.tell("SetReadDeadline", c.SetReadDeadline(past))
+		s.tell("SetWriteDeadline", c.SetWriteDeadline(time.Time{}))
+		s.tell("SetLinger", c.SetLinger(0))
+		s.tell("SetNoDelay", c.SetNoDelay(true))
+		s.tell("SetKeepAlive", c.SetKeepAlive(true))
+		s.tell("SetKeepAlivePeriod", c.SetKeepAlivePeriod(time.Second))
+		s.tell("SetKeepAliveConfig", c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true}))
+		s.tell("SetReadBuffer", c.SetReadBuffer(4096))
+		s.tell("SetWriteBuffer", c.SetWriteBuffer(4096))
+		_, err := c.ReadFrom(strings.NewReader("x"))
+		s.tell("ReadFrom", err)
+		_, err = c.WriteTo(io.Discard)
+		s.tell("WriteTo", err)
+		s.tell("addresses", c.LocalAddr(), c.RemoteAddr())
+	}},
+}
+
+// endless never ends.
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) { return len(b), nil }
+
+var parityTCPDeadlines = []parityCase{
+	{"deadlines in the past, before data that is there", func(s *scene) {
+		c, a := s.pair()
+		c.Write([]byte("x"))
+		s.readable(a)
+		a.SetReadDeadline(past)
+		s.read("a read", a, 1)
+		a.SetWriteDeadline(past)
+		s.write("a write", a, "x")
+		a.SetDeadline(time.Time{})
+		s.read("a read without a deadline", a, 1)
+		s.write("a write without one", a, "x")
+	}},
+	{"a deadline in the past, and nothing to do", func(s *scene) {
+		c, _ := s.pair()
+		c.SetDeadline(past)
+		s.read("Read of nothing", c, 0)
+		s.write("Write of nothing", c, "")
+	}},
+	{"a deadline in the past at the end of the stream", func(s *scene) {
+		c, a := s.pair()
+		a.Close()
+		s.read("a read", c, 1)
+		c.SetDeadline(past)
+		s.read("with a deadline", c, 1)
+		c.CloseWrite()
+		s.write("a write", c, "x")
+	}},
+	{"a read's deadline passes", func(s *scene) {
+		c, _ := s.pair()
+		c.SetReadDeadline(soon())
+		s.read("a read", c, 1)
+		s.read("another", c, 1)
+		s.write("a write", c, "x")
+	}},
+	{"a write's deadline passes", func(s *scene) {
+		c, a := s.pair()
+		text := make([]byte, 16<<20)
+		c.SetWriteDeadline(soon())
+		n, err := c.Write(text)
+		s.tell("a write that does not fit", n < len(text), err)
+		s.write("another", c, "x")
+		a.Write([]byte("text"))
+		s.read("a read", c, 9)
+	}},
+	{"a deadline that is moved while somebody waits", func(s *scene) {
+		c, _ := s.pair()
+		c.SetReadDeadline(later())
+		got := started(func() error { _, err := c.Read(make([]byte, 1)); return err })
+		c.SetReadDeadline(past)
+		s.tell("the read", <-got)
+	}},
+	{"a deadline that is set while somebody waits without one", func(s *scene) {
+		c, _ := s.pair()
+		got := started(func() error { _, err := c.Read(make([]byte, 1)); return err })
+		c.SetReadDeadline(soon())
+		s.tell("the read", <-got)
+	}},
+	{"a deadline that passed is set again", func(s *scene) {
+		c, a := s.pair()
+		c.SetReadDeadline(soon())
+		s.read("a read", c, 1)
+		c.SetReadDeadline(later())
+		a.Write([]byte("text"))
+		s.read("a read", c, 9)
+	}},
+	{"a deadline does not end the connection", func(s *scene) {
+		c, a := s.pair()
+		c.SetDeadline(past)
+		s.read("a read", c, 9)
+		a.Write([]byte("text"))
+		c.SetDeadline(time.Time{})
+		s.read("a read", c, 9)
+		s.write("a write", c, "text")
+	}},
+}
+
+var parityTCPStreams = []parityCase{
+	{"reads of nothing", func(s *scene) {
+		c, a := s.pair()
+		s.read("with nothing there", c, 0)
+		a.Write([]byte("text"))
+		s.readable(c)
+		s.read("with something there", c, 0)
+		s.read("all of it", c, 9)
+		a.Close()
+		s.read("the end", c, 1)
+		s.read("after the end", c, 0)
+	}},
+	{"writes of nothing", func(s *scene) {
+		c, a := s.pair()
+		s.write("at the beginning", c, "")
+		c.Write([]byte("text"))
+		s.read("the server's read", a, 9)
+		c.CloseWrite()
+		s.write("after CloseWrite", c, "")
+	}},
+	{"a write of nothing after a RST", func(s *scene) {
+		c, a := s.pair()
+		a.SetLinger(0)
+		a.Close()
+		s.settle()
+		s.write("the first", c, "")
+		s.write("the second", c, "")
+	}},
+	{"a read takes what is there, and no more than fits", func(s *scene) {
+		c, a := s.pair()
+		a.Write([]byte("some text"))
+		s.readable(c)
+		s.read("four bytes", c, 4)
+		s.read("the rest", c, 100)
+	}},
+	{"a large write arrives whole", func(s *scene) {
+		c, a := s.pair()
+		text := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
+		go func() {
+			n, err := c.Write(text)
+			s.tell("the write", n, err)
+			c.Close()
+		}()
+		b, err := io.ReadAll(a)
+		s.settle()
+		s.tell("the read", len(b), bytes.Equal(b, text), err)
+	}},
+	{"many small writes arrive in order", func(s *scene) {
+		c, a := s.pair()
+		go func() {
+			for i := range 1000 {
+				c.Write([]byte{byte(i)})
+			}
+			c.Close()
+		}()
+		b, err := io.ReadAll(a)
+		ordered := true
+		for i := range b {
+			ordered = ordered && b[i] == byte(i)
+		}
+		s.tell("the read", len(b), ordered, err)
+	}},
+	{"readers at one time share what comes", func(s *scene) {
+		c, a := s.pair()
+		sums := make(chan int)
+		for range 4 {
+			go func() {
+				sum, b := 0, make([]byte, 7)
+				for {
+					n, err := a.Read(b)
+					for _, v := range b[:n] {
+						sum += int(v)
+					}
+					if err != nil {
+						break
+					}
+				}
+				sums <- sum
+			}()
+		}
+		for i := range 200 {
+			c.Write(bytes.Repeat([]byte{byte(i)}, 10))
+		}
+		c.Close()
+		s.tell("the sum", <-sums+<-sums+<-sums+<-sums)
+	}},
+	{"writers at one time do not mix", func(s *scene) {
+		c, a := s.pair()
+		var group sync.WaitGroup
+		for _, letter := range []byte("abc") {
+			group.Go(func() { c.Write(bytes.Repeat([]byte{letter}, 2<<20)) })
+		}
+		go func() {
+			group.Wait()
+			c.Close()
+		}()
+		b, err := io.ReadAll(a)
+		changes := 0
+		for i := range b[1:] {
+			if b[i] != b[i+1] {
+				changes++
+			}
+		}
+		s.tell("the read", len(b), changes, err)
+	}},
+	{"reading and writing at one time", func(s *scene) {
+		c, a := s.pair()
+		go func() {
+			io.Copy(struct{ io.Writer }{a}, struct{ io.Reader }{a})
+			a.CloseWrite()
+		}()
+		go func() {
+			c.Write(make([]byte, 2<<20))
+			c.CloseWrite()
+		}()
+		n, err := io.Copy(io.Discard, struct{ io.Reader }{c})
+		s.tell("the echo", n, err)
+	}},
+	{"io.Copy to a connection", func(s *scene) {
+		c, a := s.pair()
+		n, err := io.Copy(c, strings.NewReader("some text"))
+		s.tell("the copy", n, err)
+		s.read("the server's read", a, 100)
+	}},
+	{"io.Copy from a connection", func(s *scene) {
+		c, a := s.pair()
+		c.Write([]byte("some text"))
+		c.Close()
+		var b bytes.Buffer
+		n, err := io.Copy(&b, a)
+		s.tell("the copy", n, b.String(), err)
+	}},
+	{"io.Copy from a source that fails", func(s *scene) {
+		c, _ := s.pair()
+		n, err := io.Copy(c, io.MultiReader(strings.NewReader("text"), failing{}))
+		s.tell("the copy", n, err)
+	}},
+	{"io.Copy to a sink that fails", func(s *scene) {
+		c, a := s.pair()
+		c.Write([]byte("text"))
+		n, err := io.Copy(failing{}, a)
+		s.tell("the copy", n, err)
+	}},
+	{"io.Copy to a connection that was reset", func(s *scene) {
+		c, a := s.pair()
+		a.SetLinger(0)
+		a.Close()
+		s.settle()
+		n, err := io.Copy(c, struct{ io.Reader }{strings.NewReader("text")})
+		s.tell("the copy", n, err)
+	}},
+	{"io.Copy from a connection that was reset", func(s *scene) {
+		c, a := s.pair()
+		a.SetLinger(0)
+		a.Close()
+		s.settle()
+		n, err := io.Copy(struct{ io.Writer }{io.Discard}, c)
+		s.tell("the copy", n, err)
+	}},
+	{"io.Copy from a connection whose deadline passed", func(s *scene) {
+		c, _ := s.pair()
+		c.SetReadDeadline(past)
+		n, err := io.Copy(struct{ io.Writer }{io.Discard}, c)
+		s.tell("the copy", n, err)
+	}},
+	{"net.Buffers", func(s *scene) {
+		c, a := s.pair()
+		b := net.Buffers{[]byte("some "), nil, []byte("text")}
+		n, err := b.WriteTo(c)
+		s.tell("the write", n, len(b), err)
+		c.Close()
+		all, err := io.ReadAll(a)
+		s.tell("the read", string(all), err)
+	}},
+	{"the options", func(s *scene) {
+		c, a := s.pair()
+		for _, on := range []bool{false, true} {
+			s.tell("SetNoDelay", c.SetNoDelay(on))
+			s.tell("SetKeepAlive", c.SetKeepAlive(on))
+		}
+		s.tell("SetKeepAlivePeriod", c.SetKeepAlivePeriod(time.Minute))
+		s.tell("SetKeepAlivePeriod of less than a second", c.SetKeepAlivePeriod(time.Millisecond))
+		s.tell("SetKeepAliveConfig", c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: time.Second, Count: 3}))
+		s.tell("SetKeepAliveConfig, off", c.SetKeepAliveConfig(net.KeepAliveConfig{}))
+		s.tell("SetKeepAliveConfig, unchanged", c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: -1, Interval: -1, Count: -1}))
+		s.tell("SetReadBuffer", c.SetReadBuffer(1<<16))
+		s.tell("SetWriteBuffer", c.SetWriteBuffer(1<<16))
+		s.write("a write", c, "text")
+		s.read("a read", a, 9)
+	}},
+	{"values that the options do not take", func(s *scene) {
+		c, _ := s.pair()
+		s.tell("SetKeepAlivePeriod", c.SetKeepAlivePeriod(24*time.Hour))
+		s.tell("SetKeepAliveConfig, idle", c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 24 * time.Hour}))
+		s.tell("SetKeepAliveConfig, interval", c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Interval: 24 * time.Hour}))
+		s.tell("SetKeepAliveConfig, count", c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Count: 1000}))
+		s.tell("SetReadBuffer", c.SetReadBuffer(0), c.SetReadBuffer(-1))
+		s.tell("SetWriteBuffer", c.SetWriteBuffer(0), c.SetWriteBuffer(-1))
+	}},
+}
+
+// failing fails whatever is done with it.
+type failing struct{}
+
+var errFailing = errors.New("out of order")
+
+func (failing) Read([]byte) (int, error)  { return 0, errFailing }
+func (failing) Write([]byte) (int, error) { return 0, errFailing }
+
+var parityTCPNames = []parityCase{
+	{"addresses", func(s *scene) {
+		c, a := s.pair()
+		s.tell("the client's", c.LocalAddr(), c.RemoteAddr())
+		s.tell("the server's", a.LocalAddr(), a.RemoteAddr())
+		s.tell("networks", c.LocalAddr().Network(), a.RemoteAddr().Network())
+	}},
+	{"addresses behind a wildcard", func(s *scene) {
+		l, err := s.listen("tcp4", "0.0.0.0:0")
+		s.must(err)
+		defer l.Close()
+		s.tell("the listener's", l.Addr())
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		c, err := s.dial(context.Background(), "tcp", s.from("0"), s.at(port))
+		s.must(err)
+		defer c.Close()
+		a, err := l.Accept()
+		s.must(err)
+		defer a.Close()
+		s.tell("the server's", a.LocalAddr(), a.RemoteAddr())
+	}},
+	{"tcp4 is what errors call it", func(s *scene) {
+		l, err := s.listen("tcp4", s.at("0"))
+		s.must(err)
+		c, err := s.dial(context.Background(), "tcp4", s.from("0"), l.Addr().String())
+		s.must(err)
+		defer c.Close()
+		a, err := l.Accept()
+		s.must(err)
+		defer a.Close()
+		for _, c := range []net.Conn{c, a} {
+			c.SetDeadline(past)
+			s.read("a read", c, 1)
+			s.write("a write", c, "x")
+			c.Close()
+			s.tell("Close again", c.Close())
+		}
+		l.Close()
+		_, err = l.Accept()
+		s.tell("Accept", err)
+	}},
+}
