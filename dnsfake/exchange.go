@@ -109,7 +109,7 @@ func (a asker) dial(ctx context.Context, network, address string) (net.Conn, err
 	const first, ports, tries = 32768, 28232, 16 // Linux's net.ipv4.ip_local_port_range
 	for i := range uint64(tries) {
 		local := netip.AddrPortFrom(netip.Addr{}, uint16(first+(a.key+i)%ports))
-		d := netfake.Dialer{Host: a.host, Local: local}
+		d := netfake.Dialer{Host: a.host, LocalAddr: local}
 		conn, err := d.DialContext(ctx, network, address)
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			return conn, err

@@ -5,15 +5,15 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"time"
 )
 
-// DialContext connects to an address: "tcp", "tcp4", "udp" or "udp4", and "name:port"
-// or "10.0.0.5:443". Names are resolved by the host's own stub resolver, and their
-// addresses are tried in turn. Errors are those of net: a closed port gives
-// ECONNREFUSED at once, silence gives ctx's error or, after two minutes, ETIMEDOUT.
+// DialContext connects to an address such as "db.example.com:5432", "10.0.0.5:https" or
+// "[2001:db8::5]:443", over "tcp", "udp", or one of them with a 4 or a 6. It is
+// Dialer.DialContext with nothing set, and fits http.Transport.DialContext, the DialFunc
+// of pgx and the Dialer of go-redis as it is.
 func (h *Host) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	d := Dialer{Host: h}
-	return d.DialContext(ctx, network, address)
+	return (&Dialer{Host: h}).DialContext(ctx, network, address)
 }
 
 // Dial is DialContext with the background context.
@@ -21,99 +21,140 @@ func (h *Host) Dial(network, address string) (net.Conn, error) {
 	return h.DialContext(context.Background(), network, address)
 }
 
-// Dialer connects from a host, with a local address of the caller's choice.
-type Dialer struct {
-	Host  *Host
-	Local netip.AddrPort // where to connect from; a zero address or port is chosen
+// DialTCP is DialContext over "tcp", in the shape that grpc.WithContextDialer and
+// mysql.RegisterDialContext take.
+func (h *Host) DialTCP(ctx context.Context, address string) (net.Conn, error) {
+	return h.DialContext(ctx, "tcp", address)
 }
 
-// DialContext is Host.DialContext from the dialer's local address.
+// Dialer returns a new dialer of the host, for a caller who wants to set its fields.
+func (h *Host) Dialer() *Dialer { return &Dialer{Host: h} }
+
+// Dialer connects from a host as a net.Dialer does from a machine. Besides Host, the zero
+// value of each field is net.Dialer's default. A Dialer may be used by several goroutines.
+type Dialer struct {
+	// Host is who connects. It must be set.
+	Host *Host
+
+	// Timeout is how long a dial may take, name resolution included. 0 is as long as TCP
+	// sends its SYN again: 127 s. It is divided among the addresses of a name.
+	Timeout time.Duration
+
+	// Deadline is when a dial fails. The zero time is never.
+	Deadline time.Time
+
+	// LocalAddr is where to connect from; a zero address or port is chosen.
+	LocalAddr netip.AddrPort
+
+	// FallbackDelay is how long the family of a name's first address is tried alone, when
+	// the name has addresses of both (RFC 8305). 0 is 300 ms; less than 0 is to try all
+	// addresses one after another.
+	FallbackDelay time.Duration
+
+	// KeepAliveConfig is what SetKeepAliveConfig sets on a new connection. Unlike
+	// net.Dialer's, the zero value leaves keep-alives off.
+	KeepAliveConfig net.KeepAliveConfig
+
+	// Lookup finds the addresses of names; nil is the host's own way.
+	Lookup LookupFunc
+}
+
+// defaultFallbackDelay is net.Dialer's. RFC 8305 recommends 250 ms.
+const defaultFallbackDelay = 300 * time.Millisecond
+
+// Dial is DialContext with the background context.
+func (d *Dialer) Dial(network, address string) (net.Conn, error) {
+	return d.DialContext(context.Background(), network, address)
+}
+
+// DialTCP is DialContext over "tcp", in the shape that grpc.WithContextDialer and
+// mysql.RegisterDialContext take.
+func (d *Dialer) DialTCP(ctx context.Context, address string) (net.Conn, error) {
+	return d.DialContext(ctx, "tcp", address)
+}
+
+// DialContext connects to an address. The networks are "tcp" and "udp", and "tcp4",
+// "tcp6", "udp4" and "udp6" for one family alone; a host that is empty or unspecified is
+// the host itself. Names are resolved by Lookup; their addresses are tried in series, and
+// where "tcp" finds both families the second races the first from FallbackDelay on.
+//
+// Errors are those of net, a *net.OpError around them: ECONNREFUSED for a port that
+// is closed, ENETUNREACH where no interface leads to the address, ctx's error or the
+// dialer's timeout for silence, or ETIMEDOUT after 127 s of it; a *net.DNSError for names.
+// Of several addresses it is the error of the first.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	if network != "tcp" && network != "tcp4" && network != "udp" && network != "udp4" {
-		return nil, dialError(network, nil, net.UnknownNetworkError(network))
+	if until := d.until(time.Now()); !until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, until)
+		defer cancel()
 	}
-	if address == "" {
-		return nil, dialError(network, nil, errMissingAddress)
-	}
-	peers, err := d.Host.resolve(ctx, network, address)
+	peers, err := d.peers(ctx, network, address)
 	if err != nil {
-		return nil, dialError(network, nil, err)
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
+	if isUDP(network) {
+		return d.dialUDP(ctx, network, peers)
+	}
+	c, err := newRace(d, network, peers).run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if d.KeepAliveConfig.Enable {
+		c.SetKeepAliveConfig(d.KeepAliveConfig)
+	}
+	return c, nil
+}
+
+// until returns when a dial that begins now is over; the zero time if never.
+func (d *Dialer) until(now time.Time) time.Time {
+	if d.Timeout == 0 {
+		return d.Deadline
+	}
+	until := now.Add(d.Timeout)
+	if !d.Deadline.IsZero() && d.Deadline.Before(until) {
+		return d.Deadline
+	}
+	return until
+}
+
+// dialUDP opens a socket for the first address to which there is a way.
+func (d *Dialer) dialUDP(ctx context.Context, network string, peers []netip.AddrPort) (net.Conn, error) {
 	var first error
 	for _, peer := range peers {
-		c, err := d.dial(ctx, network, peer)
+		if err := ctx.Err(); err != nil {
+			return nil, d.opError(network, peer, contextError(err))
+		}
+		u, err := d.Host.dialUDP(network, reach(network, peer), d.LocalAddr)
 		if err == nil {
-			return c, nil
+			return u, nil
 		}
 		if first == nil {
-			first = err
-		}
-		if ctx.Err() != nil {
-			break
+			first = d.opError(network, peer, err)
 		}
 	}
 	return nil, first
 }
 
-func (d *Dialer) dial(ctx context.Context, network string, peer netip.AddrPort) (net.Conn, error) {
-	if network[:3] == "udp" {
-		if err := ctx.Err(); err != nil {
-			return nil, d.failed(network, net.UDPAddrFromAddrPort(peer), contextError(err))
-		}
-		u, err := d.Host.dialUDP(network, peer, d.Local)
-		if err != nil {
-			return nil, d.failed(network, net.UDPAddrFromAddrPort(peer), err)
-		}
-		return u, nil
+// opError says what became of the attempt to reach a peer.
+func (d *Dialer) opError(network string, peer netip.AddrPort, err error) error {
+	e := &net.OpError{Op: "dial", Net: network, Addr: netAddr(network, peer), Err: err}
+	if d.LocalAddr != (netip.AddrPort{}) {
+		e.Source = netAddr(network, d.LocalAddr)
 	}
-	c, err := d.dialTCP(ctx, network, peer)
-	if err != nil {
-		return nil, d.failed(network, net.TCPAddrFromAddrPort(peer), err)
-	}
-	return c, nil
+	return e
 }
 
-// failed is dialError with the local address that was asked for.
-func (d *Dialer) failed(network string, peer net.Addr, err error) error {
-	if !d.Local.IsValid() {
-		return dialError(network, peer, err)
-	}
-	var local net.Addr = net.TCPAddrFromAddrPort(d.Local)
-	if network[:3] == "udp" {
-		local = net.UDPAddrFromAddrPort(d.Local)
-	}
-	return &net.OpError{Op: "dial", Net: network, Source: local, Addr: peer, Err: err}
-}
-
-func (d *Dialer) dialTCP(ctx context.Context, network string, peer netip.AddrPort) (*TCPConn, error) {
-	w := d.Host.world
-	if err := ctx.Err(); err != nil {
-		return nil, contextError(err)
-	}
-	wait := &dialWait{}
-	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, func() {
-			w.lock()
-			wait.err = contextError(ctx.Err())
-			if wait.cond != nil {
-				w.wake(wait.cond)
-			}
-			w.unlock()
-		})
-		defer stop()
-	}
-	return d.Host.dialTCP(network, peer, d.Local, wait)
-}
-
-// contextError turns a context's error into the one that net gives.
+// contextError turns a context's error into the one that net gives, and leaves others as
+// they are.
 func contextError(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		return timeoutError{}
+	case errors.Is(err, context.Canceled):
+		return canceledError{}
 	}
-	return errCanceled
+	return err
 }
-
-var errCanceled = canceledError{}
 
 // canceledError and timeoutError say what net's own, unexported, errors say.
 type canceledError struct{}
@@ -127,34 +168,3 @@ func (timeoutError) Error() string        { return "i/o timeout" }
 func (timeoutError) Timeout() bool        { return true }
 func (timeoutError) Temporary() bool      { return true }
 func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
-
-func dialError(network string, addr net.Addr, err error) error {
-	return &net.OpError{Op: "dial", Net: network, Addr: addr, Err: err}
-}
-
-// resolve turns "name:port" into addresses.
-func (h *Host) resolve(ctx context.Context, network, address string) ([]netip.AddrPort, error) {
-	name, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	number, err := parsePort(network, port)
-	if err != nil {
-		return nil, err
-	}
-	if name == "" {
-		name = "localhost"
-	}
-	addrs, err := h.LookupNetIP(ctx, "ip4", name)
-	if err != nil {
-		return nil, err
-	}
-	peers := make([]netip.AddrPort, len(addrs))
-	for i, a := range addrs {
-		if a.IsUnspecified() { // as with Linux, this host
-			a = loopback
-		}
-		peers[i] = netip.AddrPortFrom(a, number)
-	}
-	return peers, nil
-}

@@ -29,6 +29,7 @@ type Host struct {
 	echoes    map[uint16]*echoWait
 	ports     map[portKey]uint16 // where the search for a free port goes on
 	resolvers []netip.Addr
+	lookup    LookupFunc // nil: the stub resolver
 	lastPeer  netip.Addr
 	down      bool
 	orphans   map[*UDPConn]bool

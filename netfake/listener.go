@@ -5,8 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -106,28 +104,6 @@ func parseLocal(network, address string) (netip.AddrPort, error) {
 const noSuitableAddress = "no suitable address found"
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-
-// parsePort reads a port number, or the name of one that the model knows. None is 0.
-func parsePort(network, s string) (uint16, error) {
-	switch s {
-	case "":
-		return 0, nil
-	case "http":
-		return 80, nil
-	case "https":
-		return 443, nil
-	case "domain":
-		return 53, nil
-	}
-	n, err := strconv.ParseUint(s, 10, 16)
-	switch {
-	case err == nil:
-		return uint16(n), nil
-	case strings.Trim(s, "+-0123456789") != "":
-		return 0, &net.DNSError{Err: "unknown port", Name: network + "/" + s, IsNotFound: true}
-	}
-	return 0, &net.AddrError{Err: "invalid port", Addr: s}
-}
 
 // listenTaken reports whether a listener would get in another's way: the same port,
 // and the same address or a wildcard on either side.

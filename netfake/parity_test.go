@@ -72,7 +72,7 @@ func hostScene(t *testing.T) *scene {
 			return server.ListenPacket(network, address)
 		},
 		dial: func(ctx context.Context, network, local, address string) (net.Conn, error) {
-			d := Dialer{Host: client, Local: netip.MustParseAddrPort(local)}
+			d := Dialer{Host: client, LocalAddr: netip.MustParseAddrPort(local)}
 			return d.DialContext(ctx, network, address)
 		},
 	}

@@ -2,23 +2,18 @@ package netfake
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/net/dns/dnsmessage"
 )
 
-// The stub resolver's patience: glibc's defaults of resolv.conf(5).
-const (
-	resolveTimeout  = 5 * time.Second
-	resolveAttempts = 2
-)
+// LookupFunc finds a name's addresses: "ip" asks for all, "ip4" and "ip6" for those of
+// one family. Host.LookupNetIP is one, and so is LookupNetIP of a net.Resolver, outside of
+// a bubble. An error that is no *net.DNSError is put into one.
+type LookupFunc func(ctx context.Context, network, name string) ([]netip.Addr, error)
 
 // SetResolvers names the servers, at port 53, that the host asks for names, the first
 // first. A host without any knows only addresses and localhost.
@@ -26,200 +21,155 @@ func (h *Host) SetResolvers(addrs ...netip.Addr) {
 	h.world.Do(func(time.Duration) { h.resolvers = slices.Clone(addrs) })
 }
 
-// LookupNetIP finds a name's addresses: "ip" or "ip4". It asks the host's resolvers
-// from the host's own sockets, over UDP and, for an answer that was cut, over TCP. It
-// keeps no cache. Errors are *net.DNSError.
+// SetLookup replaces the host's stub resolver: from now on f finds the addresses of the
+// names that are dialled and looked up, in the order that it gives them. Addresses and
+// localhost do not reach it. Nil is the stub resolver again.
+func (h *Host) SetLookup(f LookupFunc) {
+	h.world.Do(func(time.Duration) { h.lookup = f })
+}
+
+// LookupNetIP finds a name's addresses: "ip" for all, "ip4" or "ip6" for one family. The
+// host's stub resolver does as net's own, without cgo: it asks for A and AAAA at once,
+// from the host's own sockets, and sorts what it finds by RFC 6724. An IPv4 address is
+// never mapped into IPv6. Nothing is cached, no search list is applied, and a name is
+// absolute with a dot at its end and without. Errors are *net.DNSError, or *net.AddrError
+// where a name has addresses of the other family alone.
 func (h *Host) LookupNetIP(ctx context.Context, network, name string) ([]netip.Addr, error) {
+	switch network {
+	case "ip", "ip4", "ip6":
+		return h.lookupIP(ctx, network, name, nil)
+	}
+	return nil, net.UnknownNetworkError(network)
+}
+
+// LookupHost finds a name's addresses of both families.
+func (h *Host) LookupHost(ctx context.Context, name string) ([]string, error) {
+	addrs, err := h.lookupIP(ctx, "ip", name, nil)
+	if err != nil {
+		return nil, err
+	}
+	texts := make([]string, len(addrs))
+	for i, addr := range addrs {
+		texts[i] = addr.String()
+	}
+	return texts, nil
+}
+
+// lookupIP finds the addresses of a name, at least one; f does it if it is not nil.
+func (h *Host) lookupIP(ctx context.Context, network, name string, f LookupFunc) ([]netip.Addr, error) {
+	addrs, err := h.findIP(ctx, network, name, f)
+	if err != nil {
+		return nil, err
+	}
+	addrs = slices.DeleteFunc(addrs, func(addr netip.Addr) bool {
+		return network == "ip4" && !addr.Is4() || network == "ip6" && addr.Is4()
+	})
+	if len(addrs) == 0 {
+		return nil, unsuitable(name)
+	}
+	return addrs, nil
+}
+
+func (h *Host) findIP(ctx context.Context, network, name string, f LookupFunc) ([]netip.Addr, error) {
+	if name == "" {
+		return nil, noSuchHost(name, "")
+	}
 	if ip, err := netip.ParseAddr(name); err == nil {
-		return literal(ip, name)
+		return []netip.Addr{ip.Unmap()}, nil
 	}
-	if name == "localhost" || name == "localhost." {
-		return []netip.Addr{loopback}, nil
+	if err := ctx.Err(); err != nil {
+		return nil, dnsError(contextError(err), name, "")
 	}
-	if network != "ip" && network != "ip4" {
-		return nil, &net.DNSError{Err: "network " + network + " is not modelled", Name: name}
+	if strings.EqualFold(strings.TrimSuffix(name, "."), "localhost") {
+		return localhost(network), nil
 	}
 	h.world.lock()
-	servers := h.resolvers
+	if f == nil {
+		f = h.lookup
+	}
 	h.world.unlock()
-	if len(servers) == 0 {
-		return nil, &net.DNSError{Err: "the host has no resolver", Name: name}
+	if f == nil {
+		return h.stubLookup(ctx, network, name)
 	}
-	q, err := newQuestion(name)
+	addrs, err := f(ctx, network, name)
 	if err != nil {
-		return nil, &net.DNSError{Err: err.Error(), Name: name}
+		return nil, lookupError(err, name)
 	}
-	return h.lookup(ctx, q, name, servers)
+	return unmap(addrs), nil
 }
 
-func literal(ip netip.Addr, name string) ([]netip.Addr, error) {
-	if ip = ip.Unmap(); !ip.Is4() {
-		return nil, &net.AddrError{Err: noSuitableAddress, Addr: name}
+// localhost is what the hosts file of Amazon Linux and of Ubuntu says of it; it has the
+// IPv6 address for those who ask for it alone.
+func localhost(network string) []netip.Addr {
+	if network == "ip6" {
+		return []netip.Addr{netip.IPv6Loopback()}
 	}
-	return []netip.Addr{ip}, nil
+	return []netip.Addr{loopback}
 }
 
-// lookup asks server after server, as often as it has attempts.
-func (h *Host) lookup(ctx context.Context, q dnsmessage.Question, name string, servers []netip.Addr) ([]netip.Addr, error) {
-	var last error
-	for attempt := range resolveAttempts {
-		for i, server := range servers {
-			reply, err := h.ask(ctx, q, server, uint64(attempt*len(servers)+i))
-			if ctx.Err() != nil {
-				return nil, dnsError(contextError(ctx.Err()), name, server)
-			}
-			if err == nil {
-				addrs, err := readAnswer(reply, q, name, server)
-				if temporary(err) {
-					last = err
-					continue
-				}
-				return addrs, err
-			}
-			last = dnsError(err, name, server)
-		}
+func unmap(addrs []netip.Addr) []netip.Addr {
+	plain := make([]netip.Addr, len(addrs))
+	for i, addr := range addrs {
+		plain[i] = addr.Unmap()
 	}
-	return nil, last
+	return plain
 }
 
-func temporary(err error) bool {
+// lookupError makes the error of a LookupFunc one of net's.
+func lookupError(err error, name string) error {
 	var dns *net.DNSError
-	return errors.As(err, &dns) && dns.IsTemporary
+	if errors.As(err, &dns) {
+		return err
+	}
+	return dnsError(contextError(err), name, "")
 }
 
-func dnsError(err error, name string, server netip.Addr) error {
-	var timeout net.Error
-	return &net.DNSError{
-		Err: err.Error(), Name: name, Server: net.JoinHostPort(server.String(), "53"),
-		IsTimeout: errors.As(err, &timeout) && timeout.Timeout(), IsTemporary: true, UnwrapErr: err,
+// dnsError puts an error into the form that net gives it.
+func dnsError(err error, name, server string) *net.DNSError {
+	e := &net.DNSError{Err: err.Error(), Name: name, Server: server}
+	if err, ok := err.(net.Error); ok {
+		e.IsTimeout, e.IsTemporary = err.Timeout(), err.Temporary()
 	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		e.UnwrapErr = err
+	}
+	return e
 }
 
-func newQuestion(name string) (dnsmessage.Question, error) {
-	if !strings.HasSuffix(name, ".") {
-		name += "."
-	}
-	n, err := dnsmessage.NewName(name)
-	return dnsmessage.Question{Name: n, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}, err
+func noSuchHost(name, server string) *net.DNSError {
+	return &net.DNSError{Err: "no such host", Name: name, Server: server, IsNotFound: true}
 }
 
-// ask sends the question to one server, over UDP and then, if need be, over TCP.
-func (h *Host) ask(ctx context.Context, q dnsmessage.Question, server netip.Addr, try uint64) (*dnsmessage.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-	defer cancel()
-	query, id, err := h.packQuery(q, server, try)
-	if err != nil {
-		return nil, err
+// isDomainName reports whether net would ask anybody for a name: labels of letters,
+// digits, hyphens inside and underscores, up to 63 bytes each and 253 in all (RFC 1035,
+// 2.3.1), not of digits alone.
+func isDomainName(name string) bool {
+	if name == "." {
+		return true
 	}
-	reply, err := h.exchange(ctx, "udp", server, query, id, q)
-	if err == nil && reply.Truncated {
-		return h.exchange(ctx, "tcp", server, query, id, q)
+	name = strings.TrimSuffix(name, ".")
+	if name == "" || len(name) > 253 || strings.Trim(name, "0123456789.") == "" {
+		return false
 	}
-	return reply, err
-}
-
-// packQuery builds the query. Its id depends on the seed and on what is asked.
-func (h *Host) packQuery(q dnsmessage.Question, server netip.Addr, try uint64) ([]byte, uint16, error) {
-	key := mix(mix(h.world.seed, hashString(h.name+" "+q.Name.String()+" "+server.String())), try)
-	m := dnsmessage.Message{
-		Header:    dnsmessage.Header{ID: uint16(key), RecursionDesired: true},
-		Questions: []dnsmessage.Question{q},
-	}
-	var opt dnsmessage.Resource
-	opt.Header.Name = dnsmessage.MustNewName(".")
-	// 1232 bytes, as net asks for: DNS flag day 2020.
-	if err := opt.Header.SetEDNS0(1232, dnsmessage.RCodeSuccess, false); err != nil {
-		return nil, 0, err
-	}
-	opt.Body = &dnsmessage.OPTResource{}
-	m.Additionals = append(m.Additionals, opt)
-	b, err := m.Pack()
-	return b, uint16(key), err
-}
-
-// exchange sends a query and waits for the message that answers it.
-func (h *Host) exchange(ctx context.Context, network string, server netip.Addr, query []byte, id uint16, q dnsmessage.Question) (*dnsmessage.Message, error) {
-	c, err := h.DialContext(ctx, network, netip.AddrPortFrom(server, 53).String())
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		c.SetDeadline(deadline)
-	}
-	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	if network == "tcp" {
-		query = append(binary.BigEndian.AppendUint16(nil, uint16(len(query))), query...)
-	}
-	if _, err := c.Write(query); err != nil {
-		return nil, err
-	}
-	for {
-		b, err := readMessage(c, network)
-		if err != nil {
-			return nil, err
-		}
-		var m dnsmessage.Message
-		if m.Unpack(b) == nil && m.ID == id && m.Response && len(m.Questions) == 1 && sameQuestion(m.Questions[0], q) {
-			return &m, nil
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || !isLabel(label) {
+			return false
 		}
 	}
+	return true
 }
 
-func sameQuestion(a, b dnsmessage.Question) bool {
-	return a.Type == b.Type && a.Class == b.Class && strings.EqualFold(a.Name.String(), b.Name.String())
+func isLabel(s string) bool {
+	for _, c := range []byte(s) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return true
 }
 
-func readMessage(c net.Conn, network string) ([]byte, error) {
-	if network == "udp" {
-		b := make([]byte, 1232)
-		n, err := c.Read(b)
-		return b[:n], err
-	}
-	var size [2]byte
-	if _, err := io.ReadFull(c, size[:]); err != nil {
-		return nil, err
-	}
-	b := make([]byte, binary.BigEndian.Uint16(size[:]))
-	_, err := io.ReadFull(c, b)
-	return b, err
-}
-
-// readAnswer follows the CNAMEs of a reply to its addresses.
-func readAnswer(m *dnsmessage.Message, q dnsmessage.Question, name string, server netip.Addr) ([]netip.Addr, error) {
-	fail := &net.DNSError{Name: name, Server: net.JoinHostPort(server.String(), "53")}
-	switch {
-	case m.RCode == dnsmessage.RCodeNameError:
-		fail.Err, fail.IsNotFound = "no such host", true
-		return nil, fail
-	case m.RCode != dnsmessage.RCodeSuccess:
-		fail.Err, fail.IsTemporary = "server misbehaving", true
-		return nil, fail
-	}
-	var addrs []netip.Addr
-	at := strings.ToLower(q.Name.String())
-	for range len(m.Answers) + 1 {
-		next := ""
-		for _, a := range m.Answers {
-			if strings.ToLower(a.Header.Name.String()) != at {
-				continue
-			}
-			switch body := a.Body.(type) {
-			case *dnsmessage.AResource:
-				addrs = append(addrs, netip.AddrFrom4(body.A))
-			case *dnsmessage.CNAMEResource:
-				next = strings.ToLower(body.CNAME.String())
-			}
-		}
-		if len(addrs) > 0 {
-			return addrs, nil
-		}
-		if next == "" {
-			break
-		}
-		at = next
-	}
-	fail.Err, fail.IsNotFound = "no such host", true
-	return nil, fail
+// isOnion reports whether RFC 7686 forbids to ask the DNS for a name.
+func isOnion(name string) bool {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	return strings.HasSuffix(name, ".onion")
 }

@@ -135,6 +135,7 @@ type TCPConn struct {
 	next     *TCPConn  // of the same hash
 	listener *Listener // that has not handed it out yet
 	passive  bool
+	opener   *sync.Cond // of who waits for the handshake
 	sent     uint64
 	timer    sched.Event
 
@@ -225,6 +226,9 @@ func (c *TCPConn) sync() {
 	if c.writers > 0 && (m.Writable() || dead) {
 		w.wake(&c.writable)
 	}
+	if c.opener != nil {
+		w.wake(c.opener)
+	}
 	if m.Done() {
 		c.forget()
 		return
@@ -269,6 +273,9 @@ func (c *TCPConn) kill() {
 	c.writeBy.stop()
 	w.wake(&c.readable)
 	w.wake(&c.writable)
+	if c.opener != nil {
+		w.wake(c.opener)
+	}
 }
 
 // deadline is a socket's read or write deadline.
@@ -315,11 +322,11 @@ func (c *TCPConn) socketState() string {
 		c.machine.State(), c.flow.Src, c.flow.Dst, c.machine.Buffered(), c.machine.SendQueue(), s.Retransmits)
 }
 
-// dialTCP opens a connection and waits for it.
-func (h *Host) dialTCP(network string, peer, local netip.AddrPort, giveUp *dialWait) (*TCPConn, error) {
+// openTCP sends the SYN of a new connection. Whoever opens it looks at it again whenever
+// opener is woken, until it sets the connection's opener to nil. The caller holds the
+// lock.
+func (h *Host) openTCP(network string, peer, local netip.AddrPort, opener *sync.Cond) (*TCPConn, error) {
 	w := h.world
-	w.lock()
-	defer w.unlock()
 	if h.down || w.closed {
 		return nil, errHostDown
 	}
@@ -329,7 +336,7 @@ func (h *Host) dialTCP(network string, peer, local netip.AddrPort, giveUp *dialW
 			return nil, sysError("bind", syscall.EADDRNOTAVAIL)
 		}
 	}
-	if !src.IsValid() {
+	if !src.IsValid() || src.Is4() != peer.Addr().Is4() {
 		return nil, sysError("connect", syscall.ENETUNREACH)
 	}
 	port := local.Port()
@@ -344,10 +351,10 @@ func (h *Host) dialTCP(network string, peer, local netip.AddrPort, giveUp *dialW
 	}
 	flow := Flow{TCP, netip.AddrPortFrom(src, port), peer}
 	c := h.newConn(network, flow)
-	giveUp.cond = &c.writable
+	c.opener = opener
 	c.machine = tcp.Dial(h.tcpConfig(flow, mtu), (*connSender)(c), w.now)
 	c.sync()
-	return c, c.await(giveUp)
+	return c, nil
 }
 
 // tcpBound reports whether a port is another socket's, so that a dial may not ask for it:
@@ -366,32 +373,14 @@ func (h *Host) tcpBound(local netip.AddrPort) bool {
 	return false
 }
 
-// await waits until the handshake is done, one way or the other.
-func (c *TCPConn) await(giveUp *dialWait) error {
-	c.writers++
-	defer func() { c.writers-- }()
-	for {
-		m := c.machine
-		switch {
-		case c.killed:
-			return errHostDown
-		case giveUp.err != nil:
-			c.closed = true
-			m.Abort(c.host.world.now)
-			c.sync()
-			return giveUp.err
-		case m.Err() != nil:
-			c.closed = true
-			return machineError("connect", m.Err())
-		case m.State() != tcp.SynSent && m.State() != tcp.SynReceived:
-			return nil
-		}
-		c.host.world.wait(&c.writable)
+// opened reports whether the handshake is over, and how it failed if it did.
+func (c *TCPConn) opened() (over bool, err error) {
+	switch m := c.machine; {
+	case c.killed:
+		return true, errHostDown
+	case m.Err() != nil:
+		return true, machineError("connect", m.Err())
+	default:
+		return m.State() != tcp.SynSent && m.State() != tcp.SynReceived, nil
 	}
-}
-
-// dialWait is how a dial's context interrupts it.
-type dialWait struct {
-	cond *sync.Cond
-	err  error
 }

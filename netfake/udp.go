@@ -133,7 +133,7 @@ func (h *Host) dialUDP(network string, peer, local netip.AddrPort) (*UDPConn, er
 	if local.Addr().IsValid() && !local.Addr().IsUnspecified() {
 		src = local.Addr()
 	}
-	if !src.IsValid() {
+	if !src.IsValid() || src.Is4() != peer.Addr().Is4() {
 		return nil, sysError("connect", syscall.ENETUNREACH)
 	}
 	return h.bindUDP(network, netip.AddrPortFrom(src, local.Port()), peer)
