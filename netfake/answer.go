@@ -41,7 +41,7 @@ func (a *answer) alone() error {
 	return nil
 }
 
-// judge returns the answer's records if there is one of the type that was asked for.
+// judge returns the answer's records from the first of the type that was asked for on.
 // errNameError ends the search; after any other error the next server is asked.
 func (a *answer) judge(t dnsmessage.Type) ([]dnsmessage.Resource, error) {
 	code, additional := a.code()
@@ -59,10 +59,12 @@ func (a *answer) judge(t dnsmessage.Type) ([]dnsmessage.Resource, error) {
 		return nil, errMisbehaving
 	case referral:
 		return nil, errLameReferral
-	case !slices.ContainsFunc(records, func(r dnsmessage.Resource) bool { return r.Header.Type == t }):
+	}
+	first := slices.IndexFunc(records, func(r dnsmessage.Resource) bool { return r.Header.Type == t })
+	if first < 0 {
 		return nil, errNameError
 	}
-	return records, nil
+	return records[first:], nil
 }
 
 // code returns the response code with the bits that EDNS adds to it, and whether there

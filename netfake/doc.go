@@ -28,6 +28,13 @@
 //	a deadline                                    os.ErrDeadlineExceeded
 //	closed by itself                              net.ErrClosed
 //
+// # Names and dialling
+//
+// A host asks the servers of [Host.SetResolvers] as net's own resolver does, A and AAAA at
+// once, or whomever [Host.SetLookup] names; the addresses of a name race as with
+// net.Dialer (RFC 8305). [Host.DialContext] and a [Dialer]'s go wherever a library takes a
+// dial function; [Host.DialTCP] fits those that pass no network.
+//
 // # Faults
 //
 // [Link.Partition] swallows every packet without a word to the sender. [Link.SetLoss]
@@ -57,9 +64,10 @@
 //
 // IPv6; fragments; the TTL of packets on their way; ICMP errors other than port
 // unreachable; bandwidth of links; partitions of one direction, holds and pauses; TCP's
-// selective acknowledgements and timestamps; Happy Eyeballs. A connection's keep-alives
-// are off until SetKeepAliveConfig turns them on, where net would turn them on by
-// itself: an idle world would not be idle.
+// selective acknowledgements and timestamps; the search list, the hosts file and the
+// cache of a machine's resolver. A connection's keep-alives are off until
+// SetKeepAliveConfig or a [Dialer] turns them on, where net would turn them on by itself:
+// an idle world would not be idle.
 //
 // # Real programs
 //

@@ -1,0 +1,397 @@
+package netfake
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// script is a name server that answers each question with messages of a test's choice.
+type script func(q dnsmessage.Message, network string) []dnsmessage.Message
+
+// serveScript runs a script on a host, over UDP and TCP.
+func serveScript(t *testing.T, h *Host, s script) {
+	t.Helper()
+	reply := func(query []byte, network string, send func([]byte)) {
+		var m dnsmessage.Message
+		if m.Unpack(query) != nil {
+			return
+		}
+		for _, a := range s(m, network) {
+			if b, err := a.Pack(); err == nil {
+				send(b)
+			}
+		}
+	}
+	pc, err := h.ListenPacket("udp", ":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := h.Listen("tcp", ":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.World().Go(func(context.Context) {
+		b := make([]byte, 1500)
+		for {
+			n, from, err := pc.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			reply(b[:n], "udp", func(b []byte) { pc.WriteTo(b, from) })
+		}
+	})
+	h.World().Go(func(context.Context) {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			var size [2]byte
+			io.ReadFull(c, size[:])
+			b := make([]byte, binary.BigEndian.Uint16(size[:]))
+			io.ReadFull(c, b)
+			reply(b, "tcp", func(b []byte) {
+				c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...))
+			})
+			c.Close()
+		}
+	})
+}
+
+// respond begins the answer of a recursive server.
+func respond(q dnsmessage.Message) dnsmessage.Message {
+	q.Response, q.RecursionAvailable, q.Additionals = true, true, nil
+	return q
+}
+
+// record adds "name type value" to an answer.
+func record(m *dnsmessage.Message, text string) {
+	f := strings.Fields(text)
+	r := dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName(f[0]), Class: dnsmessage.ClassINET}}
+	switch f[1] {
+	case "A":
+		r.Body = &dnsmessage.AResource{A: netip.MustParseAddr(f[2]).As4()}
+	case "AAAA":
+		r.Body = &dnsmessage.AAAAResource{AAAA: netip.MustParseAddr(f[2]).As16()}
+	case "CNAME":
+		r.Body = &dnsmessage.CNAMEResource{CNAME: dnsmessage.MustNewName(f[2])}
+	}
+	m.Answers = append(m.Answers, r)
+}
+
+// crooked is a server whose answers depend on the first label of the name.
+func crooked(q dnsmessage.Message, network string) []dnsmessage.Message {
+	name, typ := q.Questions[0].Name.String(), q.Questions[0].Type
+	m := respond(q)
+	address := func(typ dnsmessage.Type) {
+		if typ == dnsmessage.TypeA {
+			record(&m, name+" A 192.0.2.1")
+		} else {
+			record(&m, name+" AAAA 2001:db8::1")
+		}
+	}
+	wrong := respond(q)
+	switch label, _, _ := strings.Cut(name, "."); label {
+	case "both":
+		address(typ)
+	case "four":
+		if typ == dnsmessage.TypeA {
+			address(typ)
+		}
+	case "six":
+		if typ == dnsmessage.TypeAAAA {
+			address(typ)
+		}
+	case "many":
+		for i := range 20 {
+			record(&m, fmt.Sprintf("%s A 192.0.2.%d", name, 100-i))
+		}
+	case "alias":
+		record(&m, name+" CNAME next.example.")
+		record(&m, "next.example. CNAME last.example.")
+		record(&m, "last.example. A 192.0.2.2")
+	case "dangling":
+		record(&m, name+" CNAME nowhere.example.")
+	case "loop":
+		record(&m, name+" CNAME back.example.")
+		record(&m, "back.example. CNAME "+name)
+	case "unrelated":
+		record(&m, "other.example. A 192.0.2.3")
+	case "mixed":
+		record(&m, name+" A 192.0.2.4")
+		record(&m, name+" AAAA 2001:db8::4")
+	case "empty":
+	case "nx":
+		m.RCode = dnsmessage.RCodeNameError
+	case "nxalias":
+		record(&m, name+" CNAME nowhere.example.")
+		m.RCode = dnsmessage.RCodeNameError
+	case "servfail":
+		m.RCode = dnsmessage.RCodeServerFailure
+	case "refused":
+		m.RCode = dnsmessage.RCodeRefused
+	case "halfsick":
+		m.RCode = dnsmessage.RCodeServerFailure
+		if typ == dnsmessage.TypeA {
+			m.RCode = 0
+			address(typ)
+		}
+	case "badvers":
+		var h dnsmessage.ResourceHeader
+		h.SetEDNS0(1232, dnsmessage.RCode(16), false)
+		m.Additionals = append(m.Additionals, dnsmessage.Resource{Header: h, Body: &dnsmessage.OPTResource{}})
+	case "lame":
+		m.RecursionAvailable = false
+	case "notrecursive":
+		m.RecursionAvailable, m.Authoritative = false, true
+	case "cut":
+		m.Truncated = network == "udp"
+		if network == "tcp" {
+			address(typ)
+		}
+	case "alwayscut":
+		m.Truncated = true
+		address(typ)
+	case "wrongid":
+		wrong.ID++
+		wrong.RCode = dnsmessage.RCodeNameError
+		address(typ)
+		return []dnsmessage.Message{wrong, m}
+	case "wrongname":
+		wrong.Questions = []dnsmessage.Question{{Name: dnsmessage.MustNewName("evil.example."), Type: typ, Class: dnsmessage.ClassINET}}
+		address(typ)
+		return []dnsmessage.Message{wrong, m}
+	case "wrongtype":
+		wrong.Questions = []dnsmessage.Question{{Name: q.Questions[0].Name, Type: dnsmessage.TypeMX, Class: dnsmessage.ClassINET}}
+		address(typ)
+		return []dnsmessage.Message{wrong, m}
+	case "noanswer":
+		wrong.Response = false
+		address(typ)
+		return []dnsmessage.Message{wrong, m}
+	case "twoquestions":
+		m.Questions = append(slices.Clone(m.Questions), m.Questions[0])
+		address(typ)
+	case "wrongidtcp":
+		m.Truncated = network == "udp"
+		if network == "tcp" {
+			m.ID++
+		}
+	case "shout":
+		m.Questions = slices.Clone(m.Questions)
+		m.Questions[0].Name = dnsmessage.MustNewName(strings.ToUpper(name))
+		address(typ)
+	case "mapped":
+		record(&m, name+" AAAA ::ffff:192.0.2.9")
+	}
+	return []dnsmessage.Message{m}
+}
+
+// The stub resolver finds what net's own resolver finds, and fails as it does, when both
+// ask one server through one host.
+func TestStubParity(t *testing.T) {
+	w := New(t, Config{Instant: true})
+	server, client := neighbours(w)
+	serveScript(t, server, crooked)
+	client.SetResolvers(server.Addr())
+	theirs := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return client.DialContext(ctx, network, server.UDP(53).Addr.String())
+	}}
+	for _, label := range []string{
+		"both", "four", "six", "many", "alias", "dangling", "loop", "unrelated", "mixed", "empty", "nx", "nxalias",
+		"servfail", "refused", "halfsick", "badvers", "lame", "notrecursive", "cut", "alwayscut", "wrongid", "wrongname",
+		"wrongtype", "noanswer", "twoquestions", "wrongidtcp", "shout", "mapped",
+	} {
+		for _, network := range []string{"ip", "ip4", "ip6"} {
+			name := label + ".example."
+			want := findings(theirs.LookupNetIP(t.Context(), network, name))
+			got := findings(client.LookupNetIP(t.Context(), network, name))
+			if got != want {
+				t.Errorf("%s %s:\n got %s\nwant %s", network, name, got, want)
+			}
+		}
+	}
+}
+
+// findings writes a lookup's result but for the server, whose address net takes from the
+// machine's own configuration, and the order of families, which depends on the machine.
+func findings(addrs []netip.Addr, err error) string {
+	addrs = unmap(addrs)
+	slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return a.BitLen() - b.BitLen() })
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		if dns.Server != "" {
+			dns.Server = "a server"
+		}
+		return fmt.Sprintf("%v %#v", addrs, dns)
+	}
+	return fmt.Sprintf("%v %v", addrs, err)
+}
+
+// What a lookup of both families takes, and finds: the questions go out together, and one
+// family's trouble neither delays nor hides the other's answer for longer than it lasts.
+func TestBothFamilies(t *testing.T) {
+	const rtt = 4 * LastMile
+	for _, row := range []struct {
+		network string
+		records []string
+		want    string // addresses or the error
+		after   time.Duration
+		udp     int
+	}{
+		{"ip", []string{"192.0.2.1", "2001:db8::1"}, "[192.0.2.1 2001:db8::1]", rtt, 2}, // a host without IPv6: RFC 6724, rule 1
+		{"ip4", []string{"192.0.2.1", "2001:db8::1"}, "[192.0.2.1]", rtt, 1},
+		{"ip6", []string{"192.0.2.1", "2001:db8::1"}, "[2001:db8::1]", rtt, 1},
+		{"ip", []string{"192.0.2.1"}, "[192.0.2.1]", rtt, 2},
+		{"ip6", []string{"192.0.2.1"}, "no such host", rtt, 1},
+		{"ip", []string{"2001:db8::2", "2001:db8::1"}, "[2001:db8::2 2001:db8::1]", rtt, 2},
+		{"ip", []string{"192.0.2.1", "AAAA silence"}, "[192.0.2.1]", 10 * time.Second, 3},
+		{"ip4", []string{"192.0.2.1", "AAAA silence"}, "[192.0.2.1]", rtt, 1},
+		{"ip", []string{"2001:db8::1", "A broken"}, "[2001:db8::1]", 2 * rtt, 3},
+		// Of two errors the one that came last is told, of two at once the AAAA's.
+		{"ip", []string{"A broken"}, "server misbehaving", 2 * rtt, 3},
+		{"ip", []string{"AAAA broken"}, "server misbehaving", 2 * rtt, 3},
+		{"ip", []string{"A silence"}, "i/o timeout", 10 * time.Second, 3},
+		{"ip", nil, "no such host", rtt, 2},
+		// Both are cut, and asked for again.
+		{"ip", []string{"192.0.2.1", "2001:db8::1", "truncated"}, "[192.0.2.1 2001:db8::1]", 3 * rtt, 2},
+	} {
+		t.Run(fmt.Sprintf("%s of %v", row.network, row.records), func(t *testing.T) {
+			Run(t, func(t *testing.T, w *World) {
+				server, client := neighbours(w)
+				asked := serveZone(t, server, zone{"a.example": row.records})
+				client.SetResolvers(server.Addr())
+				began := w.Now()
+				addrs, err := client.LookupNetIP(t.Context(), row.network, "a.example")
+				got := fmt.Sprint(addrs)
+				if err != nil {
+					got = err.Error()
+				}
+				if !strings.HasSuffix(got, row.want) {
+					t.Errorf("got %s, want %s", got, row.want)
+				}
+				if took := w.Now() - began; took != row.after {
+					t.Errorf("it took %v, want %v", took, row.after)
+				}
+				if udp, _ := asked(); udp != row.udp {
+					t.Errorf("%d questions, want %d", udp, row.udp)
+				}
+			})
+		})
+	}
+}
+
+// A lookup that its context ends says so and names no server; one that silence ends is a
+// timeout of the last server that was asked.
+func TestLookupEnds(t *testing.T) { Run(t, testLookupEnds) }
+
+func testLookupEnds(t *testing.T, w *World) {
+	server, client := neighbours(w)
+	serveZone(t, server, zone{"mute.example": {"silence"}})
+	client.SetResolvers(server.Addr())
+	end := func(ctx context.Context, name string) (*net.DNSError, time.Duration) {
+		t.Helper()
+		began := w.Now()
+		_, err := client.LookupNetIP(ctx, "ip", name)
+		var dns *net.DNSError
+		if !errors.As(err, &dns) {
+			t.Fatalf("%v is no DNSError", err)
+		}
+		dns.UnwrapErr, err = nil, dns.UnwrapErr
+		if want := context.Cause(ctx); want != nil && !errors.Is(err, want) {
+			t.Errorf("%v does not wrap %v", err, want)
+		}
+		return dns, w.Now() - began
+	}
+	expect := func(ctx context.Context, name string, want net.DNSError, after time.Duration) {
+		t.Helper()
+		if got, took := end(ctx, name); *got != want || took != after {
+			t.Errorf("after %v: %#v, want after %v: %#v", took, *got, after, want)
+		}
+	}
+	canceled, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(time.Second, cancel)
+	expect(canceled, "mute.example", net.DNSError{Err: "operation was canceled", Name: "mute.example"}, time.Second)
+	expect(canceled, "localhost", net.DNSError{Err: "operation was canceled", Name: "localhost"}, 0)
+	late, cancel := context.WithTimeout(t.Context(), 7*time.Second)
+	defer cancel()
+	expect(late, "mute.example", net.DNSError{Err: "i/o timeout", Name: "mute.example", IsTimeout: true, IsTemporary: true}, 7*time.Second)
+	dns, took := end(t.Context(), "mute.example")
+	if took != 10*time.Second || !dns.IsTimeout || !dns.IsTemporary || dns.IsNotFound || dns.Server != "203.0.113.10:53" {
+		t.Errorf("after %v: %#v", took, dns)
+	}
+	if !strings.HasPrefix(dns.Err, "read udp 198.51.100.20:") || !strings.HasSuffix(dns.Err, "->203.0.113.10:53: i/o timeout") {
+		t.Errorf("it says %q", dns.Err)
+	}
+}
+
+// Names that nobody is asked for.
+func TestNoQuestion(t *testing.T) { Run(t, testNoQuestion) }
+
+func testNoQuestion(t *testing.T, w *World) {
+	server, client := neighbours(w)
+	asked := serveZone(t, server, zone{"a.example": {"192.0.2.1"}})
+	client.SetResolvers(server.Addr())
+	long := strings.Repeat("a.", 126) + "a"
+	for _, row := range []struct{ network, name, want string }{
+		{"ip", "", "lookup : no such host"},
+		{"ip", "a..example", "lookup a..example: no such host"},
+		{"ip", ".a.example", "lookup .a.example: no such host"},
+		{"ip", "a_b.ex ample", "lookup a_b.ex ample: no such host"},
+		{"ip", "münchen.example", "lookup münchen.example: no such host"},
+		{"ip", "12.34", "lookup 12.34: no such host"},
+		{"ip", strings.Repeat("a", 64) + ".example", "lookup " + strings.Repeat("a", 64) + ".example: no such host"},
+		{"ip", long + "a", "lookup " + long + "a: no such host"},
+		{"ip", "x.onion", "address x.onion: no suitable address found"},
+		{"ip4", "::1", "address ::1: no suitable address found"},
+		{"ip6", "192.0.2.1", "address 192.0.2.1: no suitable address found"},
+		{"tcp", "a.example", "unknown network tcp"},
+		{"ip", "192.0.2.1", "[192.0.2.1]"},
+		{"ip", "fe80::1%eth0", "[fe80::1%eth0]"},
+		{"ip", "LOCALHOST.", "[127.0.0.1]"},
+		{"ip6", "localhost", "[::1]"},
+	} {
+		addrs, err := client.LookupNetIP(t.Context(), row.network, row.name)
+		got := fmt.Sprint(addrs)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != row.want {
+			t.Errorf("%s %s: got %s, want %s", row.network, row.name, got, row.want)
+		}
+	}
+	if udp, tcp := asked(); udp+tcp != 0 {
+		t.Errorf("%d questions were asked", udp+tcp)
+	}
+	// What is on the edge of being a name is asked for.
+	for _, name := range []string{long, "_sip._tcp.example", "1a.example", "1-2", strings.Repeat("a", 63) + ".example."} {
+		client.LookupNetIP(t.Context(), "ip4", name)
+	}
+	if udp, _ := asked(); udp != 5 {
+		t.Errorf("%d questions were asked, want 5", udp)
+	}
+}
+
+// Two questions at once, with their second tries over TCP, leave no trace of which
+// goroutine was faster.
+func TestLookupDeterministic(t *testing.T) {
+	CheckDeterministic(t, 7, func(t *testing.T, w *World) {
+		server, client := neighbours(w)
+		serveZone(t, server, zone{"a.example": {"192.0.2.1", "2001:db8::1", "truncated"}, "b.example": {"broken"}})
+		client.SetResolvers(server.Addr())
+		for _, name := range []string{"a.example", "b.example", "a.example"} {
+			client.LookupHost(t.Context(), name)
+		}
+	})
+}
