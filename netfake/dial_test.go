@@ -83,7 +83,6 @@ func TestDialErrorParity(t *testing.T) {
 		{network: "tcp", address: "127.0.0.1:+-1"},
 		{network: "tcp", address: "127.0.0.1:1x"},
 		{network: "tcp", address: "127.0.0.1:nosuchservice"},
-		{network: "udp4", address: "127.0.0.1:nosuchservice"},
 		{network: "tcp", address: "127.0.0.1: 1"},
 		// A port is closed.
 		{network: "tcp", address: "127.0.0.1:1"},

@@ -31,11 +31,10 @@ func parsePort(network, service string) (uint16, error) {
 		digits = strings.TrimPrefix(service, "+")
 	}
 	if strings.Trim(digits, "0123456789") != "" {
-		proto := network[:3]
-		if port, ok := services[proto][strings.ToLower(service)]; ok {
+		if port, ok := services[network[:3]][strings.ToLower(service)]; ok {
 			return port, nil
 		}
-		return 0, &net.DNSError{Err: "unknown port", Name: proto + "/" + service, IsNotFound: true}
+		return 0, &net.DNSError{Err: "unknown port", Name: network + "/" + service, IsNotFound: true}
 	}
 	if digits == "" {
 		return 0, nil

@@ -127,8 +127,11 @@ func lookupError(err error, name string) error {
 // dnsError puts an error into the form that net gives it.
 func dnsError(err error, name, server string) *net.DNSError {
 	e := &net.DNSError{Err: err.Error(), Name: name, Server: server}
+	if err, ok := err.(interface{ Temporary() bool }); ok {
+		e.IsTemporary = err.Temporary()
+	}
 	if err, ok := err.(net.Error); ok {
-		e.IsTimeout, e.IsTemporary = err.Timeout(), err.Temporary()
+		e.IsTimeout = err.Timeout()
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		e.UnwrapErr = err
