@@ -16,6 +16,9 @@ type NextHop struct {
 	// Tracks says that security groups track every connection that is routed there,
 	// those that their rules would leave untracked as well.
 	Tracks bool
+
+	// Path is what flow records call the way.
+	Path TrafficPath
 }
 
 // vpc returns the VPC that the next hop is in, nil if it is in every one.

@@ -29,14 +29,14 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	if service := f.vpc.services[dst]; service != nil {
 		return p.Over(f.vpc.region.inside, service)
 	}
-	if f.stopped(p, netfake.Egress, f.vpc.ids) {
+	within := f.subnet.block.Contains(dst)
+	if f.stopped(p, netfake.Egress, f.vpc.ids) || !within && f.subnet.stopped(p, f, netfake.Egress) {
+		f.log(p, netfake.Egress, FlowReject, f.path(dst, within))
 		return netfake.Next{}
 	}
-	if f.subnet.block.Contains(dst) {
+	f.log(p, netfake.Egress, FlowAccept, f.path(dst, within))
+	if within {
 		return f.toInterface(p, dst)
-	}
-	if f.subnet.stopped(p, f, netfake.Egress) {
-		return netfake.Next{}
 	}
 	return f.route(p)
 }
@@ -100,6 +100,18 @@ func (f *Interface) tracksTo(dst netip.Addr) bool {
 	}
 	r, ok := f.subnet.routes().lookup(dst)
 	return ok && r.State() == Active && r.Target.NextHop().Tracks
+}
+
+// path returns what flow records call the way to an address.
+func (f *Interface) path(dst netip.Addr, within bool) TrafficPath {
+	if len(f.logs) == 0 || within {
+		return PathWithinVPC
+	}
+	r, ok := f.subnet.routes().lookup(dst)
+	if !ok {
+		return PathWithinVPC
+	}
+	return r.Target.NextHop().Path
 }
 
 // answersUntracked reports whether a packet belongs to a connection that was opened in

@@ -42,6 +42,7 @@ type Interface struct {
 	guest   netfake.Node // what is behind the interface
 	tracker *tracker
 	out     egress
+	logs    []*coverage // the flow logs that record here
 }
 
 // interfaceConfig is what instances and appliances tell about their interface.
@@ -75,9 +76,10 @@ func (s *Subnet) newInterface(name string, cfg interfaceConfig, guest netfake.No
 		check: cfg.check, device: cfg.on.device, guest: guest, tracker: newTracker(ConnectionTracking{}),
 	}
 	f.out = egress{f}
-	w.Do(func(time.Duration) {
+	w.Do(func(now time.Duration) {
 		v.region.interfaces[f.id] = f
 		v.region.mapping.add(v.vni, addr, f)
+		v.logInterface(f, now)
 	})
 	return f
 }
@@ -122,6 +124,15 @@ func (f *Interface) String() string { return f.name }
 
 // ID returns the interface's identifier, as the real ones look: "eni-0…".
 func (f *Interface) ID() string { return fmt.Sprintf("eni-%017x", f.id) }
+
+// instanceID returns the identifier of the instance that the interface belongs to, "-"
+// for an interface of a service, as flow records print it.
+func (f *Interface) instanceID() string {
+	if f.managed {
+		return "-"
+	}
+	return instanceID(f)
+}
 
 // Number returns the interface's number, under which frames name it.
 func (f *Interface) Number() uint64 { return f.id }

@@ -70,12 +70,12 @@ func (f *Interface) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 	if sender == nil || !sender.owns(p.Flow.Src.Addr()) {
 		ids = nil // somebody in between: the sender's groups are not known
 	}
-	if (sender == nil || sender.subnet != f.subnet) && f.subnet.stopped(p, f, netfake.Ingress) {
+	crossing := sender == nil || sender.subnet != f.subnet
+	if crossing && f.subnet.stopped(p, f, netfake.Ingress) || f.stoppedAs(p, ids) {
+		f.log(p, netfake.Ingress, FlowReject, PathWithinVPC)
 		return netfake.Next{}
 	}
-	if f.stoppedAs(p, ids) {
-		return netfake.Next{}
-	}
+	f.log(p, netfake.Ingress, FlowAccept, PathWithinVPC)
 	if dst := p.Flow.Dst.Addr(); f.check == SourceDestCheckOn && !f.owns(dst) {
 		return p.Drop(f.hop(f, netfake.Ingress, fmt.Sprintf("destination check: %v is not %v", dst, f.addr), codeSourceCheck))
 	}

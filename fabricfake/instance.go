@@ -1,6 +1,8 @@
 package fabricfake
 
 import (
+	"fmt"
+
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -45,6 +47,12 @@ func (s *Subnet) Instance(name string, cfg InstanceConfig) *Instance {
 	}
 	return &Instance{Host: h, iface: f}
 }
+
+// ID returns the instance's identifier, as the real ones look: "i-0…".
+func (i *Instance) ID() string { return instanceID(i.iface) }
+
+// instanceID is made of the number of an instance's first interface.
+func instanceID(first *Interface) string { return fmt.Sprintf("i-%017x", first.id) }
 
 // Interface returns the instance's network interface.
 func (i *Instance) Interface() *Interface { return i.iface }

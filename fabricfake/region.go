@@ -108,6 +108,14 @@ func (r *Region) Mapping() *MappingService { return r.mapping }
 // Zones returns the names of the region's zones.
 func (r *Region) Zones() []string { return slices.Clone(r.zones) }
 
+// ZoneID returns a zone's identifier as the API gives it, "apse2-az1" for zone a of
+// ap-southeast-2. The real service numbers zones differently for each account.
+func (r *Region) ZoneID(zone string) string {
+	directions := strings.NewReplacer("north", "n", "south", "s", "east", "e", "west", "w", "central", "c")
+	short := strings.ReplaceAll(directions.Replace(r.name), "-", "")
+	return fmt.Sprintf("%s-az%d", short, slices.Index(r.zones, zone)+1)
+}
+
 // Link returns the stretch of substrate between two zones, or inside one, to be slowed
 // down, made lossy or cut. An unknown zone fails the test.
 func (r *Region) Link(zone, other string) *netfake.Link {

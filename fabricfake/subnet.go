@@ -1,6 +1,7 @@
 package fabricfake
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 type Subnet struct {
 	vpc   *VPC
 	name  string
+	id    string
 	zone  string
 	block netip.Prefix
 	free  *allocator
@@ -39,6 +41,7 @@ func (v *VPC) Subnet(name, cidr, zone string) *Subnet {
 		}
 	}
 	s := &Subnet{vpc: v, name: name, zone: zone, block: block, free: newAllocator(block), acl: v.acl}
+	s.id = fmt.Sprintf("subnet-%05x%012x", v.vni, len(v.subnets)+1)
 	v.world.Do(func(time.Duration) {
 		v.subnets = append(v.subnets, s)
 		v.blocks = append(v.blocks, block)
@@ -51,6 +54,9 @@ func (s *Subnet) String() string { return s.name }
 
 // Name returns the subnet's name.
 func (s *Subnet) Name() string { return s.name }
+
+// ID returns the subnet's identifier, as the real ones look: "subnet-0…".
+func (s *Subnet) ID() string { return s.id }
 
 // VPC returns the VPC that the subnet is in.
 func (s *Subnet) VPC() *VPC { return s.vpc }

@@ -1,6 +1,7 @@
 package fabricfake
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -26,7 +27,8 @@ type VPC struct {
 	ids      *groups
 	services map[netip.Addr]netfake.Node
 	resolver netip.Addr // what instances are given as their name server
-	gateway  string     // of the internet gateway that is attached, "" for none
+	flowLogs flowLogs
+	gateway  string // of the internet gateway that is attached, "" for none
 }
 
 // NewVPC makes a VPC in the world's default region. A malformed or forbidden block
@@ -73,6 +75,9 @@ func (v *VPC) String() string { return v.name }
 
 // Name returns the VPC's name.
 func (v *VPC) Name() string { return v.name }
+
+// ID returns the VPC's identifier, as the real ones look: "vpc-0…".
+func (v *VPC) ID() string { return fmt.Sprintf("vpc-%017x", v.vni) }
 
 // VNI returns the VPC's number, under which its packets travel on the substrate.
 func (v *VPC) VNI() uint32 { return v.vni }

@@ -61,7 +61,9 @@ func (g *InternetGateway) String() string { return g.name }
 func (g *InternetGateway) Attached() bool { return g != nil && g.attached }
 
 // NextHop leads to the gateway's edge.
-func (g *InternetGateway) NextHop() fabricfake.NextHop { return fabricfake.NextHop{Edge: g.edge} }
+func (g *InternetGateway) NextHop() fabricfake.NextHop {
+	return fabricfake.NextHop{Edge: g.edge, Path: fabricfake.PathInternetGateway}
+}
 
 // Uplink returns the gateway's connection to the internet, to be slowed down, made
 // lossy or cut.

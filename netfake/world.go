@@ -154,8 +154,12 @@ func (w *World) Now() time.Duration { return time.Since(w.epoch) }
 // Time turns a time since the world's beginning into a date.
 func (w *World) Time(at time.Duration) time.Time { return w.epoch.Add(at) }
 
-// Sleep lets d pass.
-func (w *World) Sleep(d time.Duration) { time.Sleep(d) }
+// Sleep lets d pass. When it returns, what the world had to do by then has been done.
+func (w *World) Sleep(d time.Duration) {
+	time.Sleep(d)
+	w.lock()
+	w.unlock()
+}
 
 // RootCAs returns the certificate authorities that every client in the world trusts.
 func (w *World) RootCAs() *x509.CertPool {
