@@ -165,7 +165,7 @@ func reassemble(all []frame) map[string]*conversation {
 func talk(t *testing.T, w *netfake.World, p pair, question, answer []byte) []frame {
 	t.Helper()
 	var file bytes.Buffer
-	capture := w.Capture(&file, nil)
+	capture := w.Capture(&file, func(tap string) bool { return tap != netfake.DroppedTap })
 	l := p.listen(t, ":7")
 	go func() {
 		c, err := l.Accept()

@@ -161,3 +161,86 @@ var errBroken = errors.New("broken")
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, errBroken }
+
+// nosy is a writer that asks the world how it is doing, and then waits to be let go.
+type nosy struct {
+	world *World
+	let   chan bool
+	bytes.Buffer
+}
+
+func (n *nosy) Write(b []byte) (int, error) {
+	n.world.Sockets()
+	<-n.let
+	return n.Buffer.Write(b)
+}
+
+// A writer that blocks, or that calls the world, holds up nobody but Stop, and misses
+// nothing.
+func TestCaptureSlowWriter(t *testing.T) { Run(t, testCaptureSlowWriter) }
+
+func testCaptureSlowWriter(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	in := openUDP(t, server, 9000)
+	var all bytes.Buffer
+	slow := &nosy{world: w, let: make(chan bool)}
+	first, second := w.Capture(slow, nil), w.Capture(&all, nil)
+	u := dialUDPFrom(t, client, 1000, in)
+	for range 200 {
+		if _, err := u.Write(make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Sleep(time.Second)
+	if slow.Len() != 0 || all.Len() < 200*1000 {
+		t.Errorf("before it is let go, %d bytes, and the other %d", slow.Len(), all.Len())
+	}
+	close(slow.let)
+	want(t, "Stop", first.Stop(), nil)
+	want(t, "Stop of another", second.Stop(), nil)
+	want(t, "Stop again", second.Stop(), nil)
+	if !bytes.Equal(slow.Bytes(), all.Bytes()) {
+		t.Errorf("the slow writer has %d bytes, the other %d", slow.Len(), all.Len())
+	}
+}
+
+// What is dropped is in the capture with the reason, and what arrives is there without.
+func TestCaptureDrops(t *testing.T) { Run(t, testCaptureDrops) }
+
+func testCaptureDrops(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	in := openUDP(t, server, 9000)
+	u := dialUDPFrom(t, client, 1000, in)
+	var out bytes.Buffer
+	file := w.Capture(&out, func(tap string) bool { return tap == DroppedTap })
+	u.Write([]byte("arrives"))
+	w.Sleep(time.Second)
+	mend := server.Uplink().Link().Partition()
+	u.Write([]byte("is lost"))
+	w.Sleep(time.Second)
+	mend()
+	u.Write([]byte("too late"))
+	want(t, "Stop", file.Stop(), nil)
+	for text, is := range map[string]bool{
+		DroppedTap: true, "DROP server last mile: partitioned": true, "is lost": true, "arrives": false, "too late": false,
+	} {
+		if bytes.Contains(out.Bytes(), []byte(text)) != is {
+			t.Errorf("the capture has %q %v, want %v", text, !is, is)
+		}
+	}
+}
+
+// A capture without a writer is refused, one of a closed world is empty.
+func TestCaptureEdges(t *testing.T) {
+	text := fatal(t, func(tb TB) { New(tb, Config{}).Capture(nil, nil) })
+	if text != "netfake: Capture: there is no writer" {
+		t.Errorf("no writer: %q", text)
+	}
+	var out bytes.Buffer
+	w := New(t, Config{})
+	w.Close()
+	want(t, "Stop", w.Capture(&out, nil).Stop(), nil)
+	if out.Len() == 0 {
+		t.Error("the file has no head")
+	}
+}

@@ -49,7 +49,8 @@
 // [World.Record] traces live packets, [World.Capture] writes them for Wireshark, and
 // [Host.Probe] asks what would become of one. A Trace's String is what assertions print.
 // When a test fails, its world logs its sockets, the last packets that were dropped and
-// the command that repeats the run.
+// the command that repeats the run; under go test -artifacts it also saves the last 8 MiB
+// of packets for Wireshark. A test that hangs is told which goroutine stops virtual time.
 //
 // # Determinism
 //

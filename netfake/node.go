@@ -86,6 +86,7 @@ func (p *Packet) drop(h Hop) {
 	p.record(h)
 	if p.probe == nil {
 		p.world.drops.add(p, h)
+		p.world.captureDrop(p, &h)
 	}
 }
 

@@ -142,6 +142,9 @@ func (w *World) reportFailure() {
 		return
 	}
 	w.tb.Logf("%s", w.Report())
+	if saved := w.saveBlackBox(); saved != "" {
+		w.tb.Logf("netfake: %s", saved)
+	}
 }
 
 // Report returns the state of the world as a failed test logs it: sockets, the last

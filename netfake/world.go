@@ -82,6 +82,8 @@ type World struct {
 	recordings []*Recording
 	captures   []*Capture
 	taps       []*Tap
+	dropped    *Tap      // where what is dropped is captured
+	box        *blackBox // of a test that wants its last packets if it fails, else nil
 	drops      dropLog
 	events     uint64
 	injected   uint64 // packets that came from no socket
@@ -103,6 +105,7 @@ func New(tb TB, cfg Config) *World {
 		w.cfg.SendBuffer = DefaultSendBuffer
 	}
 	w.internet = newInternet(w)
+	w.box = newBlackBox(tb)
 	tb.Cleanup(func() {
 		w.reportFailure()
 		w.Close()
@@ -235,8 +238,9 @@ func (w *World) Close() {
 		w.timer.Stop()
 	}
 	for _, c := range w.captures {
-		c.flush()
+		c.finish()
 	}
+	w.captures = nil
 }
 
 // Shared returns what a room keeps for a world: the one *T of the world, which make
