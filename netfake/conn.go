@@ -19,7 +19,10 @@ func sysError(call string, errno syscall.Errno) error { return os.NewSyscallErro
 // machineError turns the reason for which a connection died into what the kernel
 // would say.
 func machineError(call string, err error) error {
+	var told syscall.Errno // by an ICMP error
 	switch {
+	case errors.As(err, &told):
+		return sysError(call, told)
 	case errors.Is(err, tcp.ErrRefused):
 		return sysError(call, syscall.ECONNREFUSED)
 	case errors.Is(err, tcp.ErrReset):
@@ -127,6 +130,7 @@ func (c *TCPConn) write(b []byte) (int, error) {
 		case m.Err() != nil || !m.CanSend():
 			return taken, sysError("write", syscall.EPIPE)
 		}
+		c.followPath()
 		n := m.Lend(b[taken:], w.now)
 		if n == 0 && len(b) > 0 {
 			c.writing = true

@@ -34,6 +34,10 @@ type Host struct {
 	down      bool
 	orphans   map[*UDPConn]bool
 	changed   sync.Cond // for those who wait for an echo
+
+	traceroutes map[Flow]*tracerouteProbe // under way, by the flow of the probe
+	complaints  map[netip.Addr]*bucket    // what may still be said to a peer
+	paths       pathMTUs
 }
 
 type portKey struct {
@@ -201,6 +205,7 @@ func (h *Host) Step(p *Packet) Next {
 		return h.receiveICMP(p, hop)
 	}
 	hop.Rule, hop.Code = fmt.Sprintf("%v is not spoken here", p.Flow.Proto), "PROTOCOL_RESTRICTION"
+	h.complain(p, ProtocolUnreachable)
 	return p.Drop(hop)
 }
 

@@ -2,7 +2,6 @@ package netfake
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -31,8 +30,8 @@ func (h *Host) receiveICMP(p *Packet, hop Hop) Next {
 			e.answered = true
 			h.world.wake(&h.changed)
 		}
-	case wire.ICMPUnreachable:
-		h.unreachable(&head, body)
+	default:
+		h.receiveError(p, &head, body)
 	}
 	return p.Delivered(hop)
 }
@@ -48,76 +47,16 @@ func (h *Host) echoPacket(src, dst netip.Addr, head wire.ICMP, body []byte, seq 
 	return p
 }
 
-// quoted is how much of a packet an ICMP error carries back: its IP header and eight
-// bytes, RFC 792.
-const quoted = wire.IPv4HeaderLen + 8
-
-// sendUnreachable tells a packet's sender that it was of no use.
-func (h *Host) sendUnreachable(p *Packet, code uint8) {
-	h.send(h.unreachablePacket(p, code, h.number()))
-}
-
-func (h *Host) unreachablePacket(p *Packet, code uint8, seq uint64) *Packet {
-	body := p.Bytes()
-	body = body[:min(len(body), quoted)]
-	return h.echoPacket(p.Flow.Dst.Addr(), p.Flow.Src.Addr(), wire.ICMP{Type: wire.ICMPUnreachable, Code: code}, body, seq)
-}
-
-// unreachable takes an ICMP error to the socket whose packet it quotes.
-func (h *Host) unreachable(head *wire.ICMP, quote []byte) {
-	flow, ok := quotedFlow(quote)
-	if !ok {
-		return
-	}
-	switch flow.Proto {
-	case UDP:
-		if u := h.udpFor(flow.Reverse()); u != nil && head.Code == wire.ICMPPortUnreachable {
-			u.refused(flow.Dst)
-		}
-	case TCP:
-		c := h.connFor(flow.Reverse())
-		if c == nil {
-			return
-		}
-		if head.Code == wire.ICMPFragNeeded {
-			c.machine.SetMTU(int(head.MTU), h.world.now)
-		} else {
-			c.machine.Unreachable(sysError("connect", unreachableErrno(head.Code)), h.world.now)
-		}
-		c.sync()
-	}
-}
-
-// quotedFlow reads the flow of the packet that an ICMP error quotes. There is less of
-// it than its length says, so it cannot be parsed as a whole packet.
-func quotedFlow(b []byte) (Flow, bool) {
-	if len(b) < quoted || b[0] != 0x45 {
-		return Flow{}, false
-	}
-	src, _ := netip.AddrFromSlice(b[12:16])
-	dst, _ := netip.AddrFromSlice(b[16:20])
-	return Flow{
-		Proto: Protocol(b[9]),
-		Src:   netip.AddrPortFrom(src, binary.BigEndian.Uint16(b[20:])),
-		Dst:   netip.AddrPortFrom(dst, binary.BigEndian.Uint16(b[22:])),
-	}, true
-}
-
-func unreachableErrno(code uint8) syscall.Errno {
-	switch code {
-	case wire.ICMPNetUnreachable:
-		return syscall.ENETUNREACH
-	case wire.ICMPPortUnreachable:
-		return syscall.ECONNREFUSED
-	}
-	return syscall.EHOSTUNREACH
-}
-
 // echoWait is somebody who waits for the reply to a ping.
-type echoWait struct{ answered, failed, gaveUp bool }
+type echoWait struct {
+	to                       netip.Addr
+	answered, failed, gaveUp bool
+	err                      syscall.Errno // what a router said
+}
 
 // Ping sends an ICMP echo request to addr and returns how long the reply took. It
-// waits until ctx is done; a ctx without a deadline waits a second at most.
+// waits until ctx is done; a ctx without a deadline waits a second at most. An ICMP error
+// from a router ends it with that error.
 func (h *Host) Ping(ctx context.Context, addr netip.Addr) (time.Duration, error) {
 	ctx, cancel := boundPing(ctx)
 	defer cancel()
@@ -164,6 +103,7 @@ func (h *Host) ping(addr netip.Addr, wait *echoWait) (time.Duration, error) {
 		id++
 	}
 	h.ports[key] = id
+	wait.to = addr
 	h.echoes[id] = wait
 	defer delete(h.echoes, id)
 	began := w.now
@@ -172,6 +112,8 @@ func (h *Host) ping(addr netip.Addr, wait *echoWait) (time.Duration, error) {
 		switch {
 		case wait.answered:
 			return w.now - began, nil
+		case wait.err != 0:
+			return 0, sysError("recvfrom", wait.err)
 		case wait.failed:
 			return 0, errHostDown
 		case wait.gaveUp:

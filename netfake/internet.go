@@ -20,10 +20,12 @@ type Internet struct {
 	world *World
 	at    map[netip.Addr]*Uplink
 	paths map[[2]Place]*Link
+
+	routers map[Place]routers
 }
 
 func newInternet(w *World) *Internet {
-	return &Internet{world: w, at: map[netip.Addr]*Uplink{}, paths: map[[2]Place]*Link{}}
+	return &Internet{world: w, at: map[netip.Addr]*Uplink{}, paths: map[[2]Place]*Link{}, routers: map[Place]routers{}}
 }
 
 // String returns "internet".
@@ -60,6 +62,7 @@ func (n *Internet) Attach(name string, place Place, node Node) *Uplink {
 	w := n.world
 	u := &Uplink{net: n, name: name, place: place, node: node, tap: w.Tap(name + " internet"), ways: map[*Uplink]*Link{}}
 	u.access = w.NewLink(name+" last mile", LastMile)
+	w.Do(func(time.Duration) { u.routers = n.routersAt(place) })
 	u.core, u.down, u.arrive = uplinkCore{u}, uplinkDown{u}, uplinkArrive{u}
 	return u
 }
@@ -104,6 +107,8 @@ type Uplink struct {
 	access *Link
 	tap    *Tap
 	ways   map[*Uplink]*Link
+
+	routers routers // at its place
 
 	core   uplinkCore
 	down   uplinkDown
@@ -158,24 +163,36 @@ func (u *Uplink) Step(p *Packet) Next {
 type uplinkCore struct{ *Uplink }
 
 func (c uplinkCore) Step(p *Packet) Next {
+	if end, ok := countDown(p, c); !ok {
+		return end
+	}
+	return c.route(p)
+}
+
+// route carries a packet from the backbone at the uplink's place to whoever announces
+// its destination.
+func (u *Uplink) route(p *Packet) Next {
 	dst := p.Flow.Dst.Addr()
-	hop := Hop{Place: "internet", By: c.net}
+	hop := Hop{Place: "internet", By: u.net}
 	if isPrivate(dst) {
 		hop.Rule = fmt.Sprintf("%v is a private address, which the internet does not carry", dst)
 		hop.Code = "NO_ROUTE_TO_DESTINATION"
 		return p.Drop(hop)
 	}
-	to := c.net.at[dst]
+	to := u.net.at[dst]
 	if to == nil {
 		hop.Rule = fmt.Sprintf("nobody announces %v", dst)
 		hop.Code = "NO_ROUTE_TO_DESTINATION"
 		return p.Drop(hop)
 	}
 	if p.Traced() {
-		hop.Rule = fmt.Sprintf("%v → %v", c.place, to.place)
+		hop.Rule = fmt.Sprintf("%v → %v", u.place, to.place)
 		p.Passed(hop)
 	}
-	return p.Over(c.way(to), to.down)
+	if u.place == to.place {
+		return p.Over(u.way(to), uplinkLast{to})
+	}
+	return p.Over(u.way(to), to.down)
 }
 
 // way returns the long-distance link to another uplink, and remembers it: places are
@@ -192,7 +209,12 @@ func (u *Uplink) way(to *Uplink) *Link {
 // uplinkDown is the other end of the backbone.
 type uplinkDown struct{ *Uplink }
 
-func (d uplinkDown) Step(p *Packet) Next { return p.Over(d.access, d.arrive) }
+func (d uplinkDown) Step(p *Packet) Next {
+	if end, ok := countDown(p, d); !ok {
+		return end
+	}
+	return p.Over(d.access, d.arrive)
+}
 
 // uplinkArrive is where the last mile ends.
 type uplinkArrive struct{ *Uplink }

@@ -16,6 +16,7 @@ type Link struct {
 	faults  Faults
 	latest  map[uint64]time.Duration // under jitter, when the last packet of a flow arrives
 	cuts    int                      // partitions in force
+	guard   linkGuard
 	stats   LinkStats
 }
 
@@ -27,6 +28,9 @@ type LinkStats struct {
 	Reordered   uint64 // packets that were held back
 	Corrupted   uint64 // packets with a bit flipped
 	Partitioned uint64 // packets that ran into a partition
+	TooBig      uint64 // packets larger than the MTU
+	Filtered    uint64 // packets of ICMP, under DropICMP
+	Refused     uint64 // packets that Refuse answered
 }
 
 // NewLink makes a link. Its name is how traces call it, and must differ from those of
@@ -101,7 +105,9 @@ func (l *Link) Partition() (undo func()) {
 func (l *Link) Stats() LinkStats {
 	l.world.lock()
 	defer l.world.unlock()
-	return l.stats
+	s := l.stats
+	s.TooBig, s.Filtered, s.Refused = l.guard.tooBig, l.guard.filtered, l.guard.refused
+	return s
 }
 
 // carriesTrains reports whether all packets that enter the link at one instant leave it

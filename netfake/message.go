@@ -52,7 +52,8 @@ func (u *UDPConn) ReadMsgUDPAddrPort(b, _ []byte) (n, oobn, flags int, addr neti
 }
 
 // WriteTo sends b as one datagram to a *net.UDPAddr. One that exceeds the interface's
-// MTU gives EMSGSIZE: there is no fragmentation.
+// MTU gives EMSGSIZE, as does one that exceeds what a router has said: as on Linux with
+// IP_PMTUDISC_DO, for there is no fragmentation.
 func (u *UDPConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 	to, ok := addr.(*net.UDPAddr)
 	if !ok {

@@ -35,7 +35,12 @@ func (p *Packet) To(n Node) Next { return Next{to: n} }
 
 // Over moves the packet to n across a link, which takes the link's time and suffers
 // its faults.
-func (p *Packet) Over(l *Link, n Node) Next { return Next{to: n, over: l} }
+func (p *Packet) Over(l *Link, n Node) Next {
+	if !l.guard.idle() && l.refuses(p) {
+		return Next{done: true}
+	}
+	return Next{to: n, over: l}
+}
 
 // Delivered ends the packet's way where it was meant to end.
 func (p *Packet) Delivered(h Hop) Next {

@@ -194,11 +194,12 @@ func (p *Packet) ICMPType() (typ, code uint8) {
 // Quoted returns the flow of the packet that an ICMP error speaks of, and false for any
 // other packet.
 func (p *Packet) Quoted() (Flow, bool) {
-	head, quote, err := wire.ParseICMP(p.Payload())
-	if p.Flow.Proto != ICMP || err != nil || (head.Type != wire.ICMPUnreachable && head.Type != wire.ICMPTimeExceeded) {
+	if !p.isICMPError() {
 		return Flow{}, false
 	}
-	return quotedFlow(quote)
+	q, err := wire.ParseQuote(p.Payload()[wire.ICMPHeaderLen:])
+	f := Flow{Protocol(q.Proto), netip.AddrPortFrom(q.Src, q.SrcPort), netip.AddrPortFrom(q.Dst, q.DstPort)}
+	return f, err == nil
 }
 
 // SetSrc rewrites the source address and port and the checksums that cover them, as

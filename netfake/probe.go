@@ -258,7 +258,7 @@ func (h *Host) wouldAnswer(p *Packet) (*Packet, Outcome, string) {
 		return h.world.tcpPacket(back, &out, nil, 0), Answered, fmt.Sprintf("listens on tcp/%d", port)
 	case UDP:
 		if h.udpFor(p.Flow) == nil {
-			return h.unreachablePacket(p, wire.ICMPPortUnreachable, 0), Refused, fmt.Sprintf("nobody listens on udp/%d", port)
+			return p.icmpError(ICMPError{Kind: PortUnreachable}, p.Flow.Dst.Addr()), Refused, fmt.Sprintf("nobody listens on udp/%d", port)
 		}
 		return h.udpPacket(back, nil, 0), Answered, fmt.Sprintf("socket on udp/%d", port)
 	case ICMP:

@@ -148,6 +148,7 @@ type TCPConn struct {
 	killed             bool // the host or the world went down
 	linger0            bool
 	failed             bool // the application has been told why the connection died
+	path               seenPath
 }
 
 func (h *Host) newConn(network string, flow Flow) *TCPConn {
@@ -216,6 +217,7 @@ func (t *connTimer) Fire(now time.Duration) {
 // timer goes off, whether it may be forgotten. It follows every call of the machine.
 func (c *TCPConn) sync() {
 	w, m := c.host.world, c.machine
+	c.followPath()
 	if c.listener != nil && m.State() != tcp.SynReceived {
 		c.listener.established(c)
 	}

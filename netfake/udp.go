@@ -51,7 +51,7 @@ type UDPConn struct {
 	readBy   deadline
 	writeBy  time.Time // zero is never
 	dropped  uint64
-	err      error // to be told once
+	err      syscall.Errno // to be told once; 0 is none
 	closed   bool
 }
 
@@ -161,7 +161,7 @@ func (h *Host) receiveUDP(p *Packet, hop Hop) Next {
 	switch {
 	case u == nil:
 		hop.Rule = fmt.Sprintf("no socket on udp/%d: answered with port unreachable", p.Flow.Dst.Port())
-		h.sendUnreachable(p, wire.ICMPPortUnreachable)
+		h.complain(p, PortUnreachable)
 		return p.Drop(hop)
 	case u.used+truesize(len(data)) > u.room:
 		u.dropped++
@@ -234,7 +234,7 @@ func (u *UDPConn) take(call string) (datagram, error) {
 			return datagram{}, net.ErrClosed
 		case u.readBy.passed:
 			return datagram{}, os.ErrDeadlineExceeded
-		case u.err != nil:
+		case u.err != 0:
 			return datagram{}, sysError(call, u.takeError())
 		case len(u.queue) > 0:
 			d := u.queue[0]
@@ -250,17 +250,9 @@ func (u *UDPConn) take(call string) (datagram, error) {
 
 // takeError returns what went wrong with an earlier datagram, once.
 func (u *UDPConn) takeError() syscall.Errno {
-	u.err = nil
-	return syscall.ECONNREFUSED
-}
-
-// refused notes that a peer's host said that nobody is there. Only a connected socket
-// hears of it.
-func (u *UDPConn) refused(peer netip.AddrPort) {
-	if u.peer == peer {
-		u.err = syscall.ECONNREFUSED
-		u.host.world.wake(&u.readable)
-	}
+	err := u.err
+	u.err = 0
+	return err
 }
 
 // Write sends b as one datagram to the peer of a connected socket.
@@ -303,7 +295,7 @@ func (u *UDPConn) check(call string, b []byte, to netip.AddrPort) error {
 		return os.ErrDeadlineExceeded
 	case len(b) > maxDatagram:
 		return sysError(call, syscall.EMSGSIZE)
-	case u.err != nil:
+	case u.err != 0:
 		return sysError(call, u.takeError())
 	case !to.IsValid():
 		return sysError(call, syscall.EDESTADDRREQ)
@@ -311,7 +303,7 @@ func (u *UDPConn) check(call string, b []byte, to netip.AddrPort) error {
 		return sysError(call, syscall.EINVAL)
 	case !src.IsValid():
 		return sysError(call, syscall.ENETUNREACH)
-	case len(b)+wire.UDPHeaderLen+wire.IPv4HeaderLen > mtu:
+	case len(b)+wire.UDPHeaderLen+wire.IPv4HeaderLen > u.host.limitMTU(to.Addr(), mtu):
 		return sysError(call, syscall.EMSGSIZE)
 	}
 	return nil

@@ -80,7 +80,9 @@ type Conn struct {
 	wl1                uint32 // the sequence number of the last window update
 	scaleOut, scaleIn  uint8  // of the windows that the peer, and that we, advertise
 	mss                int
-	fin                bool // the application sends no more
+	peerMSS, pathMTU   int   // what the peer takes; what the path carries, if it was told
+	soft               error // what an ICMP error said since the last acknowledgement
+	fin                bool  // the application sends no more
 	dupACKs            int
 	recover            uint32 // the top when loss was noticed; una lies behind it after the repair
 	recovering         bool
@@ -138,7 +140,7 @@ func newConn(cfg Config, out Sender, now time.Duration) *Conn {
 	c.sendBuf.pool, c.recvBuf.pool = cfg.Pool, cfg.Pool
 	c.iss, c.una, c.nxt, c.top = cfg.ISN, cfg.ISN, cfg.ISN, cfg.ISN
 	c.bufSeq, c.recover = cfg.ISN+1, cfg.ISN
-	c.mss, c.rcvMSS = defaultMSS, defaultMSS
+	c.mss, c.peerMSS, c.rcvMSS = defaultMSS, defaultMSS, defaultMSS
 	c.cwnd, c.ssthresh = noLimit, noLimit
 	for c.cfg.RecvBuffer>>c.scaleIn > 65535 && c.scaleIn < maxScale {
 		c.scaleIn++
@@ -171,7 +173,8 @@ func (c *Conn) takeSYN(syn *wire.TCP, now time.Duration) {
 		peer = max(int(syn.MSS), minMSS)
 	}
 	c.ts = timestamps{on: syn.HasTimestamp, recent: syn.TSVal, at: now}
-	c.mss = max(min(peer, c.cfg.MTU-headers), minMSS) - c.optionsLen()
+	c.peerMSS = peer
+	c.fitSegments()
 	if syn.HasScale {
 		c.scaleOut = min(syn.WindowScale, maxScale)
 	} else {
@@ -349,27 +352,6 @@ func (c *Conn) SetKeepAlive(k KeepAlive, now time.Duration) {
 	c.cfg.KeepAlive = k
 	c.heard = now
 	c.startKeepAlive()
-}
-
-// SetMTU lowers the segments to what a router on the way said it can carry, and sends
-// what it dropped again (RFC 1191).
-func (c *Conn) SetMTU(mtu int, now time.Duration) {
-	mss := max(mtu-headers, minMSS) - c.optionsLen()
-	if mss >= c.mss || !c.state.synchronized() {
-		return
-	}
-	c.mss = mss
-	c.nxt = c.una
-	c.rtt.cancel()
-	c.output(now)
-}
-
-// Unreachable takes an ICMP error about the connection: a hard one while it opens, a
-// soft one, to be ignored, later (RFC 5461).
-func (c *Conn) Unreachable(err error, now time.Duration) {
-	if c.state == SynSent || c.state == SynReceived {
-		c.die(err)
-	}
 }
 
 // CanReuse reports whether a SYN may open a new connection in the place of this one,

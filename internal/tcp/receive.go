@@ -243,7 +243,7 @@ func (c *Conn) advance(h *wire.TCP, now time.Duration) {
 		c.sendBuf.drop(n)
 	}
 	c.measure(h, now)
-	c.retries = 0
+	c.retries, c.soft = 0, nil
 	c.rexmitAt = 0
 	if c.una != c.top {
 		c.rexmitAt = now + c.rtt.timeout()

@@ -44,7 +44,7 @@ func (c *Conn) Expire(now time.Duration) {
 func (c *Conn) retransmit(now time.Duration) {
 	c.rexmitAt = 0
 	if c.exhausted() {
-		c.die(ErrTimeout)
+		c.die(c.timeoutError())
 		return
 	}
 	c.retries++
@@ -91,7 +91,7 @@ func (c *Conn) probeWindow(now time.Duration) {
 		return
 	}
 	if c.probes >= cmp.Or(c.cfg.Retries, 15) || c.orphan && c.probedEnough() {
-		c.die(ErrTimeout)
+		c.die(c.timeoutError())
 		return
 	}
 	c.probes++
@@ -133,7 +133,7 @@ func (c *Conn) keepAlive(now time.Duration) {
 	}
 	if c.probes >= cmp.Or(k.Count, 9) {
 		c.segment(wire.RST|wire.ACK, c.top, nil, now)
-		c.die(ErrTimeout)
+		c.die(c.timeoutError())
 		return
 	}
 	c.probes++

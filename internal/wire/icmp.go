@@ -11,6 +11,8 @@ const (
 	ICMPUnreachable  uint8 = 3
 	ICMPEchoRequest  uint8 = 8
 	ICMPTimeExceeded uint8 = 11
+
+	ICMPParameterProblem uint8 = 12
 )
 
 // Codes of [ICMPUnreachable] (RFC 792, RFC 1122 section 3.2.2.1, RFC 1812
@@ -35,8 +37,11 @@ const (
 	ICMPv6Unreachable  uint8 = 1
 	ICMPv6PacketTooBig uint8 = 2
 	ICMPv6TimeExceeded uint8 = 3
-	ICMPv6EchoRequest  uint8 = 128
-	ICMPv6EchoReply    uint8 = 129
+
+	ICMPv6ParameterProblem uint8 = 4
+
+	ICMPv6EchoRequest uint8 = 128
+	ICMPv6EchoReply   uint8 = 129
 )
 
 // Codes of [ICMPv6Unreachable] (RFC 4443 section 3.1).
@@ -47,6 +52,12 @@ const (
 	ICMPv6PortUnreachable uint8 = 4
 )
 
+// Codes of [ICMPv6ParameterProblem] (RFC 4443 section 3.4).
+const (
+	ICMPv6BadHeader     uint8 = 0
+	ICMPv6BadNextHeader uint8 = 1
+)
+
 // ICMP is the header of an ICMP message of either family. The families use
 // different numbers for the messages that carry a field of their own, so one
 // codec serves both; which family it is, the IP header says.
@@ -54,6 +65,7 @@ type ICMP struct {
 	Type, Code uint8
 	ID, Seq    uint16 // echo request and reply, else 0
 	MTU        uint32 // fragmentation needed (16 bits) and packet too big, else 0
+	Pointer    uint32 // parameter problem (8 bits for IPv4), else 0: the offset of the fault
 }
 
 // ParseICMP reads the header at the front of b. The payload is what follows:
@@ -71,6 +83,10 @@ func ParseICMP(b []byte) (h ICMP, payload []byte, err error) {
 		h.MTU = uint32(binary.BigEndian.Uint16(b[6:]))
 	case h.Type == ICMPv6PacketTooBig:
 		h.MTU = binary.BigEndian.Uint32(b[4:])
+	case h.Type == ICMPParameterProblem:
+		h.Pointer = uint32(b[4])
+	case h.Type == ICMPv6ParameterProblem:
+		h.Pointer = binary.BigEndian.Uint32(b[4:])
 	}
 	return h, b[ICMPHeaderLen:len(b):len(b)], nil
 }
@@ -89,6 +105,10 @@ func (h *ICMP) Put(b []byte) {
 		rest = h.MTU & 0xffff
 	case h.Type == ICMPv6PacketTooBig:
 		rest = h.MTU
+	case h.Type == ICMPParameterProblem:
+		rest = h.Pointer << 24
+	case h.Type == ICMPv6ParameterProblem:
+		rest = h.Pointer
 	}
 	binary.BigEndian.PutUint32(b[4:], rest)
 }

@@ -27,6 +27,9 @@ func TestICMPVectors(t *testing.T) {
 		{"v6 echo request", ICMP{Type: ICMPv6EchoRequest, ID: 7, Seq: 9}, "8000 0000 0007 0009"},
 		{"v6 echo reply", ICMP{Type: ICMPv6EchoReply, ID: 7, Seq: 9}, "8100 0000 0007 0009"},
 		{"v6 port unreachable", ICMP{Type: ICMPv6Unreachable, Code: ICMPv6PortUnreachable}, "0104 0000 0000 0000"},
+		// RFC 792: the pointer is the first byte of the word; RFC 4443 section 3.4: all of it.
+		{"parameter problem", ICMP{Type: ICMPParameterProblem, Pointer: 20}, "0c00 0000 1400 0000"},
+		{"v6 parameter problem", ICMP{Type: ICMPv6ParameterProblem, Code: ICMPv6BadNextHeader, Pointer: 6}, "0401 0000 0000 0006"},
 		{"v6 time exceeded", ICMP{Type: ICMPv6TimeExceeded}, "0300 0000 0000 0000"},
 	} {
 		want := unhex(tt.bytes)
@@ -72,7 +75,7 @@ func TestParseICMPShort(t *testing.T) {
 func genICMP() *rapid.Generator[ICMP] {
 	return rapid.Custom(func(t *rapid.T) ICMP {
 		h := ICMP{Code: rapid.Uint8Range(0, 13).Draw(t, "code")}
-		h.Type = rapid.SampledFrom([]uint8{0, 1, 2, 3, 8, 11, 128, 129, 255}).Draw(t, "type")
+		h.Type = rapid.SampledFrom([]uint8{0, 1, 2, 3, 4, 8, 11, 12, 128, 129, 255}).Draw(t, "type")
 		switch {
 		case h.IsEcho():
 			h.ID, h.Seq = rapid.Uint16().Draw(t, "id"), rapid.Uint16().Draw(t, "seq")
@@ -80,6 +83,10 @@ func genICMP() *rapid.Generator[ICMP] {
 			h.MTU = uint32(rapid.Uint16().Draw(t, "mtu"))
 		case h.Type == ICMPv6PacketTooBig:
 			h.MTU = rapid.Uint32().Draw(t, "mtu")
+		case h.Type == ICMPParameterProblem:
+			h.Pointer = uint32(rapid.Uint8().Draw(t, "pointer"))
+		case h.Type == ICMPv6ParameterProblem:
+			h.Pointer = rapid.Uint32().Draw(t, "pointer")
 		}
 		return h
 	})

@@ -1,0 +1,120 @@
+package netfake
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// linkGuard is what a link refuses before a packet enters it.
+type linkGuard struct {
+	mtu      int // 0 is no limit
+	filters  int // DropICMP in force
+	refusals []ICMPKind
+
+	tooBig, filtered, refused uint64
+}
+
+func (g *linkGuard) idle() bool { return g.mtu == 0 && g.filters == 0 && len(g.refusals) == 0 }
+
+// MTU returns the largest packet that the link carries, 0 if it has no limit.
+func (l *Link) MTU() int {
+	l.world.lock()
+	defer l.world.unlock()
+	return l.guard.mtu
+}
+
+// minLinkMTU is the smallest MTU of a link: what every IPv4 host takes, RFC 791.
+const minLinkMTU = 576
+
+// SetMTU sets the largest packet that the link carries, in bytes with its IP header; 0,
+// which a new link has, is no limit, anything else below 576 fails the test. A packet
+// that is larger is dropped, and the router in front of the link tells its sender packet
+// too big, so that path MTU discovery works. On the internet every link has routers. A
+// link of another kind drops the packet in silence: it is a black hole.
+func (l *Link) SetMTU(bytes int) {
+	l.world.tb.Helper()
+	if bytes != 0 && bytes < minLinkMTU {
+		l.world.tb.Fatalf("netfake: link %s: an MTU of %d bytes, and %d is the least", l.name, bytes, minLinkMTU)
+	}
+	l.world.Do(func(time.Duration) { l.guard.mtu = bytes })
+}
+
+// DropICMP makes the link swallow all ICMP, as a firewall does whose rules know TCP and
+// UDP only, until the returned function is called. Path MTU discovery across it fails,
+// and so does traceroute.
+func (l *Link) DropICMP() (undo func()) {
+	l.world.Do(func(time.Duration) { l.guard.filters++ })
+	done := false
+	return func() {
+		l.world.Do(func(time.Duration) {
+			if !done {
+				l.guard.filters--
+				done = true
+			}
+		})
+	}
+}
+
+// Refuse makes the router in front of the link answer every packet with an ICMP error
+// instead of carrying it, until the returned function is called: a partition that says
+// so. Of several, the latest answers. A kind other than the unreachable ones and
+// AdminProhibited fails the test.
+func (l *Link) Refuse(kind ICMPKind) (undo func()) {
+	l.world.tb.Helper()
+	if kind < NetUnreachable || kind > AdminProhibited {
+		l.world.tb.Fatalf("netfake: link %s: a router does not refuse with %v", l.name, kind)
+	}
+	l.world.Do(func(time.Duration) { l.guard.refusals = append(l.guard.refusals, kind) })
+	done := false
+	return func() {
+		l.world.Do(func(time.Duration) {
+			if !done {
+				l.guard.withdraw(kind)
+				done = true
+			}
+		})
+	}
+}
+
+// withdraw takes the latest refusal of a kind back.
+func (g *linkGuard) withdraw(kind ICMPKind) {
+	for i := len(g.refusals) - 1; i >= 0; i-- {
+		if g.refusals[i] == kind {
+			g.refusals = append(g.refusals[:i], g.refusals[i+1:]...)
+			return
+		}
+	}
+}
+
+// refuses reports whether the link's guard ends the way of a packet that is about to
+// enter it. A probe goes on.
+func (l *Link) refuses(p *Packet) bool {
+	g, hop := &l.guard, Hop{Place: l.name, By: l}
+	var e ICMPError
+	var count *uint64
+	switch n := len(g.refusals); {
+	case n > 0:
+		e.Kind, count = g.refusals[n-1], &g.refused
+		hop.Rule = "refused"
+	case g.filters > 0 && (p.Flow.Proto == ICMP || p.Flow.Proto == ICMPv6):
+		count = &g.filtered
+		hop.Rule = "ICMP is filtered"
+	case g.mtu > 0 && p.Len() > g.mtu:
+		e, count = ICMPError{PacketTooBig, g.mtu}, &g.tooBig
+		hop.Rule, hop.Code = fmt.Sprintf("%d bytes exceed the MTU of %d", p.Len(), g.mtu), "MTU_EXCEEDED"
+	default:
+		return false
+	}
+	if p.probe != nil {
+		return p.Blocked(hop)
+	}
+	*count++
+	var from netip.Addr
+	var at Node
+	if r, ok := p.node.(router); ok {
+		from, at = r.speaksFrom(p)
+	}
+	p.Reject(hop, e, from, at)
+	return true
+}
