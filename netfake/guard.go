@@ -87,6 +87,31 @@ func (g *linkGuard) withdraw(kind ICMPKind) {
 	}
 }
 
+// guarded is Packet.Over for a link whose guard has something to say. Each packet of a
+// train is asked about by itself: the last may be small enough.
+func (l *Link) guarded(p *Packet, n Node) Next {
+	if p.train == 0 || p.probe != nil {
+		if l.refuses(p) {
+			return Next{done: true}
+		}
+		return Next{to: n, over: l}
+	}
+	w := l.world
+	for i := range p.Segments() {
+		q := p.segment(i)
+		q.at = p.at
+		switch {
+		case l.refuses(q):
+			w.packets.put(q)
+		default:
+			if q.node = n; w.crosses(q, l) {
+				w.ready.push(q)
+			}
+		}
+	}
+	return Next{done: true}
+}
+
 // refuses reports whether the link's guard ends the way of a packet that is about to
 // enter it. A probe goes on.
 func (l *Link) refuses(p *Packet) bool {

@@ -36,8 +36,8 @@ func (p *Packet) To(n Node) Next { return Next{to: n} }
 // Over moves the packet to n across a link, which takes the link's time and suffers
 // its faults.
 func (p *Packet) Over(l *Link, n Node) Next {
-	if !l.guard.idle() && l.refuses(p) {
-		return Next{done: true}
+	if !l.guard.idle() {
+		return l.guarded(p, n)
 	}
 	return Next{to: n, over: l}
 }

@@ -72,7 +72,7 @@ const trainData = largestTrain - wire.IPv6HeaderLen - wire.TCPMaxHeaderLen
 // are named one by one: a type that embeds them need not understand.
 func understandsTrains(n Node) bool {
 	switch n := n.(type) {
-	case *Host, *Uplink, uplinkCore, uplinkDown, uplinkArrive:
+	case *Host, *Uplink, uplinkCore, uplinkDown, uplinkLast, uplinkOrigin, uplinkArrive:
 		return true
 	case TrainNode:
 		return n.TakesTrains()

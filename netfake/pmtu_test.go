@@ -1,0 +1,224 @@
+package netfake
+
+import (
+	"fmt"
+	"io"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// sink accepts connections and returns how many bytes it has read when asked.
+func sink(t *testing.T, h *Host, addr string) (read func(n int) time.Duration) {
+	t.Helper()
+	l, err := h.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type arrival struct {
+		n  int64
+		at time.Duration
+	}
+	arrived := make(chan arrival, 100)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			n, _ := io.Copy(io.Discard, c)
+			arrived <- arrival{n, h.World().Now()}
+		}
+	}()
+	return func(n int) time.Duration {
+		t.Helper()
+		a := <-arrived
+		if a.n != int64(n) {
+			t.Errorf("%d bytes arrived, want %d", a.n, n)
+		}
+		return a.at
+	}
+}
+
+func dialTCPFrom(t *testing.T, h *Host, addr string) *TCPConn {
+	t.Helper()
+	c, err := h.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.(*TCPConn)
+}
+
+// A link in the middle carries less than both ends think. Its router says so, the sender
+// sends again what was dropped, in smaller segments, and loses one round trip to the
+// router and nothing else.
+func TestPathMTUDiscovery(t *testing.T) { Run(t, testPathMTUDiscovery) }
+
+func testPathMTUDiscovery(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	read := sink(t, server, ":80")
+	mile := server.Uplink().Link()
+	mile.SetMTU(1400)
+
+	c := dialTCPFrom(t, client, "203.0.113.10:80")
+	began := w.Now()
+	c.Write(make([]byte, 10000))
+	c.CloseWrite()
+	toRouter := LastMile + Sydney.Delay(Melbourne)
+	if at := read(10000) - began; at != 2*toRouter+oneWay {
+		t.Errorf("arrived after %v, want %v", at, 2*toRouter+oneWay)
+	}
+	if got := client.PathMTU(server.Addr()); got != 1400 {
+		t.Errorf("the path's MTU is %d", got)
+	}
+	// 10,000 bytes are 6 segments of 1,460 and one that the link carries as it is.
+	if s := mile.Stats(); s.TooBig != 6 {
+		t.Errorf("%d packets were too big", s.TooBig)
+	}
+
+	// The next connection knows, and loses nothing.
+	c = dialTCPFrom(t, client, "203.0.113.10:80")
+	began = w.Now()
+	c.Write(make([]byte, 10000))
+	c.CloseWrite()
+	if at := read(10000) - began; at != oneWay || mile.Stats().TooBig != 6 {
+		t.Errorf("arrived after %v, and %d packets were too big", at, mile.Stats().TooBig)
+	}
+}
+
+// The same with a router that keeps silent: small segments pass and large ones vanish. The
+// connection opens, stalls, and ends when the fifteenth retransmission is in vain.
+func TestPathMTUBlackHole(t *testing.T) { Run(t, testPathMTUBlackHole) }
+
+func testPathMTUBlackHole(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	echoServer(t, server, ":7")
+	server.Uplink().Link().SetMTU(1400)
+	filter := client.Uplink().Link()
+	filter.DropICMP()
+
+	c := dialTCPFrom(t, client, "203.0.113.10:7")
+	c.Write(make([]byte, 100))
+	if _, err := io.ReadFull(c, make([]byte, 100)); err != nil {
+		t.Fatalf("a small message: %v", err)
+	}
+	began := w.Now()
+	c.Write(make([]byte, 1460))
+	_, err := c.Read(make([]byte, 1))
+	want(t, "a large message", err, syscall.ETIMEDOUT)
+	// RTO_MIN of 200 ms above the smoothed round trip, doubled fifteen times up to 120 s
+	// and waited for once more.
+	if took := w.Now() - began; took < 15*time.Minute || took > 16*time.Minute {
+		t.Errorf("gave up after %v", took)
+	}
+	if s := filter.Stats(); s.Filtered != 16 {
+		t.Errorf("%d ICMP errors were filtered, want one for each of 16 transmissions", s.Filtered)
+	}
+}
+
+// What a router said holds for ten minutes; then the host tries again.
+func TestPathMTUExpires(t *testing.T) { Run(t, testPathMTUExpires) }
+
+func testPathMTUExpires(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	in := openUDP(t, server, 9)
+	mile := server.Uplink().Link()
+	mile.SetMTU(1000)
+	c := dialUDPFrom(t, client, 1000, in)
+	large := make([]byte, 1001-28)
+	write := func() error { _, err := c.Write(large); return err }
+
+	want(t, "the first", write(), nil)
+	time.Sleep(2 * (LastMile + Sydney.Delay(Melbourne)))
+	want(t, "after the router's answer", write(), syscall.EMSGSIZE)
+	time.Sleep(PathMTUExpiry - time.Nanosecond)
+	want(t, "before ten minutes are over", write(), syscall.EMSGSIZE)
+	if got := client.PathMTU(server.Addr()); got != 1000 {
+		t.Errorf("the path's MTU is %d", got)
+	}
+	mile.SetMTU(0)
+	time.Sleep(time.Nanosecond)
+	want(t, "after ten minutes", write(), nil)
+	if got := client.PathMTU(server.Addr()); got != InternetMTU {
+		t.Errorf("the path's MTU is %d then", got)
+	}
+	in.SetReadDeadline(time.Now().Add(time.Second))
+	if n, _, err := in.ReadFrom(make([]byte, 2000)); n != len(large) || err != nil {
+		t.Errorf("read %d bytes, %v", n, err)
+	}
+}
+
+// A connection that is open grows its segments again when what it was told expires.
+func TestPathMTUExpiresForAConnection(t *testing.T) { Run(t, testPathMTUExpiresForAConnection) }
+
+func testPathMTUExpiresForAConnection(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	echoServer(t, server, ":7")
+	mile := server.Uplink().Link()
+	mile.SetMTU(1400)
+	c := dialTCPFrom(t, client, "203.0.113.10:7")
+	mss := func() (n int) { w.Do(func(time.Duration) { n = c.machine.MSS() }); return n }
+	roundTrip := func() {
+		t.Helper()
+		c.Write(make([]byte, 1460))
+		if _, err := io.ReadFull(c, make([]byte, 1460)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	roundTrip()
+	if mss() != 1360 {
+		t.Errorf("MSS %d under an MTU of 1400", mss())
+	}
+	mile.SetMTU(0)
+	time.Sleep(PathMTUExpiry)
+	roundTrip()
+	if mss() != 1460 || mile.Stats().TooBig != 2 { // one of each end
+
+		t.Errorf("MSS %d after ten minutes, %d packets were too big", mss(), mile.Stats().TooBig)
+	}
+}
+
+// A forged answer, about a segment that is not in flight or for a path that is as wide,
+// changes nothing (RFC 5927).
+func TestPathMTUForged(t *testing.T) { Run(t, testPathMTUForged) }
+
+func testPathMTUForged(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	echoServer(t, server, ":7")
+	c := dialTCPFrom(t, client, "203.0.113.10:7")
+	forge := func(seq uint32, mtu int) {
+		w.Do(func(time.Duration) {
+			client.tcpError(c.flow, seq, ICMPError{PacketTooBig, mtu})
+		})
+	}
+	for _, row := range []struct {
+		what  string
+		shift uint32
+		mtu   int
+		want  int
+	}{
+		{"behind the last", 1, 1000, 1500},
+		{"before the first", ^uint32(0), 1000, 1500},
+		{"an MTU of 0, from a router before RFC 1191", 0, 0, 1500},
+		{"what the interface has", 0, 1500, 1500},
+		{"more", 0, 9000, 1500},
+		{"less than any router", 0, 100, minPathMTU},
+		{"more than was known", 0, 1400, minPathMTU},
+	} {
+		forge(edge(w, c)+row.shift, row.mtu)
+		if got := client.PathMTU(server.Addr()); got != row.want {
+			t.Errorf("%s: the path's MTU is %d, want %d", row.what, got, row.want)
+		}
+	}
+}
+
+// edge returns the sequence number that an idle connection sends next.
+func edge(w *World, c *TCPConn) (seq uint32) {
+	rec := w.Record(func(f Flow) bool { return f == c.flow })
+	c.Write([]byte("x"))
+	io.ReadFull(c, make([]byte, 1))
+	time.Sleep(time.Second)
+	traces := rec.Traces()
+	fmt.Sscanf(traces[len(traces)-1].Summary, "A %d", &seq)
+	return seq
+}
