@@ -23,6 +23,9 @@
 //	nobody listens                                ECONNREFUSED, after a round trip
 //	a filter, a partition, no route, a crash      silence: the SYN is sent again, until the
 //	                                              dialer's deadline or, after 127 s, ETIMEDOUT
+//	a router that says no, see Link.Refuse        a dial fails at once: EHOSTUNREACH and its kin; an
+//	                                              open connection goes on and gives it as the
+//	                                              reason if it times out
 //	the peer resets, or a middlebox does          ECONNRESET once, then io.EOF or EPIPE
 //	the peer closes                               io.EOF
 //	a deadline                                    os.ErrDeadlineExceeded
@@ -41,6 +44,8 @@
 // loses some, each by a draw of its own, and [Link.SetFaults] loses them in bursts,
 // duplicates, reorders, corrupts and delays them; on TCP all of that is delay and never
 // missing bytes.
+// [Link.SetMTU] carries no large packets, and its router says so; with [Link.DropICMP]
+// nobody hears it, and the path is a black hole.
 // [Host.Crash] stops a host with no FIN. Every fault counts what it took, and each
 // returns how to undo it.
 //
@@ -51,6 +56,13 @@
 // When a test fails, its world logs its sockets, the last packets that were dropped and
 // the command that repeats the run; under go test -artifacts it also saves the last 8 MiB
 // of packets for Wireshark. A test that hangs is told which goroutine stops virtual time.
+//
+// # Routers
+//
+// The internet has a router at each place. It counts the TTL down and tells senders what
+// becomes of their packets: time exceeded, packet too big, unreachable. Hosts discover
+// path MTUs by that, and [Host.Traceroute] names the routers. Nothing else answers in
+// their name. A destination that nobody announces is silence, as behind many providers.
 //
 // # Determinism
 //
@@ -63,10 +75,11 @@
 //
 // # Not modelled
 //
-// IPv6; fragments; the TTL of packets on their way; ICMP errors other than port
-// unreachable; bandwidth of links; partitions of one direction, holds and pauses; TCP's
-// selective acknowledgements and timestamps; the search list, the hosts file and the
-// cache of a machine's resolver. A connection's keep-alives are off until
+// IPv6; fragments: what is too big is dropped even where it might be cut, and a datagram
+// above the path's MTU gives EMSGSIZE; TCP's own search for black holes (RFC 4821, off in
+// Linux); source quench and redirects; bandwidth of links; partitions of one direction,
+// holds and pauses; TCP's selective acknowledgements; the search list, the hosts file and
+// the cache of a machine's resolver. A connection's keep-alives are off until
 // SetKeepAliveConfig or a [Dialer] turns them on, where net would turn them on by itself:
 // an idle world would not be idle.
 //

@@ -81,11 +81,11 @@ func (u *Uplink) speaksFrom(p *Packet) (netip.Addr, Node) {
 }
 
 func (c uplinkCore) speaksFrom(p *Packet) (netip.Addr, Node) {
-	return c.routers.of(p.Flow.Src.Addr()), uplinkOrigin{c.Uplink}
+	return c.routers.of(p.Flow.Src.Addr()), uplinkOrigin(c)
 }
 
 func (d uplinkDown) speaksFrom(p *Packet) (netip.Addr, Node) {
-	return d.routers.of(p.Flow.Src.Addr()), uplinkOrigin{d.Uplink}
+	return d.routers.of(p.Flow.Src.Addr()), uplinkOrigin(d)
 }
 
 // countDown is the part of a router's Step that is about the TTL: it reports whether the

@@ -1,0 +1,232 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+var (
+	client4, server4 = netip.MustParseAddr("198.51.100.20"), netip.MustParseAddr("203.0.113.10")
+	client6, server6 = netip.MustParseAddr("2001:db8::20"), netip.MustParseAddr("2001:db8::10")
+)
+
+// packet4 and packet6 are packets from the client to the server.
+func packet4(proto uint8, payload []byte, change func(*IPv4)) []byte {
+	h := IPv4{TTL: 64, Proto: proto, DF: true, Src: client4, Dst: server4}
+	if change != nil {
+		change(&h)
+	}
+	b := make([]byte, IPv4HeaderLen, IPv4HeaderLen+len(payload))
+	h.Put(b, len(payload))
+	return append(b, payload...)
+}
+
+func packet6(proto uint8, payload []byte, change func(*IPv6)) []byte {
+	h := IPv6{HopLimit: 64, NextHeader: proto, Src: client6, Dst: server6}
+	if change != nil {
+		change(&h)
+	}
+	b := make([]byte, IPv6HeaderLen, IPv6HeaderLen+len(payload))
+	h.Put(b, len(payload))
+	return append(b, payload...)
+}
+
+// icmpBytes is an ICMP message of a type.
+func icmpBytes(typ uint8) []byte { return []byte{typ, 0, 0, 0, 0, 7, 0, 1} }
+
+func TestQuote(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		packet []byte
+		want   int
+	}{
+		{"a small packet is quoted whole", packet4(ProtoUDP, make([]byte, 8), nil), 28},
+		// RFC 1812 section 4.3.2.3: the error is 576 bytes at most.
+		{"IPv4 that just fits", packet4(ProtoUDP, make([]byte, 528), nil), 548},
+		{"IPv4 that does not", packet4(ProtoUDP, make([]byte, 1480), nil), 548},
+		// RFC 4443 section 2.4 (c): 1280.
+		{"IPv6 that just fits", packet6(ProtoUDP, make([]byte, 1192), nil), 1232},
+		{"IPv6 that does not", packet6(ProtoUDP, make([]byte, 1460), nil), 1232},
+	} {
+		q := Quote(row.packet)
+		if len(q) != row.want || !bytes.HasPrefix(row.packet, q) {
+			t.Errorf("%s: %d bytes, want %d", row.name, len(q), row.want)
+		}
+	}
+}
+
+func TestMayComplain(t *testing.T) {
+	udp := make([]byte, 8)
+	to4 := func(a string) func(*IPv4) { return func(h *IPv4) { h.Dst = netip.MustParseAddr(a) } }
+	from4 := func(a string) func(*IPv4) { return func(h *IPv4) { h.Src = netip.MustParseAddr(a) } }
+	for _, row := range []struct {
+		name   string
+		packet []byte
+		want   bool
+	}{
+		{"a datagram", packet4(ProtoUDP, udp, nil), true},
+		{"an echo request", packet4(ProtoICMP, icmpBytes(ICMPEchoRequest), nil), true},
+		{"an unknown protocol", packet4(50, udp, nil), true},
+		{"a first fragment", packet4(ProtoUDP, udp, func(h *IPv4) { h.MF = true }), true},
+
+		// RFC 1122 section 3.2.2: never in answer to these.
+		{"destination unreachable", packet4(ProtoICMP, icmpBytes(ICMPUnreachable), nil), false},
+		{"source quench", packet4(ProtoICMP, icmpBytes(4), nil), false},
+		{"redirect", packet4(ProtoICMP, icmpBytes(5), nil), false},
+		{"time exceeded", packet4(ProtoICMP, icmpBytes(ICMPTimeExceeded), nil), false},
+		{"parameter problem", packet4(ProtoICMP, icmpBytes(ICMPParameterProblem), nil), false},
+		{"a broadcast", packet4(ProtoUDP, udp, to4("255.255.255.255")), false},
+		{"a multicast", packet4(ProtoUDP, udp, to4("224.0.0.251")), false},
+		{"from a multicast", packet4(ProtoUDP, udp, from4("224.0.0.251")), false},
+		{"from nobody", packet4(ProtoUDP, udp, from4("0.0.0.0")), false},
+		{"a later fragment", packet4(ProtoUDP, udp, func(h *IPv4) { h.FragOffset = 8 }), false},
+
+		// RFC 4443 section 2.4 (e).
+		{"a datagram of IPv6", packet6(ProtoUDP, udp, nil), true},
+		{"an echo request of IPv6", packet6(ProtoICMPv6, icmpBytes(ICMPv6EchoRequest), nil), true},
+		{"packet too big", packet6(ProtoICMPv6, icmpBytes(ICMPv6PacketTooBig), nil), false},
+		{"an error that is not known", packet6(ProtoICMPv6, icmpBytes(100), nil), false},
+		{"a multicast of IPv6", packet6(ProtoUDP, udp, func(h *IPv6) { h.Dst = netip.MustParseAddr("ff02::1") }), false},
+		{"from nobody of IPv6", packet6(ProtoUDP, udp, func(h *IPv6) { h.Src = netip.IPv6Unspecified() }), false},
+
+		{"nothing", nil, false},
+		{"half a header", packet4(ProtoUDP, udp, nil)[:12], false},
+		{"no transport header", packet4(ProtoUDP, nil, nil), false},
+	} {
+		if got := MayComplain(row.packet); got != row.want {
+			t.Errorf("%s: %t, want %t", row.name, got, row.want)
+		}
+	}
+}
+
+func TestParseQuote(t *testing.T) {
+	tcp := make([]byte, TCPHeaderLen)
+	(&TCP{SrcPort: 40000, DstPort: 443, Seq: 0xdeadbeef, Flags: SYN}).Put(tcp)
+	for _, row := range []struct {
+		name string
+		b    []byte
+		want Quoted
+		err  error
+	}{
+		{"TCP, eight bytes of it", packet4(ProtoTCP, tcp, nil)[:28],
+			Quoted{ProtoTCP, client4, server4, 40000, 443, 0xdeadbeef, 20}, nil},
+		{"TCP over IPv6", packet6(ProtoTCP, tcp, nil),
+			Quoted{ProtoTCP, client6, server6, 40000, 443, 0xdeadbeef, 40}, nil},
+		{"an echo", packet4(ProtoICMP, icmpBytes(ICMPEchoRequest), nil),
+			Quoted{ProtoICMP, client4, server4, 7, 7, 0, 20}, nil},
+		{"an echo over IPv6", packet6(ProtoICMPv6, icmpBytes(ICMPv6EchoReply), nil),
+			Quoted{ProtoICMPv6, client6, server6, 7, 7, 0, 40}, nil},
+		{"another ICMP message has no identifier", packet4(ProtoICMP, icmpBytes(13), nil),
+			Quoted{ProtoICMP, client4, server4, 0, 0, 0, 20}, nil},
+		{"another protocol has no ports", packet4(50, tcp, nil),
+			Quoted{50, client4, server4, 0, 0, 0, 20}, nil},
+
+		{"seven bytes", packet4(ProtoTCP, tcp, nil)[:27], Quoted{}, ErrShort},
+		{"a later fragment", packet4(ProtoTCP, tcp, func(h *IPv4) { h.FragOffset = 1480 }), Quoted{}, ErrShort},
+		{"a header of 16 bytes", append([]byte{0x44}, packet4(ProtoTCP, tcp, nil)[1:]...), Quoted{}, ErrLength},
+		{"version 5", append([]byte{0x55}, packet4(ProtoTCP, tcp, nil)[1:]...), Quoted{}, ErrVersion},
+		{"nothing", nil, Quoted{}, ErrVersion},
+	} {
+		if got, err := ParseQuote(row.b); got != row.want || !errors.Is(err, row.err) {
+			t.Errorf("%s: %+v, %v", row.name, got, err)
+		}
+	}
+}
+
+// A packet that was translated and quoted, and whose quote is translated back, is the
+// packet as it was before: addresses, ports and every checksum (RFC 3022 section 4.3).
+func TestRewriteQuote(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		proto := rapid.SampledFrom([]uint8{ProtoTCP, ProtoUDP, ProtoICMP, 50}).Draw(t, "proto")
+		payload := rapid.SliceOfN(rapid.Byte(), 20, 60).Draw(t, "payload")
+		if proto == ProtoICMP {
+			payload[0] = ICMPEchoRequest
+		}
+		if proto == ProtoUDP && payload[6]|payload[7] == 0 {
+			payload[6] = 1 // it has a checksum
+		}
+		before := packet4(proto, payload, nil)
+		was, err := ParseQuote(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := bytes.Clone(before)[:rapid.IntRange(28, len(before)).Draw(t, "quoted")]
+		outside := netip.AddrPortFrom(netip.MustParseAddr("198.18.0.10"), rapid.Uint16Min(1).Draw(t, "port"))
+		side := rapid.SampledFrom([]QuotedSide{QuotedSrc, QuotedDst}).Draw(t, "side")
+		RewriteQuote(b, side, outside)
+		is, err := ParseQuote(b)
+		if err != nil || Checksum(b[:IPv4HeaderLen]) != 0 {
+			t.Fatalf("%x: %v", b, err)
+		}
+		addr, port, back := is.Src, is.SrcPort, netip.AddrPortFrom(was.Src, was.SrcPort)
+		if side == QuotedDst {
+			addr, port, back = is.Dst, is.DstPort, netip.AddrPortFrom(was.Dst, was.DstPort)
+		}
+		hasPorts := proto != 50 && (proto != ProtoICMP || was.SrcPort != 0)
+		if addr != outside.Addr() || hasPorts && port != outside.Port() {
+			t.Fatalf("became %v %d, want %v", addr, port, outside)
+		}
+		if RewriteQuote(b, side, back); proto != ProtoUDP && !bytes.Equal(b, before[:len(b)]) {
+			t.Fatalf("got  %x\nwant %x", b, before[:len(b)])
+		}
+	})
+}
+
+// What cannot be read is left alone.
+func TestRewriteQuoteHostile(t *testing.T) {
+	to := netip.MustParseAddrPort("198.18.0.10:1")
+	for _, b := range [][]byte{nil, {0x45}, packet4(ProtoTCP, make([]byte, 7), nil), packet6(ProtoTCP, make([]byte, 20), nil)} {
+		before := bytes.Clone(b)
+		if RewriteQuote(b, QuotedSrc, to); !bytes.Equal(b, before) {
+			t.Errorf("%x became %x", before, b)
+		}
+	}
+}
+
+// Routers lower the TTL and keep the header's checksum right.
+func TestSetTTL(t *testing.T) {
+	b := packet4(ProtoUDP, make([]byte, 8), nil)
+	for ttl := 63; ttl >= 0; ttl-- {
+		SetTTL(b, uint8(ttl))
+		if h, _, err := ParseIPv4(b); err != nil || int(h.TTL) != ttl || int(TTL(b)) != ttl {
+			t.Fatalf("%d: %+v, %v", ttl, h, err)
+		}
+	}
+	b = packet6(ProtoUDP, make([]byte, 8), nil)
+	if SetTTL(b, 3); TTL(b) != 3 {
+		t.Errorf("hop limit %d", TTL(b))
+	}
+	for _, b := range [][]byte{nil, {0x45, 0}, make([]byte, 60)} {
+		if SetTTL(b, 1); TTL(b) != 0 {
+			t.Errorf("%x has a TTL", b)
+		}
+	}
+}
+
+func FuzzQuote(f *testing.F) {
+	f.Add(packet4(ProtoTCP, make([]byte, 20), nil), uint8(0))
+	f.Add(packet4(ProtoICMP, icmpBytes(ICMPEchoRequest), nil), uint8(1))
+	f.Add(packet6(ProtoUDP, make([]byte, 8), nil), uint8(0))
+	f.Fuzz(func(t *testing.T, in []byte, side uint8) {
+		q, _, err := hostile(t, in, func(b []byte) (Quoted, []byte, error) {
+			q, err := ParseQuote(b)
+			return q, nil, err
+		})
+		if err != nil && MayComplain(in) {
+			t.Fatal("an answer to what cannot be read")
+		}
+		if len(Quote(in)) > len(in) {
+			t.Fatal("quotes more than there is")
+		}
+		b := bytes.Clone(in)
+		RewriteQuote(b, QuotedSide(side%2), netip.MustParseAddrPort("198.18.0.10:4711"))
+		is, err2 := ParseQuote(b)
+		if (err == nil) != (err2 == nil) || is.Seq != q.Seq || is.HeaderLen != q.HeaderLen {
+			t.Fatalf("%+v became %+v, %v", q, is, err2)
+		}
+	})
+}
