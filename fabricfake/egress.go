@@ -21,6 +21,9 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	if f.device.down {
 		return p.Drop(f.hop(f.device.self(), netfake.Egress, "the physical host is down", codeBadState))
 	}
+	if !p.Flow.Dst.Addr().Is4() {
+		return p.Drop(f.hop(f, netfake.Egress, "the VPC has no IPv6 block, and carries IPv4 alone", "NO_PATH"))
+	}
 	if f.check == SourceDestCheckOn && !f.owns(p.Flow.Src.Addr()) {
 		p.Alarm(f, fmt.Sprintf("sends as %v, which is not its address", p.Flow.Src.Addr()))
 		return p.Drop(f.hop(f, netfake.Egress, fmt.Sprintf("source check: %v is not %v", p.Flow.Src.Addr(), f.addr), codeSourceCheck))

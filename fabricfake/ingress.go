@@ -36,7 +36,10 @@ func (r port) Step(p *netfake.Packet) netfake.Next {
 		return d.reject(p, fmt.Sprintf("a frame for %v", frame.To))
 	}
 	p.Pull(p.Len() - len(frame.Inner))
-	if err := p.Decode(); err != nil {
+	if err = p.Decode(); err == nil && !p.Flow.Dst.Addr().Is4() {
+		err = errInnerType
+	}
+	if err != nil {
 		return d.reject(p, fmt.Sprintf("the packet in the frame: %v", err))
 	}
 	if d.edge != nil {

@@ -504,11 +504,11 @@ func TestBridgeErrors(t *testing.T) {
 		{"a port that is none", "netfake: host web: Inlet: lookup udp/www: unknown port", func(h *Host) { h.Inlet("udp", "203.0.113.10:www") }},
 		{"lending over another network", `netfake: host web: Lend: network "" is neither`, func(h *Host) { h.Lend("", ":80", "127.0.0.1:80") }},
 		{"a malformed service", "netfake: host web: Lend: address 127.0.0.1: missing port", func(h *Host) { h.Lend("tcp", ":80", "127.0.0.1") }},
-		{"a port that is taken", "netfake: host web: Lend: listen tcp 0.0.0.0:80: bind: address already in use", func(h *Host) {
+		{"a port that is taken", "netfake: host web: Lend: listen tcp :80: bind: address already in use", func(h *Host) {
 			h.Lend("tcp", ":80", "127.0.0.1:80")
 			h.Lend("tcp", ":80", "127.0.0.1:80")
 		}},
-		{"a UDP port that is taken", "netfake: host web: Lend: listen udp 0.0.0.0:80: bind: address already in use", func(h *Host) {
+		{"a UDP port that is taken", "netfake: host web: Lend: listen udp :80: bind: address already in use", func(h *Host) {
 			h.Lend("udp", ":80", "127.0.0.1:80")
 			h.Lend("udp", ":80", "127.0.0.1:80")
 		}},

@@ -208,7 +208,7 @@ func (c *Capture) note(seen captured) {
 // one that is not encapsulated: two networks may have equal addresses.
 func (p *Packet) network() uint32 {
 	const vni = wire.IPv4HeaderLen + wire.UDPHeaderLen + 4 // in GENEVE's third and fourth word
-	if b := p.Bytes(); p.l4-p.head > vni+4+wire.IPv4HeaderLen {
+	if b := p.Bytes(); p.l4-p.head > vni+4+wire.IPv4HeaderLen && b[0]>>4 == 4 {
 		return binary.BigEndian.Uint32(b[vni:]) >> 8
 	}
 	return 0

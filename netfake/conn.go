@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -15,6 +16,11 @@ import (
 var errHostDown = net.ErrClosed
 
 func sysError(call string, errno syscall.Errno) error { return os.NewSyscallError(call, errno) }
+
+// zoneError refuses an address with a zone: there are no link-local addresses.
+func zoneError(addr netip.Addr) error {
+	return &net.AddrError{Err: "zones are not modelled", Addr: addr.String()}
+}
 
 // machineError turns the reason for which a connection died into what the kernel
 // would say.

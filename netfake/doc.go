@@ -75,7 +75,8 @@
 //
 // # Not modelled
 //
-// IPv6; fragments: what is too big is dropped even where it might be cut, and a datagram
+// Link-local addresses, zones and neighbour discovery of IPv6; IPv6 in the rooms above;
+// fragments: what is too big is dropped even where it might be cut, and a datagram
 // above the path's MTU gives EMSGSIZE; TCP's own search for black holes (RFC 4821, off in
 // Linux); source quench and redirects; bandwidth of links; partitions of one direction,
 // holds and pauses; TCP's selective acknowledgements; the search list, the hosts file and

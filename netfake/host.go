@@ -83,9 +83,20 @@ func (w *World) NewHost(name string, place Place) *Host {
 }
 
 // AddNIC gives the host an interface with an address. Packets that it sends go to
-// out; those for the destinations named go through it, and all others through the
-// host's first interface that names none.
+// out; those for the destinations named go through it, and all others of the address's
+// family through the host's first interface of that family that names none. A host of
+// both families has an interface for each; two with one out are one interface with two
+// addresses. An address that cannot stand in a packet, and an MTU below IPv6's 1280
+// bytes with an IPv6 address, fail the test.
 func (h *Host) AddNIC(addr netip.Addr, mtu int, out Node, dest ...netip.Prefix) *NIC {
+	tb := h.world.tb
+	tb.Helper()
+	switch {
+	case !isPlain(addr):
+		tb.Fatalf("netfake: host %s: an interface cannot have the address %v", h.name, addr)
+	case !addr.Is4() && mtu < minPathMTU6:
+		tb.Fatalf("netfake: host %s: IPv6 needs an MTU of %d, RFC 8200, not %d", h.name, minPathMTU6, mtu)
+	}
 	nic := &NIC{host: h, addr: addr, mtu: mtu, out: out, dest: dest}
 	h.world.Do(func(time.Duration) {
 		h.nics = append(h.nics, nic)
@@ -110,11 +121,24 @@ func (h *Host) Place() Place { return h.place }
 // them all.
 func (h *Host) NetHost() *Host { return h }
 
-// Addr returns the address of the host's first interface; the zero Addr if it has
-// none. It may be called inside the scheduler too.
+// Addr returns the address of the host's first interface, of whichever family; the zero
+// Addr if it has none. It may be called inside the scheduler too.
 func (h *Host) Addr() netip.Addr {
 	if addr := h.addr.Load(); addr != nil {
 		return *addr
+	}
+	return netip.Addr{}
+}
+
+// Addr6 returns the host's first IPv6 address; the zero Addr if it has none. It must not
+// be called inside the scheduler.
+func (h *Host) Addr6() netip.Addr {
+	h.world.lock()
+	defer h.world.unlock()
+	for _, nic := range h.nics {
+		if !nic.addr.Is4() {
+			return nic.addr
+		}
 	}
 	return netip.Addr{}
 }
@@ -127,6 +151,12 @@ func (h *Host) TCP(port uint16) Endpoint { return h.endpoint(TCP, port) }
 
 // UDP names a UDP port of the host, at its first address.
 func (h *Host) UDP(port uint16) Endpoint { return h.endpoint(UDP, port) }
+
+// TCP6 names a TCP port of the host, at its first IPv6 address.
+func (h *Host) TCP6(port uint16) Endpoint { return h.TCP(port).at(h.Addr6()) }
+
+// UDP6 names a UDP port of the host, at its first IPv6 address.
+func (h *Host) UDP6(port uint16) Endpoint { return h.UDP(port).at(h.Addr6()) }
 
 func (h *Host) endpoint(proto Protocol, port uint16) Endpoint {
 	return Endpoint{Proto: proto, Addr: netip.AddrPortFrom(h.Addr(), port), Host: h}
@@ -187,6 +217,15 @@ func (h *Host) Step(p *Packet) Next {
 	case !h.owns(p.Flow.Dst.Addr()):
 		hop.Rule = fmt.Sprintf("%v is not an address of this host", p.Flow.Dst.Addr())
 		return p.Drop(hop)
+	case p.fragmented():
+		hop.Rule = "a fragment: packets are not put together again"
+		return p.Drop(hop)
+	case !h.speaks(p.Flow):
+		hop.Rule, hop.Code = fmt.Sprintf("%v is not spoken here", p.Flow.Proto), "PROTOCOL_RESTRICTION"
+		if p.Flow.Proto != noNextHeader {
+			h.complain(p, ProtocolUnreachable)
+		}
+		return p.Drop(hop)
 	case p.train == 0 && !wire.VerifyTransport(uint8(p.Flow.Proto), p.Flow.Src.Addr(), p.Flow.Dst.Addr(), p.Payload()):
 		hop.Rule = "the checksum is wrong"
 		return p.Drop(hop)
@@ -201,76 +240,13 @@ func (h *Host) Step(p *Packet) Next {
 		return h.receiveTCP(p, hop)
 	case UDP:
 		return h.receiveUDP(p, hop)
-	case ICMP:
-		return h.receiveICMP(p, hop)
 	}
-	hop.Rule, hop.Code = fmt.Sprintf("%v is not spoken here", p.Flow.Proto), "PROTOCOL_RESTRICTION"
-	h.complain(p, ProtocolUnreachable)
-	return p.Drop(hop)
+	return h.receiveICMP(p, hop)
 }
 
-func (h *Host) owns(addr netip.Addr) bool {
-	for _, nic := range h.nics {
-		if nic.addr == addr {
-			return true
-		}
-	}
-	return addr.IsLoopback()
-}
-
-// nicFor returns the interface through which the host reaches dst: one that names
-// the destination, else the first that names none; nil if there is neither.
-func (h *Host) nicFor(dst netip.Addr) *NIC {
-	var rest *NIC
-	for _, nic := range h.nics {
-		if len(nic.dest) == 0 {
-			if rest == nil {
-				rest = nic
-			}
-			continue
-		}
-		for _, prefix := range nic.dest {
-			if prefix.Contains(dst) {
-				return nic
-			}
-		}
-	}
-	return rest
-}
-
-// sourceFor returns the address that a socket bound to no particular one uses
-// towards dst, and the largest packet that fits; the zero Addr if there is no way.
-func (h *Host) sourceFor(dst netip.Addr) (netip.Addr, int) {
-	if dst.IsLoopback() {
-		return dst, loopbackMTU
-	}
-	if h.owns(dst) {
-		return dst, loopbackMTU
-	}
-	if nic := h.nicFor(dst); nic != nil {
-		return nic.addr, nic.mtu
-	}
-	return netip.Addr{}, 0
-}
-
-// loopbackMTU is the MTU of Linux's lo.
-const loopbackMTU = 65536 - 1
-
-// outlet returns the node that takes what the host sends: the host itself for its
-// own addresses, else the interface that owns the source address.
-func (h *Host) outlet(p *Packet) Node {
-	if h.owns(p.Flow.Dst.Addr()) {
-		return h
-	}
-	for _, nic := range h.nics {
-		if nic.addr == p.Flow.Src.Addr() {
-			return nic.out
-		}
-	}
-	if nic := h.nicFor(p.Flow.Dst.Addr()); nic != nil {
-		return nic.out
-	}
-	return h
+// speaks reports whether the host has a stack for the packet's protocol.
+func (h *Host) speaks(f Flow) bool {
+	return f.Proto == TCP || f.Proto == UDP || f.Proto == icmpFor(f.Dst.Addr()).proto
 }
 
 // send puts a packet on its way.
@@ -301,6 +277,9 @@ func (h *Host) depart(p *Packet) {
 // ipPacket returns a packet whose IP header is written and whose transport part of
 // size bytes is not.
 func (w *World) ipPacket(f Flow, size int, seq uint64) *Packet {
+	if !f.Dst.Addr().Is4() {
+		return w.ipPacket6(f, size, seq)
+	}
 	p := w.NewPacket(wire.IPv4HeaderLen+size, f.Hash(), seq)
 	ip := wire.IPv4{TTL: 64, Proto: uint8(f.Proto), DF: true, Src: f.Src.Addr(), Dst: f.Dst.Addr()}
 	ip.Put(p.Bytes(), size)
@@ -342,11 +321,12 @@ func (h *Host) freePort(proto Protocol, local netip.Addr, peer netip.AddrPort) u
 }
 
 func (h *Host) portTaken(proto Protocol, local, peer netip.AddrPort) bool {
+	b := binding{at: local, dual: true}
 	switch proto {
 	case TCP:
-		return h.listenerFor(local) != nil || h.connFor(Flow{TCP, peer, local}) != nil
+		return isTaken(h.listeners, b) || h.connFor(Flow{TCP, peer, local}) != nil
 	case UDP:
-		return h.udpBound(local)
+		return isTaken(h.udp, b)
 	}
 	return false
 }

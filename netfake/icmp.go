@@ -20,12 +20,13 @@ func (h *Host) receiveICMP(p *Packet, hop Hop) Next {
 		hop.Rule = err.Error()
 		return p.Drop(hop)
 	}
-	hop.Rule = fmt.Sprintf("icmp type %d code %d", head.Type, head.Code)
+	family := icmpFor(p.Flow.Dst.Addr())
+	hop.Rule = fmt.Sprintf("%v type %d code %d", p.Flow.Proto, head.Type, head.Code)
 	switch head.Type {
-	case wire.ICMPEchoRequest:
-		reply := wire.ICMP{Type: wire.ICMPEchoReply, ID: head.ID, Seq: head.Seq}
+	case family.echoRequest:
+		reply := wire.ICMP{Type: family.echoReply, ID: head.ID, Seq: head.Seq}
 		h.send(h.echoPacket(p.Flow.Dst.Addr(), p.Flow.Src.Addr(), reply, body, h.number()))
-	case wire.ICMPEchoReply:
+	case family.echoReply:
 		if e := h.echoes[head.ID]; e != nil {
 			e.answered = true
 			h.world.wake(&h.changed)
@@ -36,9 +37,9 @@ func (h *Host) receiveICMP(p *Packet, hop Hop) Next {
 	return p.Delivered(hop)
 }
 
-// echoPacket builds an ICMP message.
+// echoPacket builds an ICMP message of the addresses' family.
 func (h *Host) echoPacket(src, dst netip.Addr, head wire.ICMP, body []byte, seq uint64) *Packet {
-	f := Flow{ICMP, netip.AddrPortFrom(src, head.ID), netip.AddrPortFrom(dst, head.ID)}
+	f := Flow{icmpFor(dst).proto, netip.AddrPortFrom(src, head.ID), netip.AddrPortFrom(dst, head.ID)}
 	p := h.world.ipPacket(f, wire.ICMPHeaderLen+len(body), seq)
 	l4 := p.Payload()
 	head.Put(l4)
@@ -60,7 +61,7 @@ type echoWait struct {
 func (h *Host) Ping(ctx context.Context, addr netip.Addr) (time.Duration, error) {
 	ctx, cancel := boundPing(ctx)
 	defer cancel()
-	w := h.world
+	w, addr := h.world, addr.Unmap()
 	wait := &echoWait{}
 	stop := context.AfterFunc(ctx, func() {
 		w.lock()
@@ -74,7 +75,7 @@ func (h *Host) Ping(ctx context.Context, addr netip.Addr) (time.Duration, error)
 	rtt, err := h.ping(addr, wait)
 	w.unlock()
 	if err != nil {
-		return 0, &net.OpError{Op: "ping", Net: "ip4:icmp", Addr: &net.IPAddr{IP: addr.AsSlice()}, Err: err}
+		return 0, &net.OpError{Op: "ping", Net: icmpFor(addr).network, Addr: &net.IPAddr{IP: addr.AsSlice()}, Err: err}
 	}
 	return rtt, nil
 }
@@ -89,15 +90,17 @@ func boundPing(ctx context.Context) (context.Context, context.CancelFunc) {
 var errNoReply = errors.New("no reply")
 
 func (h *Host) ping(addr netip.Addr, wait *echoWait) (time.Duration, error) {
-	w := h.world
+	w, family := h.world, icmpFor(addr)
 	src, _ := h.sourceFor(addr)
 	switch {
 	case h.down || w.closed:
 		return 0, errHostDown
+	case addr.Zone() != "":
+		return 0, zoneError(addr)
 	case !src.IsValid():
 		return 0, sysError("sendto", syscall.ENETUNREACH)
 	}
-	key := portKey{ICMP, src, netip.AddrPortFrom(addr, 0)}
+	key := portKey{family.proto, src, netip.AddrPortFrom(addr, 0)}
 	id := h.ports[key] + 1
 	for h.echoes[id] != nil {
 		id++
@@ -107,7 +110,7 @@ func (h *Host) ping(addr netip.Addr, wait *echoWait) (time.Duration, error) {
 	h.echoes[id] = wait
 	defer delete(h.echoes, id)
 	began := w.now
-	h.send(h.echoPacket(src, addr, wire.ICMP{Type: wire.ICMPEchoRequest, ID: id, Seq: 1}, nil, h.number()))
+	h.send(h.echoPacket(src, addr, wire.ICMP{Type: family.echoRequest, ID: id, Seq: 1}, nil, h.number()))
 	for {
 		switch {
 		case wait.answered:

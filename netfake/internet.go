@@ -31,29 +31,48 @@ func newInternet(w *World) *Internet {
 // String returns "internet".
 func (n *Internet) String() string { return "internet" }
 
-// Host puts a host with a public address on the internet, nowhere in particular. A
-// name or an address that is taken or malformed fails the test.
-func (n *Internet) Host(name, addr string) *Host {
+// Host puts a host with public addresses on the internet, nowhere in particular: one
+// address or several, of either family, of which the first is the host's Addr. A name or
+// an address that is taken or malformed fails the test.
+func (n *Internet) Host(name string, addrs ...string) *Host {
 	n.world.tb.Helper()
-	return n.HostAt(Place{}, name, addr)
+	return n.HostAt(Place{}, name, addrs...)
 }
 
 // HostAt is Host at a place.
-func (n *Internet) HostAt(place Place, name, addr string) *Host {
+func (n *Internet) HostAt(place Place, name string, addrs ...string) *Host {
 	n.world.tb.Helper()
-	ip, err := netip.ParseAddr(addr)
-	if err != nil || !ip.Is4() {
-		n.world.tb.Fatalf("netfake: internet host %s: %q is no IPv4 address", name, addr)
-	}
-	if isPrivate(ip) {
-		n.world.tb.Fatalf("netfake: internet host %s: %v is not a public address", name, ip)
-	}
+	ips := n.parse(name, addrs)
 	h := n.world.NewHost(name, place)
 	u := n.Attach(name, place, h)
 	h.uplink = u
-	h.AddNIC(ip, InternetMTU, u)
-	u.Announce(ip)
+	for _, ip := range ips {
+		h.AddNIC(ip, InternetMTU, u)
+		u.Announce(ip)
+	}
 	return h
+}
+
+// parse reads the addresses of a host.
+func (n *Internet) parse(name string, addrs []string) []netip.Addr {
+	n.world.tb.Helper()
+	if len(addrs) == 0 {
+		n.world.tb.Fatalf("netfake: internet host %s has no address", name)
+	}
+	ips := make([]netip.Addr, len(addrs))
+	for i, addr := range addrs {
+		ip, err := netip.ParseAddr(addr)
+		switch {
+		case err != nil:
+			n.world.tb.Fatalf("netfake: internet host %s: %q is no IP address", name, addr)
+		case !isPlain(ip):
+			n.world.tb.Fatalf("netfake: internet host %s: %q: an address is written without a zone, and an IPv4 one as such", name, addr)
+		case isPrivate(ip):
+			n.world.tb.Fatalf("netfake: internet host %s: %v is not a public address", name, ip)
+		}
+		ips[i] = ip
+	}
+	return ips
 }
 
 // Attach connects a node to the internet at a place and returns the connection, into
@@ -89,9 +108,10 @@ func (n *Internet) between(a, b Place) *Link {
 }
 
 // isPrivate reports whether the internet refuses to carry an address: RFC 1918, RFC
-// 6598, loopback, link-local, multicast.
+// 6598, loopback, link-local, multicast; of IPv6 also unique local addresses, RFC 4193,
+// and what is no address of its own.
 func isPrivate(ip netip.Addr) bool {
-	return !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedSpace.Contains(ip)
+	return !isPlain(ip) || !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedSpace.Contains(ip)
 }
 
 // sharedSpace is RFC 6598, carrier-grade NAT.

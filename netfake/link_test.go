@@ -33,7 +33,7 @@ func datagrams(t *testing.T, from *Host, port uint16, to *UDPConn, n int) []byte
 func dialUDPFrom(t *testing.T, from *Host, port uint16, to *UDPConn) net.Conn {
 	t.Helper()
 	d := Dialer{Host: from, LocalAddr: netip.AddrPortFrom(netip.Addr{}, port)}
-	c, err := d.DialContext(t.Context(), "udp", to.local.String())
+	c, err := d.DialContext(t.Context(), "udp", to.at.String())
 	if err != nil {
 		t.Fatal(err)
 	}

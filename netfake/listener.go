@@ -19,9 +19,9 @@ const backlog = 4096
 
 // Listener is a listening TCP socket. It is a net.Listener.
 type Listener struct {
-	host     *Host
+	host *Host
+	binding
 	network  string // as the application calls it
-	addr     netip.AddrPort
 	ready    []*TCPConn
 	waiting  int // connections in SYN-RECEIVED
 	arrived  sync.Cond
@@ -30,9 +30,13 @@ type Listener struct {
 	closed   bool
 }
 
-// Listen opens a TCP port: "tcp" or "tcp4", and an address such as ":443" or
-// "10.0.0.5:443". Port 0 picks a free one. A port that is taken gives EADDRINUSE, an
-// address that is not the host's EADDRNOTAVAIL, in a *net.OpError.
+// Listen opens a TCP port: "tcp", "tcp4" or "tcp6", and an address such as ":443",
+// "10.0.0.5:443" or "[2001:db8::5]:443". Port 0 picks a free one. A port that is taken
+// gives EADDRINUSE, an address that is not the host's EADDRNOTAVAIL, in a *net.OpError.
+//
+// As with net on Linux, ":443" under "tcp" listens at [::]:443 to both families, under
+// "tcp4" at 0.0.0.0:443 and under "tcp6" at [::]:443 to IPv6 alone. On a host that has
+// no IPv6 address "tcp" is "tcp4", and "tcp6" gives EAFNOSUPPORT.
 func (h *Host) Listen(network, address string) (net.Listener, error) {
 	l, err := h.listen(network, address)
 	if err != nil {
@@ -45,7 +49,7 @@ func (h *Host) listen(network, address string) (*Listener, error) {
 	fail := func(addr net.Addr, err error) (*Listener, error) {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
 	}
-	if network != "tcp" && network != "tcp4" {
+	if !isNetwork(network, "tcp") {
 		return fail(nil, net.UnknownNetworkError(network))
 	}
 	local, err := parseLocal(network, address)
@@ -55,85 +59,39 @@ func (h *Host) listen(network, address string) (*Listener, error) {
 	w := h.world
 	w.lock()
 	defer w.unlock()
-	shown := net.TCPAddrFromAddrPort(local)
+	shown := net.TCPAddrFromAddrPort(local.at)
+	b, err := h.bindingFor(local)
 	switch {
 	case h.down || w.closed:
 		return fail(shown, errHostDown)
-	case !local.Addr().IsUnspecified() && !h.owns(local.Addr()):
-		return fail(shown, sysError("bind", syscall.EADDRNOTAVAIL))
-	case local.Port() == 0:
-		local = netip.AddrPortFrom(local.Addr(), h.freePort(TCP, local.Addr(), netip.AddrPort{}))
-	case h.listenTaken(local):
+	case err != nil:
+		return fail(shown, err)
+	case b.at.Port() == 0:
+		b = b.with(h.freePort(TCP, b.at.Addr(), netip.AddrPort{}))
+	case isTaken(h.listeners, b):
 		return fail(shown, sysError("bind", syscall.EADDRINUSE))
 	}
-	l := &Listener{host: h, network: network, addr: local}
+	l := &Listener{host: h, network: network, binding: b}
 	l.arrived.L = &w.mu
-	l.by.init(w, hashString(local.String()), &l.arrived)
-	h.listeners[local] = l
+	l.by.init(w, hashString(b.at.String()), &l.arrived)
+	h.listeners[b.at] = l
 	return l, nil
 }
 
-// parseLocal reads an address to bind to; an empty host is every address, and an empty
-// address every address at port 0.
-func parseLocal(network, address string) (netip.AddrPort, error) {
-	if address == "" {
-		address = ":"
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	number, err := parsePort(network, port)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	switch host {
-	case "":
-		return netip.AddrPortFrom(netip.IPv4Unspecified(), number), nil
-	case "localhost":
-		return netip.AddrPortFrom(loopback, number), nil
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil || !ip.Unmap().Is4() {
-		return netip.AddrPort{}, &net.AddrError{Err: noSuitableAddress, Addr: host}
-	}
-	return netip.AddrPortFrom(ip.Unmap(), number), nil
-}
-
-// noSuitableAddress is net's word for an address of another family than the network's.
-const noSuitableAddress = "no suitable address found"
-
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// listenTaken reports whether a listener would get in another's way: the same port,
-// and the same address or a wildcard on either side.
-func (h *Host) listenTaken(local netip.AddrPort) bool {
-	for other := range h.listeners {
-		if other.Port() == local.Port() &&
-			(other.Addr() == local.Addr() || other.Addr().IsUnspecified() || local.Addr().IsUnspecified()) {
-			return true
-		}
-	}
-	return false
-}
-
 // listenerFor returns who listens at an address: on it, or on all.
-func (h *Host) listenerFor(local netip.AddrPort) *Listener {
-	if l := h.listeners[local]; l != nil {
-		return l
-	}
-	return h.listeners[netip.AddrPortFrom(netip.IPv4Unspecified(), local.Port())]
-}
+func (h *Host) listenerFor(local netip.AddrPort) *Listener { return socketFor(h.listeners, local) }
 
 // receiveSYN begins a connection.
 func (l *Listener) receiveSYN(p *Packet, syn *wire.TCP, hop Hop) Next {
 	h := l.host
 	if len(l.ready)+l.waiting >= backlog {
-		hop.Rule = fmt.Sprintf("the backlog of tcp/%d is full", l.addr.Port())
+		hop.Rule = fmt.Sprintf("the backlog of tcp/%d is full", l.at.Port())
 		return p.Drop(hop)
 	}
 	if p.Traced() {
-		hop.Rule = fmt.Sprintf("listens on tcp/%d", l.addr.Port())
+		hop.Rule = fmt.Sprintf("listens on tcp/%d", l.at.Port())
 	}
 	_, mtu := h.sourceFor(p.Flow.Src.Addr())
 	flow := p.Flow.Reverse()
@@ -214,7 +172,7 @@ func (l *Listener) Close() error {
 	}
 	ready := l.ready
 	l.closeLocked()
-	delete(l.host.listeners, l.addr)
+	delete(l.host.listeners, l.at)
 	for _, c := range ready {
 		c.closed = true
 		c.machine.Abort(w.now)
@@ -231,4 +189,4 @@ func (l *Listener) closeLocked() {
 }
 
 // Addr returns the *net.TCPAddr that is listened at.
-func (l *Listener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.addr) }
+func (l *Listener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.at) }

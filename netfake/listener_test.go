@@ -90,7 +90,7 @@ func TestBadAddresses(t *testing.T) { Run(t, testBadAddresses) }
 
 func testBadAddresses(t *testing.T, w *World) {
 	h, _ := twoHosts(w)
-	for _, address := range []string{"80", ":x", ":70000", ":-1", "[::1]:80", "name:80", "1.2.3:80"} {
+	for _, address := range []string{"80", ":x", ":70000", ":-1", "[::1]:80", "[fe80::1%eth0]:80", "name:80", "1.2.3:80"} {
 		if _, err := h.Listen("tcp", address); err == nil {
 			t.Errorf("Listen took %q", address)
 		}

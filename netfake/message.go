@@ -29,7 +29,8 @@ func (u *UDPConn) ReadFromUDP(b []byte) (int, *net.UDPAddr, error) {
 	return n, udpAddr(from), err
 }
 
-// ReadFromUDPAddrPort is ReadFrom without an allocation for the address.
+// ReadFromUDPAddrPort is ReadFrom without an allocation for the address. As with net, a
+// dual-stack socket gives an IPv4 address in its IPv4-mapped form: see netip.Addr.Unmap.
 func (u *UDPConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 	n, _, from, err := u.receive("recvfrom", b)
 	return n, from, err
@@ -70,7 +71,17 @@ func (u *UDPConn) WriteToUDP(b []byte, addr *net.UDPAddr) (int, error) {
 	if u.peer.IsValid() {
 		return 0, u.opError("write", addr, net.ErrWriteToConnected)
 	}
-	return u.send("sendto", b, addr.AddrPort(), addr)
+	return u.send("sendto", b, u.destination(addr), addr)
+}
+
+// destination is where addr leads. As with net, a missing IP is the wildcard of the
+// socket's family, and IPv4's wildcard is IPv6's to a socket of that.
+func (u *UDPConn) destination(addr *net.UDPAddr) netip.AddrPort {
+	at := addr.AddrPort()
+	if len(addr.IP) == 0 || at.Addr().Unmap() == netip.IPv4Unspecified() {
+		at = netip.AddrPortFrom(unspecified(u.at.Addr()), at.Port())
+	}
+	return at
 }
 
 // WriteToUDPAddrPort is WriteTo without an allocation for the address.
@@ -111,7 +122,7 @@ func (u *UDPConn) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, er
 	case len(oob) > 0:
 		return 0, 0, u.opError("write", addr, sysError("sendmsg", syscall.EINVAL))
 	}
-	n, err = u.send("sendmsg", b, addr.AddrPort(), addr)
+	n, err = u.send("sendmsg", b, u.destination(addr), addr)
 	return n, 0, err
 }
 

@@ -134,41 +134,48 @@ func (p *Packet) Pull(n int) { p.head += n }
 // cuts what lies behind the IP packet's end. Its error tells what is malformed.
 func (p *Packet) Decode() error {
 	b := p.Bytes()
+	if len(b) > 0 && b[0]>>4 == 6 {
+		return p.decode6(b)
+	}
 	ip, payload, err := wire.ParseIPv4(b)
 	if err != nil {
 		return err
 	}
 	p.l4 = p.head + ip.HeaderLen
 	p.tail = p.head + ip.TotalLen
-	flow, err := transportFlow(Protocol(ip.Proto), ip, payload)
-	p.Flow = flow
-	return err
+	p.Flow = addrFlow(Protocol(ip.Proto), ip.Src, ip.Dst)
+	if ip.FragOffset != 0 {
+		return nil
+	}
+	return p.Flow.readPorts(payload)
 }
 
-// transportFlow reads the ports of a packet's transport header. Of a later fragment
-// there is none to read, so its ports are 0.
-func transportFlow(proto Protocol, ip wire.IPv4, payload []byte) (Flow, error) {
-	f := Flow{Proto: proto, Src: netip.AddrPortFrom(ip.Src, 0), Dst: netip.AddrPortFrom(ip.Dst, 0)}
-	if ip.FragOffset != 0 {
-		return f, nil
+// addrFlow is the flow of a packet that has no ports, as a later fragment has none.
+func addrFlow(proto Protocol, src, dst netip.Addr) Flow {
+	return Flow{Proto: proto, Src: netip.AddrPortFrom(src, 0), Dst: netip.AddrPortFrom(dst, 0)}
+}
+
+// readPorts takes the ports from a transport header, of which it reads the first 8
+// bytes at most.
+func (f *Flow) readPorts(header []byte) error {
+	var src, dst uint16
+	switch {
+	case f.Proto == TCP || f.Proto == UDP:
+		if len(header) < 4 {
+			return wire.ErrShort
+		}
+		src, dst = binary.BigEndian.Uint16(header), binary.BigEndian.Uint16(header[2:])
+	case f.Proto.isICMP():
+		if len(header) < wire.ICMPHeaderLen {
+			return wire.ErrShort
+		}
+		if isEcho(f.Proto, header[0]) {
+			src = binary.BigEndian.Uint16(header[4:])
+			dst = src
+		}
 	}
-	switch proto {
-	case TCP, UDP:
-		if len(payload) < 4 {
-			return f, wire.ErrShort
-		}
-		f.Src = netip.AddrPortFrom(ip.Src, binary.BigEndian.Uint16(payload))
-		f.Dst = netip.AddrPortFrom(ip.Dst, binary.BigEndian.Uint16(payload[2:]))
-	case ICMP:
-		if len(payload) < 8 {
-			return f, wire.ErrShort
-		}
-		if payload[0] == wire.ICMPEchoRequest || payload[0] == wire.ICMPEchoReply {
-			id := binary.BigEndian.Uint16(payload[4:])
-			f.Src, f.Dst = netip.AddrPortFrom(ip.Src, id), netip.AddrPortFrom(ip.Dst, id)
-		}
-	}
-	return f, nil
+	f.Src, f.Dst = netip.AddrPortFrom(f.Src.Addr(), src), netip.AddrPortFrom(f.Dst.Addr(), dst)
+	return nil
 }
 
 // Payload returns the bytes behind the IP header: the transport header and its data.
@@ -183,9 +190,10 @@ func (p *Packet) TCPFlags() uint8 {
 	return p.buf[p.l4+13]
 }
 
-// ICMPType returns type and code of an ICMP packet, 0 and 0 for others.
+// ICMPType returns type and code of an ICMP packet of either family, 0 and 0 for
+// others. The families number their messages differently.
 func (p *Packet) ICMPType() (typ, code uint8) {
-	if p.Flow.Proto != ICMP || p.tail-p.l4 < 2 {
+	if !p.Flow.Proto.isICMP() || p.tail-p.l4 < 2 {
 		return 0, 0
 	}
 	return p.buf[p.l4], p.buf[p.l4+1]
@@ -203,31 +211,55 @@ func (p *Packet) Quoted() (Flow, bool) {
 }
 
 // SetSrc rewrites the source address and port and the checksums that cover them, as
-// a translating gateway does. For an ICMP echo the port is the identifier.
+// a translating gateway does. For an ICMP echo the port is the identifier. An address
+// of the other family than the packet's fails the test and changes nothing.
 func (p *Packet) SetSrc(src netip.AddrPort) {
-	p.rewrite(12, 0, p.Flow.Src, src)
+	if !p.canBecome(src.Addr()) {
+		return
+	}
+	p.rewrite(0, p.Flow.Src, src)
 	p.Flow.Src = src
-	if p.Flow.Proto == ICMP {
+	if p.Flow.Proto.isICMP() {
 		p.Flow.Dst = netip.AddrPortFrom(p.Flow.Dst.Addr(), src.Port())
 	}
 }
 
 // SetDst rewrites the destination address and port and the checksums that cover them.
+// It refuses what SetSrc refuses.
 func (p *Packet) SetDst(dst netip.AddrPort) {
-	p.rewrite(16, 2, p.Flow.Dst, dst)
+	if !p.canBecome(dst.Addr()) {
+		return
+	}
+	p.rewrite(1, p.Flow.Dst, dst)
 	p.Flow.Dst = dst
-	if p.Flow.Proto == ICMP {
+	if p.Flow.Proto.isICMP() {
 		p.Flow.Src = netip.AddrPortFrom(p.Flow.Src.Addr(), dst.Port())
 	}
 }
 
-// rewrite replaces an address at offset addrAt of the IP header and a port at offset
-// portAt of the transport header.
-func (p *Packet) rewrite(addrAt, portAt int, old, new netip.AddrPort) {
-	before, after := old.Addr().As4(), new.Addr().As4()
+// canBecome reports whether an address can stand in the packet's header, and fails the
+// test if not.
+func (p *Packet) canBecome(addr netip.Addr) bool {
+	if isPlain(addr) && addr.Is4() == p.Flow.Src.Addr().Is4() {
+		return true
+	}
+	p.world.tb.Errorf("netfake: the packet %v cannot have the address %v", p.Flow, addr)
+	return false
+}
+
+// rewrite replaces the IP header's first or second address, and the port that goes
+// with it.
+func (p *Packet) rewrite(which int, old, new netip.AddrPort) {
+	was, is := old.Addr().As16(), new.Addr().As16()
+	before, after := was[:], is[:]
 	ip := p.buf[p.head:]
-	copy(ip[addrAt:], after[:])
-	fixChecksum(ip[10:], before[:], after[:])
+	if old.Addr().Is4() {
+		before, after = before[12:], after[12:]
+		copy(ip[12+4*which:], after)
+		fixChecksum(ip[10:], before, after)
+	} else {
+		copy(ip[8+16*which:], after)
+	}
 
 	l4 := p.Payload()
 	sum, covered := p.checksumAt()
@@ -235,9 +267,10 @@ func (p *Packet) rewrite(addrAt, portAt int, old, new netip.AddrPort) {
 		return
 	}
 	if covered {
-		p.fixTransport(sum, before[:], after[:])
+		p.fixTransport(sum, before, after)
 	}
-	if p.Flow.Proto == ICMP {
+	portAt := 2 * which
+	if p.Flow.Proto.isICMP() {
 		portAt = 4
 	}
 	if old.Port() != new.Port() {
@@ -258,8 +291,8 @@ func (p *Packet) checksumAt() (sum []byte, coversAddresses bool) {
 		return l4[16:18], true
 	case p.Flow.Proto == UDP && len(l4) >= 8:
 		return l4[6:8], true
-	case p.Flow.Proto == ICMP && len(l4) >= 8:
-		return l4[2:4], false
+	case p.Flow.Proto.isICMP() && len(l4) >= 8:
+		return l4[2:4], p.Flow.Proto == ICMPv6
 	}
 	return nil, false
 }
@@ -289,7 +322,7 @@ func (p *Packet) Summary() string {
 		}
 	case UDP:
 		return fmt.Sprintf("%d bytes", max(0, len(p.Payload())-8))
-	case ICMP:
+	case ICMP, ICMPv6:
 		typ, code := p.ICMPType()
 		return fmt.Sprintf("type %d code %d", typ, code)
 	}

@@ -12,21 +12,24 @@ import (
 	"github.com/netspec-go/netspec/internal/wire"
 )
 
-var (
-	anyAddr = rapid.Custom(func(t *rapid.T) netip.Addr {
-		var b [4]byte
-		binary.BigEndian.PutUint32(b[:], rapid.Uint32().Draw(t, "addr"))
-		return netip.AddrFrom4(b)
-	})
-	anyAddrPort = rapid.Custom(func(t *rapid.T) netip.AddrPort {
-		return netip.AddrPortFrom(anyAddr.Draw(t, "ip"), rapid.Uint16().Draw(t, "port"))
-	})
-)
+// anyAddrPort draws ports of addresses of one family.
+type anyAddrPort struct{ ipv6 bool }
+
+func (a anyAddrPort) Draw(t *rapid.T, label string) netip.AddrPort {
+	var b [16]byte
+	b[0] = 0x20 // nothing that IPv4 is mapped to
+	binary.BigEndian.PutUint64(b[8:], rapid.Uint64().Draw(t, label))
+	addr := netip.AddrFrom16(b)
+	if !a.ipv6 {
+		addr = netip.AddrFrom4([4]byte(b[12:]))
+	}
+	return netip.AddrPortFrom(addr, rapid.Uint16().Draw(t, label+" port"))
+}
 
 // anyPacket draws a packet that a host could send.
-func anyPacket(t *rapid.T, w *World) *Packet {
+func anyPacket(t *rapid.T, w *World, addrs anyAddrPort) *Packet {
 	data := rapid.SliceOfN(rapid.Byte(), 0, 64).Draw(t, "data")
-	f := Flow{Src: anyAddrPort.Draw(t, "src"), Dst: anyAddrPort.Draw(t, "dst")}
+	f := Flow{Src: addrs.Draw(t, "src"), Dst: addrs.Draw(t, "dst")}
 	switch rapid.SampledFrom([]Protocol{TCP, UDP, ICMP}).Draw(t, "proto") {
 	case TCP:
 		f.Proto = TCP
@@ -34,32 +37,33 @@ func anyPacket(t *rapid.T, w *World) *Packet {
 	case UDP:
 		f.Proto = UDP
 		p := (&Host{world: w}).udpPacket(f, data, 1)
-		if rapid.Bool().Draw(t, "without checksum") {
+		if !addrs.ipv6 && rapid.Bool().Draw(t, "without checksum") {
 			clear(p.Payload()[6:8])
 		}
 		return p
 	}
-	echo := wire.ICMP{Type: wire.ICMPEchoRequest, ID: f.Src.Port(), Seq: 1}
+	echo := wire.ICMP{Type: icmpFor(f.Dst.Addr()).echoRequest, ID: f.Src.Port(), Seq: 1}
 	h := &Host{world: w}
 	return h.echoPacket(f.Src.Addr(), f.Dst.Addr(), echo, data, 1)
 }
 
-// A packet whose addresses were rewritten, on whichever side and however often, has
-// right checksums, and its bytes say what its Flow says.
+// A packet of either family whose addresses were rewritten, on whichever side and however
+// often, has right checksums, and its bytes say what its Flow says.
 func TestRewriteKeepsChecksums(t *testing.T) {
 	w := New(t, Config{})
 	rapid.Check(t, func(t *rapid.T) {
 		w.Do(func(time.Duration) {
-			p := anyPacket(t, w)
+			addrs := anyAddrPort{rapid.Bool().Draw(t, "IPv6")}
+			p := anyPacket(t, w, addrs)
 			bare := p.Flow.Proto == UDP && p.Payload()[6] == 0 && p.Payload()[7] == 0
 			for range rapid.IntRange(1, 4).Draw(t, "rewrites") {
 				if rapid.Bool().Draw(t, "source") {
-					p.SetSrc(anyAddrPort.Draw(t, "new source"))
+					p.SetSrc(addrs.Draw(t, "new source"))
 				} else {
-					p.SetDst(anyAddrPort.Draw(t, "new destination"))
+					p.SetDst(addrs.Draw(t, "new destination"))
 				}
 			}
-			if wire.Checksum(p.Bytes()[:wire.IPv4HeaderLen]) != 0 {
+			if !addrs.ipv6 && wire.Checksum(p.Bytes()[:wire.IPv4HeaderLen]) != 0 {
 				t.Errorf("%v: the IP header's checksum is wrong", p.Flow)
 			}
 			if !wire.VerifyTransport(uint8(p.Flow.Proto), p.Flow.Src.Addr(), p.Flow.Dst.Addr(), p.Payload()) {
@@ -129,6 +133,14 @@ func packetSeeds(f *testing.F) (seeds [][]byte) {
 		flow.Proto = UDP
 		add(h.udpPacket(flow, []byte("x"), 1))
 		add(h.echoPacket(flow.Src.Addr(), flow.Dst.Addr(), wire.ICMP{Type: wire.ICMPEchoRequest}, nil, 1))
+		flow = Flow{UDP, netip.MustParseAddrPort("[2001:db8::1]:1"), netip.MustParseAddrPort("[2001:db8::2]:2")}
+		p := h.udpPacket(flow, []byte("x"), 1)
+		add(p)
+		add(extended(p, wire.ProtoHopByHop, 1))
+		add(p.ICMPError(ICMPError{Kind: PortUnreachable}, flow.Dst.Addr()))
+		flow.Proto = TCP
+		add(h.world.tcpPacket(flow, &wire.TCP{Flags: wire.SYN, MSS: 1440}, []byte("x"), 1))
+		add(h.echoPacket(flow.Src.Addr(), flow.Dst.Addr(), wire.ICMP{Type: wire.ICMPv6EchoRequest}, nil, 1))
 	})
 	return append(seeds, seeds[0][:30])
 }
@@ -145,8 +157,14 @@ func checkDecoded(t *testing.T, p *Packet, size int) {
 	if p.Flow.Proto == TCP {
 		p.Reset()
 	}
-	p.SetSrc(netip.MustParseAddrPort("192.0.2.1:7"))
-	p.SetDst(netip.MustParseAddrPort("192.0.2.2:8"))
+	p.fragmented()
+	p.Quoted()
+	to := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:7"), netip.MustParseAddrPort("192.0.2.2:8")}
+	if !p.Flow.Src.Addr().Is4() {
+		to = []netip.AddrPort{netip.MustParseAddrPort("[2001:db8::7]:7"), netip.MustParseAddrPort("[2001:db8::8]:8")}
+	}
+	p.SetSrc(to[0])
+	p.SetDst(to[1])
 	src, dst := p.Flow.Src.Addr(), p.Flow.Dst.Addr()
 	if err := p.Decode(); err != nil || p.Flow.Src.Addr() != src || p.Flow.Dst.Addr() != dst {
 		t.Errorf("after a rewrite: %v, %v", p.Flow, err)

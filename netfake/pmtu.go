@@ -12,7 +12,7 @@ const (
 	PathMTUExpiry = 600 * time.Second
 
 	minPathMTU  = 552  // net.ipv4.route.min_pmtu: no router is believed that says less
-	minPathMTU6 = 1280 // RFC 8201 section 4
+	minPathMTU6 = 1280 // RFC 8201 section 4, and what every link carries: RFC 8200 section 5
 )
 
 // pathMTUs is what a host was told about the paths to its peers.

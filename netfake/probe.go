@@ -24,6 +24,22 @@ func (e Endpoint) String() string {
 	return s
 }
 
+// at is the endpoint with the same port at another address.
+func (e Endpoint) at(addr netip.Addr) Endpoint {
+	e.Addr = netip.AddrPortFrom(addr, e.Addr.Port())
+	return e
+}
+
+// plain is the endpoint as packets name it: an IPv4 address is one, and ICMP is of the
+// address's family.
+func (e Endpoint) plain() Endpoint {
+	e = e.at(e.Addr.Addr().Unmap())
+	if e.Proto.isICMP() {
+		e.Proto = icmpFor(e.Addr.Addr()).proto
+	}
+	return e
+}
+
 // Outcome is what the one who asked would see.
 type Outcome uint8
 
@@ -134,6 +150,7 @@ func (h *Host) Probe(to Endpoint) *Reach {
 	w := h.world
 	w.lock()
 	defer w.unlock()
+	to = to.plain()
 	r := &Reach{To: to}
 	q := &probe{}
 	p := h.probePacket(to, q)
@@ -171,7 +188,7 @@ func (h *Host) Probe(to Endpoint) *Reach {
 func (h *Host) probePacket(to Endpoint, q *probe) *Packet {
 	addr, mtu := h.sourceFor(to.Addr.Addr())
 	if !addr.IsValid() {
-		addr = netip.IPv4Unspecified()
+		addr = unspecified(to.Addr.Addr())
 	}
 	key := portKey{to.Proto, addr, to.Addr}
 	before, known := h.ports[key]
@@ -185,10 +202,11 @@ func (h *Host) probePacket(to Endpoint, q *probe) *Packet {
 	switch to.Proto {
 	case UDP:
 		return h.udpPacket(flow, nil, 0)
-	case ICMP:
-		return h.echoPacket(flow.Src.Addr(), flow.Dst.Addr(), wire.ICMP{Type: wire.ICMPEchoRequest, ID: src.Port(), Seq: 1}, nil, 0)
+	case ICMP, ICMPv6:
+		echo := wire.ICMP{Type: icmpFor(addr).echoRequest, ID: src.Port(), Seq: 1}
+		return h.echoPacket(flow.Src.Addr(), flow.Dst.Addr(), echo, nil, 0)
 	}
-	syn := wire.TCP{Flags: wire.SYN, Window: 65535, MSS: uint16(max(mtu-40, 0))}
+	syn := wire.TCP{Flags: wire.SYN, Window: 65535, MSS: uint16(max(mtu-ipHeaderLen(addr)-wire.TCPHeaderLen, 0))}
 	return h.world.tcpPacket(flow, &syn, nil, 0)
 }
 
@@ -261,9 +279,10 @@ func (h *Host) wouldAnswer(p *Packet) (*Packet, Outcome, string) {
 			return p.icmpError(ICMPError{Kind: PortUnreachable}, p.Flow.Dst.Addr()), Refused, fmt.Sprintf("nobody listens on udp/%d", port)
 		}
 		return h.udpPacket(back, nil, 0), Answered, fmt.Sprintf("socket on udp/%d", port)
-	case ICMP:
-		if typ, _ := p.ICMPType(); typ == wire.ICMPEchoRequest {
-			echo := wire.ICMP{Type: wire.ICMPEchoReply, ID: p.Flow.Src.Port(), Seq: 1}
+	case ICMP, ICMPv6:
+		family := icmpFor(p.Flow.Dst.Addr())
+		if typ, _ := p.ICMPType(); typ == family.echoRequest {
+			echo := wire.ICMP{Type: family.echoReply, ID: p.Flow.Src.Port(), Seq: 1}
 			return h.echoPacket(back.Src.Addr(), back.Dst.Addr(), echo, nil, 0), Answered, "echo"
 		}
 	}

@@ -120,7 +120,7 @@ type socketLine struct {
 func (h *Host) socketLines() []socketLine {
 	var lines []socketLine
 	for _, l := range h.listeners {
-		text := fmt.Sprintf("tcp  LISTEN       %v, %d accepted, %d wait", l.addr, l.accepted, len(l.ready))
+		text := fmt.Sprintf("tcp  LISTEN       %v, %d accepted, %d wait", l.at, l.accepted, len(l.ready))
 		lines = append(lines, socketLine{text, len(l.ready) == 0})
 	}
 	for _, first := range h.conns {
@@ -129,7 +129,7 @@ func (h *Host) socketLines() []socketLine {
 		}
 	}
 	for _, u := range h.udp {
-		text := fmt.Sprintf("udp               %v, recv-q %d, dropped %d", u.local, u.queued, u.dropped)
+		text := fmt.Sprintf("udp               %v, recv-q %d, dropped %d", u.at, u.queued, u.dropped)
 		lines = append(lines, socketLine{text, u.queued == 0 && u.dropped == 0})
 	}
 	return lines

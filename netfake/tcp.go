@@ -173,7 +173,10 @@ func (h *Host) tcpConfig(flow Flow, mtu int) tcp.Config {
 	// that a reused pair of ports shows later times.
 	pair := Flow{TCP, netip.AddrPortFrom(flow.Src.Addr(), 0), netip.AddrPortFrom(flow.Dst.Addr(), 0)}
 	ts := uint32(mix(mix(mix(w.seed, purposeTimestamp), h.key), pair.Hash()))
-	return tcp.Config{MTU: mtu, SendBuffer: w.cfg.SendBuffer, ISN: isn, TSOffset: ts, Train: trainData, Merge: largestMerge, Pool: &w.buffers}
+	return tcp.Config{
+		MTU: mtu, IPHeader: ipHeaderLen(flow.Dst.Addr()), SendBuffer: w.cfg.SendBuffer, ISN: isn, TSOffset: ts,
+		Train: trainData, Merge: largestMerge, Pool: &w.buffers,
+	}
 }
 
 // largestMerge is how many bytes Linux's GRO makes one segment of (GRO_LEGACY_MAX_SIZE).
@@ -332,14 +335,9 @@ func (h *Host) openTCP(network string, peer, local netip.AddrPort, opener *sync.
 	if h.down || w.closed {
 		return nil, errHostDown
 	}
-	src, mtu := h.sourceFor(peer.Addr())
-	if local.Addr().IsValid() && !local.Addr().IsUnspecified() {
-		if src = local.Addr(); !h.owns(src) {
-			return nil, sysError("bind", syscall.EADDRNOTAVAIL)
-		}
-	}
-	if !src.IsValid() || src.Is4() != peer.Addr().Is4() {
-		return nil, sysError("connect", syscall.ENETUNREACH)
+	src, mtu, err := h.bindFor(local.Addr(), peer.Addr())
+	if err != nil {
+		return nil, err
 	}
 	port := local.Port()
 	if port != 0 && h.tcpBound(netip.AddrPortFrom(src, port)) {
@@ -362,7 +360,7 @@ func (h *Host) openTCP(network string, peer, local netip.AddrPort, opener *sync.
 // tcpBound reports whether a port is another socket's, so that a dial may not ask for it:
 // a listener's, or a connection's, be it only in TIME-WAIT.
 func (h *Host) tcpBound(local netip.AddrPort) bool {
-	if h.listenTaken(local) {
+	if isTaken(h.listeners, binding{at: local}) {
 		return true
 	}
 	for _, c := range h.conns {

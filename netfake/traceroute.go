@@ -76,7 +76,7 @@ func (h *Host) Traceroute(ctx context.Context, addr netip.Addr) ([]TraceHop, err
 	case !src.IsValid():
 		return nil, fail(sysError("connect", syscall.ENETUNREACH))
 	}
-	u, err := h.dialUDP("udp4", netip.AddrPortFrom(addr, traceroutePort), netip.AddrPort{})
+	u, err := h.dialUDP("udp", netip.AddrPortFrom(addr, traceroutePort), netip.AddrPort{})
 	if err != nil {
 		return nil, fail(err)
 	}
@@ -111,7 +111,7 @@ func (h *Host) traceHop(ctx context.Context, u *UDPConn, ttl int) (TraceHop, err
 
 	w.lock()
 	defer w.unlock()
-	flow := Flow{UDP, u.local, netip.AddrPortFrom(u.peer.Addr(), u.peer.Port()+uint16(ttl-1))}
+	flow := Flow{UDP, u.at, netip.AddrPortFrom(u.peer.Addr(), u.peer.Port()+uint16(ttl-1))}
 	if h.traceroutes == nil {
 		h.traceroutes = map[Flow]*tracerouteProbe{}
 	}

@@ -37,9 +37,9 @@ func truesize(n int) int {
 // UDPConn is a UDP socket. It is a net.PacketConn; one that DialContext made is
 // connected, and a net.Conn too.
 type UDPConn struct {
-	host    *Host
-	network string // as the application calls it
-	local   netip.AddrPort
+	host *Host
+	binding
+	network string         // as the application calls it
 	peer    netip.AddrPort // zero if not connected
 	sent    uint64
 	queue   []datagram
@@ -60,8 +60,8 @@ type datagram struct {
 	data []byte
 }
 
-// ListenPacket opens a UDP socket: "udp" or "udp4", and an address such as ":53".
-// Port 0 picks a free one. Errors are those of Listen.
+// ListenPacket opens a UDP socket: "udp", "udp4" or "udp6", and an address such as ":53".
+// Port 0 picks a free one. Families and errors are those of Listen.
 func (h *Host) ListenPacket(network, address string) (net.PacketConn, error) {
 	u, err := h.listenUDP(network, address)
 	if err != nil {
@@ -74,7 +74,7 @@ func (h *Host) listenUDP(network, address string) (*UDPConn, error) {
 	fail := func(addr net.Addr, err error) (*UDPConn, error) {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
 	}
-	if network != "udp" && network != "udp4" {
+	if !isNetwork(network, "udp") {
 		return fail(nil, net.UnknownNetworkError(network))
 	}
 	local, err := parseLocal(network, address)
@@ -84,44 +84,34 @@ func (h *Host) listenUDP(network, address string) (*UDPConn, error) {
 	w := h.world
 	w.lock()
 	defer w.unlock()
-	u, err := h.bindUDP(network, local, netip.AddrPort{})
+	b, err := h.bindingFor(local)
 	if err != nil {
-		return fail(net.UDPAddrFromAddrPort(local), err)
+		return fail(net.UDPAddrFromAddrPort(local.at), err)
+	}
+	u, err := h.bindUDP(network, b, netip.AddrPort{})
+	if err != nil {
+		return fail(net.UDPAddrFromAddrPort(local.at), err)
 	}
 	return u, nil
 }
 
-func (h *Host) bindUDP(network string, local, peer netip.AddrPort) (*UDPConn, error) {
+func (h *Host) bindUDP(network string, b binding, peer netip.AddrPort) (*UDPConn, error) {
 	switch {
 	case h.down || h.world.closed:
 		return nil, errHostDown
-	case !local.Addr().IsUnspecified() && !h.owns(local.Addr()):
-		return nil, sysError("bind", syscall.EADDRNOTAVAIL)
-	case local.Port() == 0:
-		local = netip.AddrPortFrom(local.Addr(), h.freePort(UDP, local.Addr(), peer))
-		if local.Port() == 0 {
+	case b.at.Port() == 0:
+		b = b.with(h.freePort(UDP, b.at.Addr(), peer))
+		if b.at.Port() == 0 {
 			return nil, sysError("bind", syscall.EADDRNOTAVAIL)
 		}
-	case h.udpBound(local):
+	case isTaken(h.udp, b):
 		return nil, sysError("bind", syscall.EADDRINUSE)
 	}
-	u := &UDPConn{host: h, network: network, local: local, peer: peer, room: udpBuffer, sent: h.number()}
+	u := &UDPConn{host: h, binding: b, network: network, peer: peer, room: udpBuffer, sent: h.number()}
 	u.readable.L = &h.world.mu
-	u.readBy.init(h.world, hashString(local.String()), &u.readable)
-	h.udp[local] = u
+	u.readBy.init(h.world, hashString(b.at.String()), &u.readable)
+	h.udp[b.at] = u
 	return u, nil
-}
-
-func (h *Host) udpBound(local netip.AddrPort) bool {
-	if local.Addr().IsUnspecified() {
-		for other := range h.udp {
-			if other.Port() == local.Port() {
-				return true
-			}
-		}
-		return false
-	}
-	return h.udp[local] != nil || h.udp[netip.AddrPortFrom(netip.IPv4Unspecified(), local.Port())] != nil
 }
 
 // dialUDP opens a socket that is connected to peer.
@@ -129,22 +119,16 @@ func (h *Host) dialUDP(network string, peer, local netip.AddrPort) (*UDPConn, er
 	w := h.world
 	w.lock()
 	defer w.unlock()
-	src, _ := h.sourceFor(peer.Addr())
-	if local.Addr().IsValid() && !local.Addr().IsUnspecified() {
-		src = local.Addr()
+	src, _, err := h.bindFor(local.Addr(), peer.Addr())
+	if err != nil {
+		return nil, err
 	}
-	if !src.IsValid() || src.Is4() != peer.Addr().Is4() {
-		return nil, sysError("connect", syscall.ENETUNREACH)
-	}
-	return h.bindUDP(network, netip.AddrPortFrom(src, local.Port()), peer)
+	return h.bindUDP(network, binding{at: netip.AddrPortFrom(src, local.Port())}, peer)
 }
 
 // udpFor returns the socket that an arriving flow is for.
 func (h *Host) udpFor(arriving Flow) *UDPConn {
-	u := h.udp[arriving.Dst]
-	if u == nil {
-		u = h.udp[netip.AddrPortFrom(netip.IPv4Unspecified(), arriving.Dst.Port())]
-	}
+	u := socketFor(h.udp, arriving.Dst)
 	if u == nil || (u.peer.IsValid() && u.peer != arriving.Src) {
 		return nil
 	}
@@ -197,7 +181,7 @@ func (u *UDPConn) opError(op string, peer net.Addr, err error) error {
 }
 
 // LocalAddr returns the *net.UDPAddr that the socket is bound to.
-func (u *UDPConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(u.local) }
+func (u *UDPConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(u.at) }
 
 // RemoteAddr returns the *net.UDPAddr of a connected socket's peer, else nil.
 func (u *UDPConn) RemoteAddr() net.Addr {
@@ -223,7 +207,11 @@ func (u *UDPConn) receive(call string, b []byte) (n, length int, from netip.Addr
 	if err != nil {
 		return 0, 0, netip.AddrPort{}, u.opError("read", u.RemoteAddr(), err)
 	}
-	return copy(b, d.data), len(d.data), d.from, nil
+	from = d.from
+	if u.dual && from.Addr().Is4() { // net shows such a socket's peers as the kernel does
+		from = netip.AddrPortFrom(netip.AddrFrom16(from.Addr().As16()), from.Port())
+	}
+	return copy(b, d.data), len(d.data), from, nil
 }
 
 // take waits for a datagram.
@@ -264,16 +252,13 @@ func (u *UDPConn) Write(b []byte) (int, error) {
 // destination shown.
 func (u *UDPConn) send(call string, b []byte, to netip.AddrPort, shown net.Addr) (int, error) {
 	w, h := u.host.world, u.host
-	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
-	if to.Addr().IsUnspecified() { // as with Linux, this host
-		to = netip.AddrPortFrom(loopback, to.Port())
-	}
+	to = netip.AddrPortFrom(toHost(to.Addr().Unmap()), to.Port())
 	w.lock()
 	defer w.unlock()
 	if err := u.check(call, b, to); err != nil {
 		return 0, u.opError("write", shown, err)
 	}
-	src := u.local
+	src := u.at
 	if src.Addr().IsUnspecified() {
 		from, _ := h.sourceFor(to.Addr())
 		src = netip.AddrPortFrom(from, src.Port())
@@ -287,8 +272,10 @@ func (u *UDPConn) send(call string, b []byte, to netip.AddrPort, shown net.Addr)
 func (u *UDPConn) check(call string, b []byte, to netip.AddrPort) error {
 	src, mtu := u.host.sourceFor(to.Addr())
 	switch {
-	case to.Addr().Is6():
-		return &net.AddrError{Err: "non-IPv4 address", Addr: to.Addr().String()}
+	case to.Addr().Is6() && u.at.Addr().Is4():
+		return &net.AddrError{Err: "non-IPv4 address", Addr: to.Addr().WithZone("").String()}
+	case to.Addr().Zone() != "":
+		return zoneError(to.Addr())
 	case u.closed:
 		return net.ErrClosed
 	case !u.writeBy.IsZero() && u.host.world.Time(u.host.world.now).Compare(u.writeBy) >= 0:
@@ -301,9 +288,9 @@ func (u *UDPConn) check(call string, b []byte, to netip.AddrPort) error {
 		return sysError(call, syscall.EDESTADDRREQ)
 	case to.Port() == 0:
 		return sysError(call, syscall.EINVAL)
-	case !src.IsValid():
+	case !src.IsValid(), to.Addr().Is4() && !u.at.Addr().Is4() && !u.dual:
 		return sysError(call, syscall.ENETUNREACH)
-	case len(b)+wire.UDPHeaderLen+wire.IPv4HeaderLen > u.host.limitMTU(to.Addr(), mtu):
+	case len(b)+wire.UDPHeaderLen+ipHeaderLen(to.Addr()) > u.host.limitMTU(to.Addr(), mtu):
 		return sysError(call, syscall.EMSGSIZE)
 	}
 	return nil
@@ -328,7 +315,7 @@ func (u *UDPConn) Close() error {
 		return u.opError("close", u.RemoteAddr(), net.ErrClosed)
 	}
 	u.closeLocked()
-	delete(u.host.udp, u.local)
+	delete(u.host.udp, u.at)
 	return nil
 }
 

@@ -232,8 +232,22 @@ func TestBuilderErrors(t *testing.T) {
 			w.Internet().Host("a", "203.0.113.1")
 			w.Internet().Host("b", "203.0.113.1")
 		}},
-		{"no address", `"203.0.113" is no IPv4 address`, func(w *World) { w.Internet().Host("a", "203.0.113") }},
-		{"IPv6", "is no IPv4 address", func(w *World) { w.Internet().Host("a", "2001:db8::1") }},
+		{"no address", "host a has no address", func(w *World) { w.Internet().Host("a") }},
+		{"a malformed address", `"203.0.113" is no IP address`, func(w *World) { w.Internet().Host("a", "203.0.113") }},
+		{"an IPv4 address in IPv6's clothes", "an IPv4 one as such", func(w *World) { w.Internet().Host("a", "::ffff:203.0.113.1") }},
+		{"an address with a zone", "without a zone", func(w *World) { w.Internet().Host("a", "2001:db8::1%eth0") }},
+		{"a link-local address", "not a public address", func(w *World) { w.Internet().Host("a", "fe80::1") }},
+		{"a unique local address", "not a public address", func(w *World) { w.Internet().Host("a", "fd00::1") }},
+		{"a second address that another host has", "announces 2001:db8::1", func(w *World) {
+			w.Internet().Host("a", "2001:db8::1")
+			w.Internet().Host("b", "203.0.113.2", "2001:db8::1")
+		}},
+		{"an interface without an address", "cannot have the address", func(w *World) {
+			w.NewHost("a", Place{}).AddNIC(netip.Addr{}, 1500, nil)
+		}},
+		{"IPv6 over a link that is too narrow", "an MTU of 1280", func(w *World) {
+			w.NewHost("a", Place{}).AddNIC(netip.MustParseAddr("2001:db8::1"), 1279, nil)
+		}},
 		{"a private address", "not a public address", func(w *World) { w.Internet().Host("a", "10.0.0.1") }},
 		{"a shared address", "not a public address", func(w *World) { w.Internet().Host("a", "100.64.0.1") }},
 		{"a port that is taken", "address already in use", func(w *World) {
@@ -246,7 +260,7 @@ func TestBuilderErrors(t *testing.T) {
 			t.Errorf("%s: got %q, want it to say %q", row.name, text, row.says)
 		}
 	}
-	if text := fatal(t, func(tb TB) { New(tb, Config{}).Internet().Host("a", "203.0.113.1") }); text != "" {
+	if text := fatal(t, func(tb TB) { New(tb, Config{}).Internet().Host("a", "203.0.113.1", "2001:db8::1", "2001:db8::2") }); text != "" {
 		t.Errorf("a good host: %s", text)
 	}
 }

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/netspec-go/netspec/internal/wire"
@@ -34,7 +35,8 @@ const (
 
 // Config shapes a machine. Its zero fields have the defaults of Linux.
 type Config struct {
-	MTU        int           // of the first link; 0 means 1500; less 20 with IPv6, whose header is longer
+	MTU        int           // of the first link; 0 means 1500
+	IPHeader   int           // bytes in front of each segment; 0 means 20, IPv4's
 	SendBuffer int           // bytes that Write takes before it refuses; 0 means no limit
 	RecvBuffer int           // bytes that wait to be read; 0 means DefaultRecvBuffer
 	ISN        uint32        // the initial sequence number
@@ -57,11 +59,21 @@ const (
 	finWait2          = 60 * time.Second // net.ipv4.tcp_fin_timeout
 	orphanRetries     = 8                // what net.ipv4.tcp_orphan_retries of 0 means
 	strayACKs         = 500 * time.Millisecond
-	maxScale          = 14  // RFC 7323, 2.3
-	minMSS            = 48  // Linux's TCP_MIN_SND_MSS
-	defaultMSS        = 536 // RFC 9293, 3.7.1: where the peer names none
-	headers           = 40  // IPv4 and TCP without options
+	maxScale          = 14   // RFC 7323, 2.3
+	minMSS            = 48   // Linux's TCP_MIN_SND_MSS
+	defaultMSS        = 536  // RFC 9293, 3.7.1: where the peer names none
+	defaultMSS6       = 1220 // the same, over IPv6
 )
+
+// headers is what a segment without options has in front of its data.
+func (c *Config) headers() int { return c.IPHeader + wire.TCPHeaderLen }
+
+func (c *Config) defaultMSS() int {
+	if c.IPHeader == wire.IPv6HeaderLen {
+		return defaultMSS6
+	}
+	return defaultMSS
+}
 
 // Conn is one end of a connection. It is not safe for concurrent use.
 type Conn struct {
@@ -140,7 +152,9 @@ func newConn(cfg Config, out Sender, now time.Duration) *Conn {
 	c.sendBuf.pool, c.recvBuf.pool = cfg.Pool, cfg.Pool
 	c.iss, c.una, c.nxt, c.top = cfg.ISN, cfg.ISN, cfg.ISN, cfg.ISN
 	c.bufSeq, c.recover = cfg.ISN+1, cfg.ISN
-	c.mss, c.peerMSS, c.rcvMSS = defaultMSS, defaultMSS, defaultMSS
+	c.cfg.IPHeader = cmp.Or(cfg.IPHeader, wire.IPv4HeaderLen)
+	mss := c.cfg.defaultMSS()
+	c.mss, c.peerMSS, c.rcvMSS = mss, mss, mss
 	c.cwnd, c.ssthresh = noLimit, noLimit
 	for c.cfg.RecvBuffer>>c.scaleIn > 65535 && c.scaleIn < maxScale {
 		c.scaleIn++
@@ -168,7 +182,7 @@ func Accept(cfg Config, out Sender, syn *wire.TCP, now time.Duration) *Conn {
 // takeSYN learns what the peer's SYN says.
 func (c *Conn) takeSYN(syn *wire.TCP, now time.Duration) {
 	c.irs, c.rcvNxt, c.edge = syn.Seq, syn.Seq+1, syn.Seq+1
-	peer := defaultMSS
+	peer := c.cfg.defaultMSS()
 	if syn.MSS != 0 {
 		peer = max(int(syn.MSS), minMSS)
 	}

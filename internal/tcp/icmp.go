@@ -36,7 +36,7 @@ func (c *Conn) fitSegments() {
 	if c.pathMTU > 0 {
 		mtu = min(mtu, c.pathMTU)
 	}
-	c.mss = max(min(c.peerMSS, mtu-headers), minMSS) - c.optionsLen()
+	c.mss = max(min(c.peerMSS, mtu-c.cfg.headers()), minMSS) - c.optionsLen()
 }
 
 // Unreachable takes an ICMP error about the connection. As in Linux it ends one that is

@@ -10,7 +10,7 @@ import (
 func (c *Conn) sendSYN(flags uint8, now time.Duration) {
 	c.head = wire.TCP{
 		Flags: flags, Seq: c.iss, Window: uint16(min(c.cfg.RecvBuffer, 65535)),
-		MSS: uint16(max(c.cfg.MTU-headers, minMSS)),
+		MSS: uint16(max(c.cfg.MTU-c.cfg.headers(), minMSS)),
 	}
 	h := &c.head
 	if flags&wire.ACK == 0 || c.ts.on {

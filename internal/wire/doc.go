@@ -17,9 +17,9 @@
 //	sum := wire.TransportChecksum(wire.ProtoTCP, src, dst, seg)
 //	binary.BigEndian.PutUint16(seg[wire.TCPChecksumOffset:], sum)
 //
-// Not modelled: IPv4 options (skipped, never written), reassembly of fragments,
-// IPv6 extension headers and jumbograms, SACK blocks and the other TCP options
-// that [TCP] does not name, ICMP extensions, Ethernet.
+// Not modelled: IPv4 options and IPv6 extension headers (skipped, never written),
+// reassembly of fragments, jumbograms, SACK blocks and the other TCP options that
+// [TCP] does not name, ICMP extensions, Ethernet.
 package wire
 
 import "errors"
@@ -32,6 +32,7 @@ var (
 	ErrLength   = errors.New("wire: length field does not fit the packet")
 	ErrChecksum = errors.New("wire: bad header checksum")
 	ErrOption   = errors.New("wire: malformed option")
+	ErrRouting  = errors.New("wire: routing header with nodes still to visit")
 )
 
 // Protocol numbers, as in the IPv4 protocol and the IPv6 next header fields.

@@ -8,8 +8,9 @@ import (
 // IPv6HeaderLen is the length of the fixed IPv6 header.
 const IPv6HeaderLen = 40
 
-// IPv6 is the fixed IPv6 header (RFC 8200). Extension headers are not walked:
-// NextHeader names the first of them and the payload starts with it.
+// IPv6 is the fixed IPv6 header (RFC 8200). Where there are extension headers,
+// NextHeader names the first of them and the payload starts with it; [IPv6.Upper]
+// walks them.
 type IPv6 struct {
 	TrafficClass, HopLimit, NextHeader uint8
 	FlowLabel                          uint32 // 20 bits

@@ -102,10 +102,15 @@ func quoted6(b []byte) (Quoted, error) {
 	if len(b) < IPv6HeaderLen {
 		return Quoted{}, ErrShort
 	}
+	h := IPv6{NextHeader: b[6]}
+	u, err := h.Upper(b[IPv6HeaderLen:])
+	if u.FragOffset != 0 {
+		err = ErrShort
+	}
 	return Quoted{
-		Proto: b[6], HeaderLen: IPv6HeaderLen,
+		Proto: u.Proto, HeaderLen: IPv6HeaderLen + u.Offset,
 		Src: netip.AddrFrom16([16]byte(b[8:24])), Dst: netip.AddrFrom16([16]byte(b[24:40])),
-	}, nil
+	}, err
 }
 
 func (q *Quoted) readTransport(l4 []byte) {

@@ -1,0 +1,73 @@
+package wire
+
+import "encoding/binary"
+
+// Extension headers that [IPv6.Upper] knows its way across (RFC 8200, section 4), and the
+// number that says that nothing follows.
+const (
+	ProtoHopByHop     uint8 = 0
+	ProtoRouting      uint8 = 43
+	ProtoFragment     uint8 = 44
+	ProtoNoNextHeader uint8 = 59
+	ProtoDestOptions  uint8 = 60
+)
+
+// Upper describes what an IPv6 packet carries behind its extension headers.
+type Upper struct {
+	Proto      uint8  // the first header that is no extension, or is an unknown one
+	Offset     int    // where it begins, in bytes from the fixed header's end
+	FragOffset uint16 // in bytes, of a packet with a fragment header
+	MF         bool   // more fragments follow
+}
+
+// Upper walks the extension headers at the front of an IPv6 packet's payload:
+// hop-by-hop options, routing, fragment and destination options. At any other number
+// it stops and reports it as the protocol, be it a transport, a header that it does not
+// know, or none. Behind a fragment header with an offset there is no header to walk to.
+//
+// A packet whose routing header names nodes that it has still to visit is refused with
+// [ErrRouting]: its header holds the next of them and not its destination, and hosts
+// discard it too (RFC 5095, RFC 8200 section 4.4). Options are not looked at.
+func (h *IPv6) Upper(payload []byte) (Upper, error) {
+	u := Upper{Proto: h.NextHeader}
+	for {
+		b := payload[u.Offset:]
+		switch u.Proto {
+		case ProtoHopByHop, ProtoDestOptions, ProtoRouting:
+			n, err := optionsHeader(b)
+			switch {
+			case err != nil:
+				return u, err
+			case u.Proto == ProtoRouting && b[3] != 0:
+				return u, ErrRouting
+			}
+			u.Proto, u.Offset = b[0], u.Offset+n
+		case ProtoFragment:
+			if len(b) < fragmentHeaderLen {
+				return u, ErrShort
+			}
+			frag := binary.BigEndian.Uint16(b[2:])
+			u.Proto, u.Offset = b[0], u.Offset+fragmentHeaderLen
+			u.FragOffset, u.MF = frag&^7, frag&1 != 0
+			if u.FragOffset != 0 {
+				return u, nil
+			}
+		default:
+			return u, nil
+		}
+	}
+}
+
+const fragmentHeaderLen = 8
+
+// optionsHeader returns the length of an extension header that states it.
+func optionsHeader(b []byte) (int, error) {
+	if len(b) < 8 {
+		return 0, ErrShort
+	}
+	n := 8 + 8*int(b[1])
+	if n > len(b) {
+		return 0, ErrLength
+	}
+	return n, nil
+}
