@@ -39,7 +39,7 @@
 // secondary addresses; prefix lists; gateway route tables; caches of mappings on the
 // hosts and their delay (a change is known everywhere at once); fragments and the ICMP
 // messages of path MTU discovery; bandwidth and packet rate limits; instance metadata,
-// time and DHCP services; traffic mirroring; of flow logs the versions from 6 on, and
-// the minutes until a record is delivered; quotas of tables, groups and subnets per
-// VPC.
+// time and DHCP services; of flow logs the versions from 6 on, and the minutes until a
+// record is delivered; load balancers as targets of mirrors, and mirrors across VPCs;
+// quotas of tables, groups and subnets per VPC.
 package fabricfake

@@ -12,8 +12,9 @@ import (
 // before it puts it on the wire.
 type egress struct{ *Interface }
 
-// TakesTrains implements netfake.TrainNode: every stage decides by headers.
-func (e *egress) TakesTrains() bool { return true }
+// TakesTrains implements netfake.TrainNode: every stage decides by headers. Only a mirror
+// session copies packets.
+func (e *egress) TakesTrains() bool { return len(e.mirrors) == 0 }
 
 // Step takes a packet that leaves the interface through its stages.
 func (e *egress) Step(p *netfake.Packet) netfake.Next {
@@ -30,6 +31,7 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	}
 	dst := p.Flow.Dst.Addr()
 	if service := f.vpc.services[dst]; service != nil {
+		f.mirror(p, netfake.Egress, true)
 		return p.Over(f.vpc.region.inside, service)
 	}
 	within := f.subnet.block.Contains(dst)
@@ -38,6 +40,7 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 		return netfake.Next{}
 	}
 	f.log(p, netfake.Egress, FlowAccept, f.path(dst, within))
+	f.mirror(p, netfake.Egress, false)
 	if within {
 		return f.toInterface(p, dst)
 	}

@@ -52,7 +52,8 @@ type FlowLogConfig struct {
 // first window begins with the flow log. The minutes that the real service takes to
 // deliver records are not modelled.
 //
-// Not recorded are the packets of the resolver and the other link-local services.
+// Not recorded are the packets of the resolver and the other link-local services, and
+// copies of mirrored packets.
 type FlowLog struct {
 	world    *netfake.World
 	vpc      *VPC
@@ -235,7 +236,7 @@ func (l *FlowLog) Delete() {
 
 // log tells the interface's flow logs about a packet that groups and ACLs have judged.
 func (f *Interface) log(p *netfake.Packet, dir netfake.Direction, action FlowAction, path TrafficPath) {
-	if p.Probing() {
+	if len(f.logs) == 0 || p.Probing() || f.isMirrored(p) {
 		return
 	}
 	for _, c := range f.logs {
@@ -265,8 +266,9 @@ func (c *coverage) add(p *netfake.Packet, dir netfake.Direction, action FlowActi
 			l.timer.Set(c.ends)
 		}
 	}
-	r.Packets++
-	r.Bytes += uint64(p.Len())
+	n := p.Segments()
+	r.Packets += uint64(n)
+	r.Bytes += uint64(p.Len() + (n-1)*(p.Len()-p.DataLen()))
 	r.TCPFlags |= loggedFlags(p.TCPFlags())
 	r.End = l.world.Time(now)
 }

@@ -43,6 +43,9 @@ type Interface struct {
 	tracker *tracker
 	out     egress
 	logs    []*coverage // the flow logs that record here
+
+	mirrors      []*MirrorSession // of which it is the source, by number
+	mirrorTarget int              // of how many sessions
 }
 
 // interfaceConfig is what instances and appliances tell about their interface.

@@ -12,7 +12,7 @@ type port struct{ *device }
 // TakesTrains implements netfake.TrainNode. What stands behind an edge has a say.
 func (r port) TakesTrains() bool {
 	if r.edge == nil {
-		return true
+		return r.mirrored == 0
 	}
 	node, ok := r.edge.node.(interface{ TakesTrains() bool })
 	return ok && node.TakesTrains()
@@ -79,6 +79,7 @@ func (f *Interface) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 		return netfake.Next{}
 	}
 	f.log(p, netfake.Ingress, FlowAccept, PathWithinVPC)
+	f.mirror(p, netfake.Ingress, false)
 	if dst := p.Flow.Dst.Addr(); f.check == SourceDestCheckOn && !f.owns(dst) {
 		return p.Drop(f.hop(f, netfake.Ingress, fmt.Sprintf("destination check: %v is not %v", dst, f.addr), codeSourceCheck))
 	}

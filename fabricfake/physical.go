@@ -20,6 +20,8 @@ type device struct {
 	edge   *Edge         // nil for a physical host
 	host   *PhysicalHost // nil for an edge
 	ways   map[netip.Addr]way
+
+	mirrored int // sessions whose source is here
 }
 
 // way is how a device reaches another; it stays the same for ever.

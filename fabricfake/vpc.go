@@ -214,5 +214,6 @@ func (s *serviceReply) Step(p *netfake.Packet) netfake.Next {
 		return p.Drop(netfake.Hop{Place: s.vpc.name, By: s.vpc.region.mapping, Code: codeUnknownAddress,
 			Rule: "no interface has " + p.Flow.Dst.Addr().String()})
 	}
+	f.mirror(p, netfake.Ingress, true)
 	return p.Over(s.vpc.region.inside, f.guest)
 }

@@ -1,0 +1,428 @@
+package fabricfake_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/netspec-go/netspec/fabricfake"
+	"github.com/netspec-go/netspec/internal/wire"
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// monitor is an instance that collects what is mirrored to it.
+type monitor struct {
+	*fabricfake.Instance
+	conn net.PacketConn
+}
+
+func newMonitor(t *testing.T, s *fabricfake.Subnet, name string) *monitor {
+	t.Helper()
+	g := s.VPC().SecurityGroup(name).AllowIngress("udp/4789", fabricfake.Anywhere)
+	m := &monitor{Instance: s.Instance(name, fabricfake.InstanceConfig{Groups: fabricfake.Groups{g}})}
+	conn, err := m.ListenPacket("udp", ":4789")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.conn = conn
+	return m
+}
+
+// copies returns what has come so far.
+func (m *monitor) copies(t *testing.T) (all []fabricfake.Mirrored) {
+	t.Helper()
+	m.conn.SetReadDeadline(time.Now().Add(time.Second))
+	for {
+		b := make([]byte, 9001)
+		n, _, err := m.conn.ReadFrom(b)
+		if err != nil {
+			return all
+		}
+		c, err := fabricfake.ParseMirrored(b[:n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+}
+
+var everything = []fabricfake.MirrorRule{{Number: 1, Action: fabricfake.MirrorAccept}}
+
+// A session copies what its filter takes, byte for byte, and the target sees from whom.
+func TestMirror(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		p := newPair(t, w)
+		m := newMonitor(t, p.b, "monitor")
+		s := p.one.Interface().Mirror("session", fabricfake.MirrorConfig{
+			Target: m.Interface(), VNI: 77, Filter: fabricfake.MirrorFilter{Egress: everything},
+		})
+		u, err := p.one.Dial("udp", "172.31.32.21:22")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer u.Close()
+		p.group.AllowIngress("udp/22", fabricfake.Anywhere)
+		u.Write([]byte("question"))
+		u.Read(make([]byte, 100)) // the answer is ingress, which the filter has no rule for
+
+		b := make([]byte, 9001)
+		m.conn.SetReadDeadline(time.Now().Add(time.Second))
+		n, from, err := m.conn.ReadFrom(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src := from.(*net.UDPAddr)
+		if src.IP.String() != "172.31.16.139" || src.Port < 49152 {
+			t.Errorf("the copy comes from %v, want the source's address and a port from 49152 on", src)
+		}
+		c, err := fabricfake.ParseMirrored(b[:n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		ip, segment, err := wire.ParseIPv4(c.Packet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, data, err := wire.ParseUDP(segment)
+		if c.VNI != 77 || ip.Dst.String() != "172.31.32.21" || string(data) != "question" || err != nil {
+			t.Errorf("vni %d, to %v, %q, error %v", c.VNI, ip.Dst, data, err)
+		}
+		if rest := m.copies(t); len(rest) != 0 || s.Sent() != 1 {
+			t.Errorf("%d copies more, %d sent", len(rest), s.Sent())
+		}
+	})
+}
+
+// The rules of a filter: the lowest number decides, without a rule nothing is taken.
+func TestMirrorFilter(t *testing.T) {
+	accept, reject := fabricfake.MirrorAccept, fabricfake.MirrorReject
+	for _, row := range []struct {
+		name  string
+		rules []fabricfake.MirrorRule
+		want  int // of one ping
+	}{
+		{"no rules, nothing is mirrored", nil, 0},
+		{"a rule without conditions takes all", everything, 1},
+		{"a rejecting rule", []fabricfake.MirrorRule{{Number: 1, Action: reject}}, 0},
+		{"the lowest number decides, accept", []fabricfake.MirrorRule{{Number: 20, Action: reject}, {Number: 10, Action: accept}}, 1},
+		{"the lowest number decides, reject", []fabricfake.MirrorRule{{Number: 20, Action: accept}, {Number: 10, Action: reject}}, 0},
+		{"another protocol", []fabricfake.MirrorRule{{Number: 1, Action: accept, Protocol: netfake.TCP}}, 0},
+		{"its protocol", []fabricfake.MirrorRule{{Number: 1, Action: accept, Protocol: netfake.ICMP}}, 1},
+		{"another source", []fabricfake.MirrorRule{{Number: 1, Action: accept, Source: "10.0.0.0/8"}}, 0},
+		{"its source", []fabricfake.MirrorRule{{Number: 1, Action: accept, Source: "172.31.16.0/24"}}, 1},
+		{"another destination", []fabricfake.MirrorRule{{Number: 1, Action: accept, Destination: "10.0.0.0/8"}}, 0},
+		{"its destination", []fabricfake.MirrorRule{{Number: 1, Action: accept, Destination: "172.31.32.21/32"}}, 1},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			p := newPair(t, w)
+			m := newMonitor(t, p.a, "monitor")
+			p.one.Interface().Mirror("session", fabricfake.MirrorConfig{Target: m.Interface(), Filter: fabricfake.MirrorFilter{Egress: row.rules}})
+			if _, err := p.one.Ping(t.Context(), p.two.Addr()); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(m.copies(t)); got != row.want {
+				t.Errorf("%s: %d copies of a ping, want %d", row.name, got, row.want)
+			}
+		})
+	}
+}
+
+// Ports choose packets of protocols that have them.
+func TestMirrorPorts(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		p := newPair(t, w)
+		m := newMonitor(t, p.a, "monitor")
+		p.two.Interface().Mirror("session", fabricfake.MirrorConfig{Target: m.Interface(), Filter: fabricfake.MirrorFilter{
+			Ingress: []fabricfake.MirrorRule{{Number: 1, Action: fabricfake.MirrorAccept, DestinationPorts: fabricfake.PortRange{From: 20, To: 22}}},
+			Egress:  []fabricfake.MirrorRule{{Number: 1, Action: fabricfake.MirrorAccept, SourcePorts: fabricfake.PortRange{From: 23, To: 99}}},
+		}})
+		p.talk(t)
+		p.one.Ping(t.Context(), p.two.Addr())
+		for _, c := range m.copies(t) {
+			if ip, l4, err := wire.ParseIPv4(c.Packet); err != nil || ip.Dst != p.two.Addr() || l4[2] != 0 || l4[3] != 22 {
+				t.Errorf("a copy of %v, port % x (%v)", ip, l4[2:4], err)
+			}
+		}
+	})
+}
+
+// A packet is mirrored once, in the session with the lowest number that takes it; at
+// both ends if both are sources.
+func TestMirrorSessions(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		p := newPair(t, w)
+		first, second := newMonitor(t, p.a, "first"), newMonitor(t, p.a, "second")
+		icmp := []fabricfake.MirrorRule{{Number: 1, Action: fabricfake.MirrorAccept, Protocol: netfake.ICMP}}
+		one := p.one.Interface()
+		one.Mirror("all", fabricfake.MirrorConfig{Target: second.Interface(), Number: 20, Filter: fabricfake.MirrorFilter{Egress: everything, Ingress: everything}})
+		session := one.Mirror("icmp", fabricfake.MirrorConfig{Target: first.Interface(), Number: 10, Filter: fabricfake.MirrorFilter{Egress: icmp}})
+		ping := func() { p.one.Ping(t.Context(), p.two.Addr()) }
+		ping()
+		if a, b := len(first.copies(t)), len(second.copies(t)); a != 1 || b != 1 {
+			t.Errorf("the request was copied to %d, the answer to %d; want 1 each", a, b)
+		}
+		session.Delete()
+		session.Delete()
+		ping()
+		if a, b := len(first.copies(t)), len(second.copies(t)); a != 0 || b != 2 {
+			t.Errorf("without the first session: %d and %d copies, want 0 and 2", a, b)
+		}
+	})
+}
+
+// What groups or ACLs refuse at the source is not mirrored, and neither is the resolver
+// unless the filter says so. The target's group must let the copies in.
+func TestMirrorRefused(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(*pair, *monitor)
+		want   int
+	}{
+		{"let through", func(*pair, *monitor) {}, 2},
+		{"refused by the source's group", func(p *pair, _ *monitor) { p.group.RevokeIngress("icmp", fabricfake.Anywhere) }, 0},
+		{"refused by the source's ACL", func(p *pair, _ *monitor) { p.b.UseACL(p.vpc.NetworkACL("none")) }, 0},
+		{"the source's group lets nothing out", func(p *pair, _ *monitor) { p.group.RestrictEgress() }, 2},
+		{"refused by the target's group", func(_ *pair, m *monitor) {
+			m.Interface().Groups()[0].RevokeIngress("udp/4789", fabricfake.Anywhere)
+		}, 0},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			p := newPair(t, w)
+			m := newMonitor(t, p.a, "monitor")
+			p.two.Interface().Mirror("session", fabricfake.MirrorConfig{Target: m.Interface(), Filter: fabricfake.MirrorFilter{Egress: everything, Ingress: everything}})
+			row.change(p, m)
+			p.one.Ping(t.Context(), p.two.Addr())
+			if got := len(m.copies(t)); got != row.want {
+				t.Errorf("%s: %d copies, want %d", row.name, got, row.want)
+			}
+		})
+	}
+}
+
+// Questions to the resolver are mirrored when the filter names it, whatever the rules.
+func TestMirrorResolver(t *testing.T) {
+	for service, want := range map[fabricfake.MirrorService]int{fabricfake.ServiceHidden: 0, fabricfake.ServiceMirrored: 2} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			p := newPair(t, w)
+			resolver := w.NewHost("resolver", p.vpc.Place())
+			p.vpc.AttachResolver(resolver)
+			conn, err := resolver.ListenPacket("udp", ":53")
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := newMonitor(t, p.a, "monitor")
+			p.one.Interface().Mirror("session", fabricfake.MirrorConfig{Target: m.Interface(), Filter: fabricfake.MirrorFilter{Resolver: service}})
+			u, err := p.one.Dial("udp", "172.31.0.2:53")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer u.Close()
+			u.Write([]byte("who"))
+			b := make([]byte, 10)
+			_, from, err := conn.ReadFrom(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn.WriteTo([]byte("me"), from)
+			u.Read(b)
+			if got := len(m.copies(t)); got != want {
+				t.Errorf("service %d: %d copies of question and answer, want %d", service, got, want)
+			}
+		})
+	}
+}
+
+// The 8,947 bytes that fit in a target's MTU arrive whole, longer ones are cut; a
+// session may ask for less. A burst is copied packet by packet. Source:
+// https://docs.aws.amazon.com/vpc/latest/mirroring/traffic-mirroring-considerations.html
+func TestMirrorLength(t *testing.T) {
+	const overhead = 28 // IP and UDP
+	for _, row := range []struct {
+		name              string
+		data, asked, want int
+	}{
+		{"the longest that fits", 8947 - overhead, 0, 8947},
+		{"one byte more", 8948 - overhead, 0, 8947},
+		{"the longest of all", 9001 - overhead, 0, 8947},
+		{"cut where the session says", 1000, 14 + 100, 100},
+		{"shorter than the session says", 10, 14 + 100, 10 + overhead},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			p := newPair(t, w)
+			m := newMonitor(t, p.a, "monitor")
+			p.one.Interface().Mirror("session", fabricfake.MirrorConfig{Target: m.Interface(), PacketLength: row.asked, Filter: fabricfake.MirrorFilter{Egress: everything}})
+			u, err := p.one.Dial("udp", "172.31.32.21:22")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer u.Close()
+			u.Write(make([]byte, row.data))
+			if got := m.copies(t); len(got) != 1 || len(got[0].Packet) != row.want {
+				t.Errorf("%s: %d copies, the first of %d bytes, want %d", row.name, len(got), len(got[0].Packet), row.want)
+			}
+		})
+	}
+}
+
+// The copies of a stream are the packets of the stream, even where the sender's burst
+// was one.
+func TestMirrorStream(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		p := newPair(t, w)
+		m := newMonitor(t, p.a, "monitor")
+		p.one.Interface().Mirror("out", fabricfake.MirrorConfig{Target: m.Interface(), Filter: fabricfake.MirrorFilter{Egress: everything}})
+		log := p.one.Interface().FlowLog("log", fabricfake.FlowLogConfig{})
+		c, err := p.one.Dial("tcp", "172.31.32.21:22")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent := bytes.Repeat([]byte("0123456789abcdef"), 4096)
+		go c.Write(sent)
+		io.ReadFull(c, make([]byte, len(sent)))
+		c.Close()
+		var got, length, packets int
+		for _, mirrored := range m.copies(t) {
+			ip := mirrored.Packet // the largest are cut behind their headers
+			total := int(binary.BigEndian.Uint16(ip[2:]))
+			headers := wire.IPv4HeaderLen + int(ip[wire.IPv4HeaderLen+12]>>4)*4
+			got, packets, length = got+total-headers, packets+1, length+total
+		}
+		if got != len(sent) {
+			t.Errorf("the copies carry %d bytes of %d", got, len(sent))
+		}
+		w.Sleep(time.Minute)
+		for _, r := range log.Records() {
+			if r.Direction == netfake.Egress && (r.Packets != uint64(packets) || r.Bytes != uint64(length)) {
+				t.Errorf("the flow log counts %d packets of %d bytes, the copies are %d of %d", r.Packets, r.Bytes, packets, length)
+			}
+		}
+	})
+}
+
+// The flow log counts the packets of bursts, mirrored or not, and no copies.
+func TestMirrorFlowLog(t *testing.T) {
+	counts := func(mirror bool) (records []string) {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			p := newPair(t, w)
+			m := newMonitor(t, p.a, "monitor")
+			if mirror {
+				p.one.Interface().Mirror("out", fabricfake.MirrorConfig{Target: m.Interface(), Filter: fabricfake.MirrorFilter{Egress: everything}})
+			}
+			log := p.vpc.FlowLog("log", fabricfake.FlowLogConfig{Format: "${interface-id} ${packets} ${bytes} ${protocol}"})
+			c, err := p.one.Dial("tcp", "172.31.32.21:22")
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent := make([]byte, 100_000)
+			go c.Write(sent)
+			io.ReadFull(c, sent)
+			c.Close()
+			w.Sleep(time.Minute)
+			records = slices.DeleteFunc(log.Lines(), func(s string) bool { return strings.HasSuffix(s, " - - -") })
+		})
+		return records
+	}
+	with, without := counts(true), counts(false)
+	if len(without) != 4 || !slices.Equal(with, without) {
+		t.Errorf("records\nwith a mirror:    %v\nwithout a mirror: %v", with, without)
+	}
+}
+
+func TestMirrorErrors(t *testing.T) {
+	rules := func(n int) (all []fabricfake.MirrorRule) {
+		for i := range n {
+			all = append(all, fabricfake.MirrorRule{Number: i + 1})
+		}
+		return all
+	}
+	ingress := func(rules ...fabricfake.MirrorRule) fabricfake.MirrorConfig {
+		return fabricfake.MirrorConfig{Filter: fabricfake.MirrorFilter{Ingress: rules}}
+	}
+	for _, row := range []struct {
+		name string
+		cfg  fabricfake.MirrorConfig
+		want string
+	}{
+		{"", fabricfake.MirrorConfig{}, "the mirror session has no name"},
+		{"x", ingress(rules(11)...), "TrafficMirrorFilterRuleLimitExceeded"},
+		{"x", ingress(fabricfake.MirrorRule{}), "rule number 0"},
+		{"x", ingress(fabricfake.MirrorRule{Number: 1}, fabricfake.MirrorRule{Number: 1}), "two rules 1"},
+		{"x", ingress(fabricfake.MirrorRule{Number: 1, Source: "moon"}), `"moon" is not an IPv4 CIDR block`},
+		{"x", ingress(fabricfake.MirrorRule{Number: 1, SourcePorts: fabricfake.PortRange{From: 2, To: 1}}), "ends before it begins"},
+		{"x", fabricfake.MirrorConfig{Number: 40000}, "session number 40000"},
+		{"x", fabricfake.MirrorConfig{VNI: 1 << 24}, "more than 24 bits"},
+		{"x", fabricfake.MirrorConfig{PacketLength: -1}, "packet length -1"},
+	} {
+		failure := fatal(t, func(w *netfake.World) {
+			s := fabricfake.NewVPC(w, "prod", "10.0.0.0/16").Subnet("s", "10.0.0.0/24", "a")
+			row.cfg.Target = s.Instance("target", fabricfake.InstanceConfig{}).Interface()
+			s.Instance("source", fabricfake.InstanceConfig{}).Interface().Mirror(row.name, row.cfg)
+		})
+		if !strings.Contains(failure, row.want) {
+			t.Errorf("%q fails with %q, want %q", row.name, failure, row.want)
+		}
+	}
+	for want, f := range map[string]func(source, target, other, foreign, service *fabricfake.Interface){
+		"has no target": func(source, target, other, foreign, service *fabricfake.Interface) {
+			source.Mirror("m", fabricfake.MirrorConfig{})
+		},
+		"no interface of vpc": func(source, target, other, foreign, service *fabricfake.Interface) {
+			source.Mirror("m", fabricfake.MirrorConfig{Target: foreign})
+		},
+		"InterfaceInUseByTrafficMirrorTarget: source": func(source, target, other, foreign, service *fabricfake.Interface) {
+			source.Mirror("m", fabricfake.MirrorConfig{Target: source})
+		},
+		"InterfaceInUseByTrafficMirrorTarget: target": func(source, target, other, foreign, service *fabricfake.Interface) {
+			source.Mirror("m", fabricfake.MirrorConfig{Target: target})
+			target.Mirror("n", fabricfake.MirrorConfig{Target: other})
+		},
+		"InterfaceInUseByTrafficMirrorSession: source": func(source, target, other, foreign, service *fabricfake.Interface) {
+			source.Mirror("m", fabricfake.MirrorConfig{Target: target})
+			other.Mirror("n", fabricfake.MirrorConfig{Target: source})
+		},
+		"a service manages": func(source, target, other, foreign, service *fabricfake.Interface) {
+			source.Mirror("m", fabricfake.MirrorConfig{Target: service})
+		},
+		"has a session number 1": func(source, target, other, foreign, service *fabricfake.Interface) {
+			source.Mirror("m", fabricfake.MirrorConfig{Target: target})
+			source.Mirror("n", fabricfake.MirrorConfig{Target: target})
+		},
+		"TrafficMirrorSessionsPerInterfaceLimitExceeded": func(source, target, other, foreign, service *fabricfake.Interface) {
+			for i := range 4 {
+				source.Mirror("m", fabricfake.MirrorConfig{Target: target, Number: i + 1})
+			}
+		},
+	} {
+		failure := fatal(t, func(w *netfake.World) {
+			s := fabricfake.NewVPC(w, "prod", "10.0.0.0/16").Subnet("s", "10.0.0.0/24", "a")
+			instance := func(name string) *fabricfake.Interface {
+				return s.Instance(name, fabricfake.InstanceConfig{}).Interface()
+			}
+			foreign := fabricfake.NewVPC(w, "other", "10.0.0.0/16").Subnet("s", "10.0.0.0/24", "a")
+			f(instance("source"), instance("target"), instance("other"),
+				foreign.Instance("foreign", fabricfake.InstanceConfig{}).Interface(), s.Appliance("service", &sink{}))
+		})
+		if !strings.Contains(failure, want) {
+			t.Errorf("fails with %q, want %q", failure, want)
+		}
+	}
+}
+
+// What is no mirrored packet is an error.
+func TestParseMirrored(t *testing.T) {
+	for _, row := range []struct{ name, hex, want string }{
+		{"nothing", "", "short"},
+		{"no VNI", "\x00\x00\x00\x00\x00\x00\x00\x00", "version"},
+		{"no Ethernet header", "\x08\x00\x00\x00\x00\x00\x01\x00abc", "short"},
+		{"ARP", "\x08\x00\x00\x00\x00\x00\x01\x00abcdefghijkl\x08\x06", "EtherType 0x0806"},
+	} {
+		if _, err := fabricfake.ParseMirrored([]byte(row.hex)); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: error %v, want %q", row.name, err, row.want)
+		}
+	}
+}
