@@ -181,12 +181,3 @@ func Within(t netfake.TB, limit time.Duration, f func() error) time.Duration {
 	}
 	return took
 }
-
-// Bit fails the test unless a fault of the link took at least one packet: a fault that
-// hit nothing proves nothing.
-func Bit(t netfake.TB, l *netfake.Link) {
-	t.Helper()
-	if s := l.Stats(); s.Lost+s.Partitioned == 0 {
-		t.Errorf("no fault of %v took a packet", l)
-	}
-}

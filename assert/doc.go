@@ -11,6 +11,9 @@
 // Reachable and Unreachable ask with a probe, which takes no time and changes nothing;
 // Eventually and Within wait, in the time of the test's bubble.
 //
+// Bit requires that a fault has hit something: a test that passes because what it broke
+// was not in the way shows nothing.
+//
 // Generators of random conversations and faults, for property tests, are in the
 // package generate below this one; the package journey draws what was recorded.
 //

@@ -18,11 +18,11 @@ func testExample(t *testing.T, w *netfake.World) {
 	assert.Unreachable(t, s.site, s.db.TCP(5432), assert.BlockedBy(w.Internet()))
 
 	// The database's host fails for almost a minute; the next look finds it back.
-	repair := s.db.Interface().PhysicalHost().Fail()
+	failure := s.db.Interface().PhysicalHost().Fail()
 	assert.Unreachable(t, s.app, s.db.TCP(5432), assert.BlockedBy(s.db.Interface().PhysicalHost()))
 	go func() {
 		w.Sleep(time.Minute - assert.Poll/2)
-		repair()
+		failure.Undo()
 	}()
 	took := assert.Eventually(t, 2*time.Minute, func() error {
 		if r := s.app.Probe(s.db.TCP(5432)); r.Outcome != netfake.Answered {

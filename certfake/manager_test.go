@@ -235,7 +235,7 @@ func testServersUnreachable(t *testing.T, w *netfake.World, sys *dnsfake.System,
 	heal := m.resolver.Host().Uplink().Link().Partition()
 	publish(zone, c)
 	wantState(t, w, c, 61*time.Minute, PendingValidation)
-	heal()
+	heal.Undo()
 	// After an hour the looks are ten minutes apart.
 	wantState(t, w, c, 70*time.Minute-1, PendingValidation)
 	wantState(t, w, c, 70*time.Minute, Issued)

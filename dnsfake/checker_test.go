@@ -64,7 +64,7 @@ func testFailoverTiming(t *testing.T, w *netfake.World) {
 	at(154*time.Second, "192.0.2.20")
 	wantAnswer(t, client, r, "192.0.2.10")
 	w.Sleep(200*time.Second - w.Now())
-	heal()
+	heal.Undo()
 	wantAnswer(t, client, r, "192.0.2.10")
 	w.Sleep(215*time.Second - w.Now())
 	wantAnswer(t, client, r, "192.0.2.20")

@@ -109,16 +109,16 @@ func TestServersUnreachable(t *testing.T) { instant(t, testServersUnreachable) }
 // is SERVFAIL when ResolveTimeout is over; and when they are back, so is the name.
 func testServersUnreachable(t *testing.T, w *netfake.World, sys *System) {
 	zone, _, r := shop(w, sys)
-	var undo []func()
+	var cuts []*netfake.Fault
 	for i := range 4 {
-		undo = append(undo, serverHost(sys, zone, i).Uplink().Link().Partition())
+		cuts = append(cuts, serverHost(sys, zone, i).Uplink().Link().Partition())
 	}
 	_, err := r.lookup(t.Context(), question{"www.example.com.", uint16(A)})
 	if err == nil {
 		t.Error("a name is found on servers that are cut off")
 	}
 	wantAt(t, w, ResolveTimeout)
-	undo[3]()
+	cuts[3].Undo()
 	out, err := r.lookup(t.Context(), question{"www.example.com.", uint16(A)})
 	if err != nil || len(out.answer) != 1 {
 		t.Errorf("with one server back: %v, %v", out, err)
@@ -132,7 +132,7 @@ func testRootUnreachable(t *testing.T, w *netfake.World, sys *System) {
 	_, client, r := shop(w, sys)
 	dig(t, client, r.Addr(), "www.example.com", A)
 	heal := sys.rootServer.host.Uplink().Link().Partition()
-	defer heal()
+	defer heal.Undo()
 	wantReply(t, dig(t, client, r.Addr(), "none.example.com", A), "NXDOMAIN")
 	if _, err := client.LookupNetIP(t.Context(), "ip4", "www.example.online"); err == nil {
 		t.Error("a name is found below a domain that only the root knows")
@@ -148,7 +148,7 @@ func testLostQueryIsAskedAgain(t *testing.T, w *netfake.World, sys *System) {
 	_, _, r := shop(w, sys)
 	link := sys.rootServer.host.Uplink().Link()
 	heal := link.Partition()
-	time.AfterFunc(time.Second, heal)
+	time.AfterFunc(time.Second, heal.Undo)
 	if _, err := r.lookup(t.Context(), question{"www.example.com.", uint16(A)}); err != nil {
 		t.Error(err)
 	}

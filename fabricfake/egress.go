@@ -19,7 +19,7 @@ func (e *egress) TakesTrains() bool { return len(e.mirrors) == 0 }
 // Step takes a packet that leaves the interface through its stages.
 func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	f := e.Interface
-	if f.device.down {
+	if f.device.failed(p) {
 		return p.Drop(f.hop(f.device.self(), netfake.Egress, "the physical host is down", codeBadState))
 	}
 	if !p.Flow.Dst.Addr().Is4() {

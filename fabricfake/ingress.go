@@ -22,7 +22,7 @@ func (r port) TakesTrains() bool {
 // it cannot check, and hands the packet inside to the interface or the edge.
 func (r port) Step(p *netfake.Packet) netfake.Next {
 	d := r.device
-	if d.down {
+	if d.failed(p) {
 		return p.Drop(netfake.Hop{Place: d.name, By: d.self(), Rule: "the physical host is down", Code: codeBadState})
 	}
 	frame, err := ParseFrame(p.Bytes())

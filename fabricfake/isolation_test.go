@@ -131,7 +131,7 @@ func testPhysicalHostFails(t *testing.T, w *netfake.World) {
 		}
 		conns = append(conns, c)
 	}
-	recover := all[0][1].Interface().PhysicalHost().Fail()
+	failure := all[0][1].Interface().PhysicalHost().Fail()
 	for _, c := range conns {
 		c.Write([]byte("x"))
 		c.SetReadDeadline(time.Now().Add(5 * time.Second))
@@ -148,7 +148,7 @@ func testPhysicalHostFails(t *testing.T, w *netfake.World) {
 			t.Errorf("a host that has not failed: a probe says %v", r.Outcome)
 		}
 	}
-	recover()
+	failure.Undo()
 	for _, c := range conns {
 		c.SetReadDeadline(time.Time{})
 		if _, err := c.Read(make([]byte, 1)); err != nil {

@@ -3,6 +3,7 @@ package fabricfake
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/netspec-go/netspec/netfake"
@@ -16,9 +17,9 @@ type device struct {
 	zone   string
 	addr   netip.Addr
 	tap    *netfake.Tap
-	down   bool
-	edge   *Edge         // nil for a physical host
-	host   *PhysicalHost // nil for an edge
+	broken []*netfake.Fault // failures in force
+	edge   *Edge            // nil for a physical host
+	host   *PhysicalHost    // nil for an edge
 	ways   map[netip.Addr]way
 
 	mirrored int // sessions whose source is here
@@ -26,8 +27,8 @@ type device struct {
 
 // way is how a device reaches another; it stays the same for ever.
 type way struct {
-	peer *device
-	link *netfake.Link
+	peer  *device
+	along *netfake.Way
 }
 
 // wayTo finds the device that has an address, nil if none has.
@@ -35,7 +36,7 @@ func (d *device) wayTo(addr netip.Addr) way {
 	w, ok := d.ways[addr]
 	if !ok && d.region.devices[addr] != nil {
 		w.peer = d.region.devices[addr]
-		w.link = d.region.linkBetween(d, w.peer)
+		w.along = d.region.wayBetween(d, w.peer)
 		d.ways[addr] = w
 	}
 	return w
@@ -69,7 +70,7 @@ func (d *device) transmit(p *netfake.Packet, to netip.Addr) netfake.Next {
 	if w.peer != d {
 		d.tap.Record(p)
 	}
-	return p.Over(w.link, port{w.peer})
+	return p.Along(w.along, port{w.peer})
 }
 
 // PhysicalHost is a machine in a rack that runs instances of any VPC.
@@ -114,10 +115,25 @@ func (h *PhysicalHost) Name() string { return h.name }
 func (h *PhysicalHost) Addr() netip.Addr { return h.addr }
 
 // Fail takes the host off the substrate with everything that runs on it, without a
-// word to anybody, until the returned function is called.
-func (h *PhysicalHost) Fail() (repair func()) {
-	h.region.world.Do(func(time.Duration) { h.down = true })
-	return func() { h.region.world.Do(func(time.Duration) { h.down = false }) }
+// word to anybody, until the fault is undone or the host repaired. What is in flight when
+// it fails is lost.
+func (h *PhysicalHost) Fail() *netfake.Fault {
+	return h.region.world.NewFault(h, "failure of "+h.name,
+		func(f *netfake.Fault, _ time.Duration) { h.broken = append(h.broken, f) },
+		func(f *netfake.Fault, _ time.Duration) {
+			h.broken = slices.DeleteFunc(h.broken, func(other *netfake.Fault) bool { return other == f })
+		})
+}
+
+// Repair ends every failure of the host.
+func (h *PhysicalHost) Repair() { h.region.world.RepairAt(h) }
+
+// failed reports whether the device is off the substrate, which p has now found out.
+func (d *device) failed(p *netfake.Packet) bool {
+	for _, f := range d.broken {
+		f.Hit(p)
+	}
+	return len(d.broken) > 0
 }
 
 // Inject puts bytes on the substrate from the host's wire, as somebody could who owns

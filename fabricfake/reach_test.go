@@ -218,7 +218,7 @@ func TestReachability(t *testing.T) {
 		// A host that fails takes its instances with it.
 		{"the receiver's host fails", func(p *place) { allowWeb(p); p.web.Interface().PhysicalHost().Fail() }, tcp80, netfake.Silence, "host of web BAD_STATE"},
 		{"the sender's host fails", func(p *place) { allowWeb(p); p.app.Interface().PhysicalHost().Fail() }, tcp80, netfake.Silence, "host of app egress BAD_STATE"},
-		{"the host has recovered", func(p *place) { allowWeb(p); p.web.Interface().PhysicalHost().Fail()() }, tcp80, netfake.Answered, ""},
+		{"the host has recovered", func(p *place) { allowWeb(p); p.web.Interface().PhysicalHost().Fail().Undo() }, tcp80, netfake.Answered, ""},
 	} {
 		t.Run(row.rule, func(t *testing.T) {
 			netfake.Run(t, func(t *testing.T, w *netfake.World) {

@@ -133,10 +133,25 @@ func (r *Region) checkZone(zone string) {
 	}
 }
 
-// linkBetween returns what lies between two devices.
-func (r *Region) linkBetween(a, b *device) *netfake.Link {
-	if a == b {
-		return r.inside
+// Way returns one direction of Link, from a zone to another. Inside one zone it is the
+// direction from lower addresses of the substrate to higher ones.
+func (r *Region) Way(from, to string) *netfake.Way {
+	r.world.TB().Helper()
+	l := r.Link(from, to)
+	if from > to {
+		return l.Back()
 	}
-	return r.links[[2]string{a.zone, b.zone}]
+	return l.Forth()
+}
+
+// wayBetween returns what lies between two devices.
+func (r *Region) wayBetween(from, to *device) *netfake.Way {
+	switch l := r.links[[2]string{from.zone, to.zone}]; {
+	case from == to:
+		return r.inside.Forth()
+	case from.zone > to.zone || from.zone == to.zone && to.addr.Less(from.addr):
+		return l.Back()
+	default:
+		return l.Forth()
+	}
 }

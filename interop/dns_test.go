@@ -154,7 +154,7 @@ func testDNSTimeout(t *testing.T, w *netfake.World) {
 	took(t, "the timeout", w, start, 2*time.Second)
 	assert.Bit(t, p.link)
 
-	undo()
+	undo.Undo()
 	_, _, err := ask(t, p, "udp", "www.example.com.", 2*time.Second)
 	must(t, err)
 }

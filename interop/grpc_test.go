@@ -203,7 +203,7 @@ func testGRPCDeadline(t *testing.T, w *netfake.World) {
 	took(t, "the deadline", w, start, 5*time.Second)
 	assert.Bit(t, p.link)
 
-	repair()
+	repair.Undo()
 	must(t, callShout(t.Context(), cc))
 }
 
@@ -223,7 +223,7 @@ func testGRPCKeepalive(t *testing.T, w *netfake.World) {
 	took(t, "finding out", w, start, 13*time.Second)
 
 	// The machine is back, and the same client finds it.
-	restart()
+	restart.Undo()
 	serveGRPC(t, p.listen(t, ":50051"))
 	out := new(wrapperspb.StringValue)
 	must(t, cc.Invoke(t.Context(), "/interop.Shouts/Shout", wrapperspb.String("again"), out, grpc.WaitForReady(true)))

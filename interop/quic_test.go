@@ -125,6 +125,6 @@ func testHTTP3IdleTimeout(t *testing.T, w *netfake.World) {
 	took(t, "giving up", w, start, 20*time.Second)
 	assert.Bit(t, p.link)
 
-	undo()
+	undo.Undo()
 	echo(t, c, "https://"+p.address("443"), []byte("hello again"))
 }

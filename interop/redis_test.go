@@ -161,7 +161,7 @@ func testRedisReadTimeout(t *testing.T, w *netfake.World) {
 	took(t, "the timeout", w, start, 3*time.Second)
 	assert.Bit(t, p.link)
 
-	undo()
+	undo.Undo()
 	must(t, c.Ping(t.Context()).Err())
 }
 

@@ -257,7 +257,7 @@ func TestInletRefused(t *testing.T) {
 	echoServer(t, server, ":7")
 	echoed(t, "somebody listens", func() (net.Conn, error) { return net.Dial("tcp4", at) })
 	server.Crash()
-	defer client.Crash()()
+	defer client.Crash().Undo()
 	c, err = net.Dial("tcp4", at)
 	turnedAway(t, "the host that lets it in is down", c, err)
 }

@@ -218,7 +218,7 @@ func testCaptureDrops(t *testing.T, w *World) {
 	mend := server.Uplink().Link().Partition()
 	u.Write([]byte("is lost"))
 	w.Sleep(time.Second)
-	mend()
+	mend.Undo()
 	u.Write([]byte("too late"))
 	want(t, "Stop", file.Stop(), nil)
 	for text, is := range map[string]bool{

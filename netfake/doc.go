@@ -40,14 +40,43 @@
 //
 // # Faults
 //
-// [Link.Partition] swallows every packet without a word to the sender. [Link.SetLoss]
-// loses some, each by a draw of its own, and [Link.SetFaults] loses them in bursts,
-// duplicates, reorders, corrupts and delays them; on TCP all of that is delay and never
-// missing bytes.
-// [Link.SetMTU] carries no large packets, and its router says so; with [Link.DropICMP]
-// nobody hears it, and the path is a black hole.
-// [Host.Crash] stops a host with no FIN. Every fault counts what it took, and each
-// returns how to undo it.
+// A link has latency and, if a test says so, a bandwidth with a queue in front of it. What
+// breaks is a [Fault]: a verb of a [Link] or one of its two directions, a [Way]; of a
+// [Host]; or of the [Traffic] between sets of hosts, [World.Between] and [World.Toward],
+// whatever lies between them. [Internet.Between] is the link between two places.
+// [Link.SetMTU] is no fault: a router says what is too big, unless nobody hears it.
+//
+//	verb        of                    what becomes of packets          what the application sees
+//	Partition   link, way, traffic,   swallowed as they enter the      silence: TCP sends again after
+//	            host                  link, or reach the host          200 ms and more, ETIMEDOUT after
+//	                                                                   about 15 minutes; a dial after 127 s
+//	Hold        link, way, traffic,   wait until Release or Undo,      the same, and then all at once;
+//	            host                  then go on in order              nothing is lost, much came twice
+//	Delay       link, way             take so much longer              later
+//	SetLoss     link, way             lost, each by a draw             TCP: later; UDP: less
+//	SetFaults   link, way             lost in bursts, doubled,         TCP: later, and never other bytes;
+//	                                  reordered, flipped, later        UDP: as it says, but for flipped
+//	                                                                   packets, which checksums stop
+//	Refuse      link                  answered by the router in front  a dial: ECONNREFUSED, ENETUNREACH or
+//	                                  with an ICMP error               EHOSTUNREACH after a round trip; an
+//	                                                                   open connection: silence
+//	DropICMP    link                  ICMP swallowed                   a black hole for path MTU discovery
+//	Crash       host                  dropped at the host              on it: net.ErrClosed at once; its
+//	                                                                   peers: silence, and ECONNRESET if
+//	                                                                   they write after Restart
+//	Pause       host                  wait in the host's ring, 256     on it: what needs a peer waits for
+//	                                  of them, until Resume            Resume; its peers: silence, then
+//	                                                                   as if nothing had been
+//
+// A partition never answers: it is silence at once and an error by timeout. What answers
+// at once is Refuse, or a closed port, with RST, after a round trip: that is a server that has stopped
+// listening and not a fault of the network. Packets that are under way when a fault of a
+// link begins have passed it and arrive; a fault of traffic or of a host meets them where
+// they arrive.
+//
+// Each fault adds to the others, is undone by itself, in any order, and counts the packets
+// that it has hit, so that a test can require that it did: assert.Bit. Repair of a link, a
+// way, a host or the world undoes all that was done to it.
 //
 // # Traces
 //
@@ -78,9 +107,9 @@
 // Link-local addresses, zones and neighbour discovery of IPv6; IPv6 in the rooms above;
 // fragments: what is too big is dropped even where it might be cut, and a datagram
 // above the path's MTU gives EMSGSIZE; TCP's own search for black holes (RFC 4821, off in
-// Linux); source quench and redirects; bandwidth of links; partitions of one direction,
-// holds and pauses; TCP's selective acknowledgements; the search list, the hosts file and
-// the cache of a machine's resolver. A connection's keep-alives are off until
+// Linux); source quench and redirects; queues other than drop-tail; TCP's selective
+// acknowledgements; the search list, the hosts file and the cache of a machine's
+// resolver. A connection's keep-alives are off until
 // SetKeepAliveConfig or a [Dialer] turns them on, where net would turn them on by itself:
 // an idle world would not be idle.
 //

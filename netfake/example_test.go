@@ -24,7 +24,7 @@ func testExample(t *testing.T, w *netfake.World) {
 	mend := line.Partition()
 	go func() {
 		w.Sleep(2 * time.Second)
-		mend()
+		mend.Undo()
 	}()
 	began := w.Now()
 	resp, err := client.HTTPClient().Get("http://203.0.113.10/")

@@ -1,150 +1,187 @@
 package netfake
 
 import (
-	"bytes"
 	"context"
-	"io"
+	"fmt"
+	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
-// Each fault does what it says, and is counted; without it nothing happens.
-func TestFaults(t *testing.T) {
+// inbox is what arrives at a UDP socket: "0@10ms 1@20ms", the first byte and when.
+type inbox struct {
+	mu  sync.Mutex
+	got []string
+}
+
+func watch9(t *testing.T, h *Host) *inbox {
+	t.Helper()
+	in, u := &inbox{}, openUDP(t, h, 9)
+	w := h.world
+	w.Go(func(context.Context) {
+		b := make([]byte, 2000)
+		for {
+			if _, _, err := u.ReadFromUDPAddrPort(b); err != nil {
+				return
+			}
+			in.mu.Lock()
+			in.got = append(in.got, fmt.Sprintf("%d@%v", b[0], w.Now()))
+			in.mu.Unlock()
+		}
+	})
+	return in
+}
+
+// want lets everything arrive that is under way, and compares what has come since it
+// was last asked.
+func (in *inbox) want(t *testing.T, why, want string) {
+	t.Helper()
+	synctest.Wait()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if got := strings.Join(in.got, " "); got != want {
+		t.Errorf("%s: got %q, want %q", why, got, want)
+	}
+	in.got = nil
+}
+
+// duo is two hosts on the internet, a millisecond of last mile each and nothing between,
+// with an inbox each and a socket towards it.
+type duo struct {
+	w        *World
+	a, b     *Host
+	inA, inB *inbox
+	toA, toB net.Conn
+}
+
+func newDuo(t *testing.T, w *World) *duo {
+	p := &duo{w: w, a: w.Internet().Host("a", "203.0.113.1"), b: w.Internet().Host("b", "203.0.113.2")}
+	p.inA, p.inB = watch9(t, p.a), watch9(t, p.b)
+	var err error
+	if p.toB, err = p.a.Dial("udp", "203.0.113.2:9"); err != nil {
+		t.Fatal(err)
+	}
+	if p.toA, err = p.b.Dial("udp", "203.0.113.1:9"); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// at waits until a time since the world's beginning.
+func (p *duo) at(ms int) { p.w.Sleep(time.Duration(ms)*time.Millisecond - p.w.Now()) }
+
+// send sends a datagram with a number in both directions.
+func (p *duo) send(n byte) {
+	p.toB.Write([]byte{n})
+	p.toA.Write([]byte{n})
+}
+
+// Faults are undone one by one, in whatever order: each takes away its own and leaves
+// what the others set.
+func TestUndoOutOfOrder(t *testing.T) {
+	type setting = func(l *Link) *Fault
+	loss := func(share float64) setting { return func(l *Link) *Fault { return l.SetLoss(share) } }
+	faults := func(f Faults) setting { return func(l *Link) *Fault { return l.SetFaults(f) } }
 	for _, row := range []struct {
-		name   string
-		faults Faults
-		holds  func(got []byte, s LinkStats) bool
+		name     string
+		settings []setting
+		undo     []int
+		want     []Faults // at first, and after each undoing
 	}{
-		{"none", Faults{}, func(got []byte, s LinkStats) bool {
-			return len(got) == 100 && slices.IsSorted(got) && s == LinkStats{Carried: 100}
-		}},
-		{"loss in bursts: five in a row or none", Faults{Loss: 0.3, Burst: 5}, func(got []byte, s LinkStats) bool {
-			return inBursts(got, 5) && s.Lost > 10 && s.Lost+s.Carried == 100
-		}},
-		{"duplication", Faults{Duplicate: 0.3}, func(got []byte, s LinkStats) bool {
-			distinct := slices.Compact(slices.Clone(got))
-			return len(distinct) == 100 && len(got) == 100+int(s.Duplicated) && s.Duplicated > 10
-		}},
-		{"reordering", Faults{Reorder: 0.3, ReorderBy: 5 * time.Millisecond}, func(got []byte, s LinkStats) bool {
-			return len(got) == 100 && !slices.IsSorted(got) && s.Reordered > 10
-		}},
-		{"corruption: the receiver's checksum notices", Faults{Corrupt: 0.3}, func(got []byte, s LinkStats) bool {
-			return len(got) == 100-int(s.Corrupted) && s.Corrupted > 10 && slices.IsSorted(got)
-		}},
-		{"jitter does not reorder", Faults{Jitter: 20 * time.Millisecond}, func(got []byte, s LinkStats) bool {
-			return len(got) == 100 && slices.IsSorted(got)
-		}},
+		{"the first first", []setting{loss(0.1), loss(0.2)}, []int{0, 1},
+			[]Faults{{Loss: 0.2}, {Loss: 0.2}, {}}},
+		{"the last first", []setting{loss(0.1), loss(0.2)}, []int{1, 0},
+			[]Faults{{Loss: 0.2}, {Loss: 0.1}, {}}},
+		{"the middle first", []setting{loss(0.1), loss(0.2), loss(0.3)}, []int{1, 2, 0},
+			[]Faults{{Loss: 0.3}, {Loss: 0.3}, {Loss: 0.1}, {}}},
+		{"twice", []setting{loss(0.1), loss(0.2)}, []int{1, 1, 0},
+			[]Faults{{Loss: 0.2}, {Loss: 0.1}, {Loss: 0.1}, {}}},
+		{"loss over others", []setting{faults(Faults{Jitter: 5, Loss: 0.5, Burst: 3}), loss(0.2)}, []int{1, 0},
+			[]Faults{{Jitter: 5, Loss: 0.2}, {Jitter: 5, Loss: 0.5, Burst: 3}, {}}},
+		{"the others first", []setting{faults(Faults{Jitter: 5}), loss(0.2)}, []int{0, 1},
+			[]Faults{{Jitter: 5, Loss: 0.2}, {Loss: 0.2}, {}}},
+		{"others over loss", []setting{loss(0.2), faults(Faults{Jitter: 5})}, []int{1, 0},
+			[]Faults{{Jitter: 5}, {Loss: 0.2}, {}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			Run(t, func(t *testing.T, w *World) {
-				server, client := twoHosts(w)
-				to := openUDP(t, server, 9)
-				link := client.Uplink().Link()
-				undo := link.SetFaults(row.faults)
-				got := datagrams(t, client, 4000, to, 100)
-				if s := link.Stats(); !row.holds(got, s) {
-					t.Errorf("%d datagrams, %+v: %v", len(got), s, got)
+				l := w.NewLink("wire", 0)
+				var set []*Fault
+				for _, s := range row.settings {
+					set = append(set, s(l))
 				}
-				undo()
-				if got := datagrams(t, client, 4001, to, 20); len(got) != 20 || !slices.IsSorted(got) {
-					t.Errorf("with the faults undone: %v", got)
+				for i, want := range row.want {
+					if i > 0 {
+						set[row.undo[i-1]].Undo()
+					}
+					if l.forth.faults != want || l.back.faults != want {
+						t.Errorf("after %d: %+v and %+v, want %+v", i, l.forth.faults, l.back.faults, want)
+					}
 				}
 			})
 		})
 	}
 }
 
-// inBursts reports whether the numbers from 1 to 100 are there in whole groups of n.
-func inBursts(got []byte, n int) bool {
-	missing := map[int]int{}
-	for i := range 100 {
-		if !slices.Contains(got, byte(i)) {
-			missing[(i+1)/n]++
+// Repair undoes what was done to its object and nothing else; the world's undoes all.
+func TestRepair(t *testing.T) { Run(t, testRepair) }
+
+func testRepair(t *testing.T, w *World) {
+	p := newDuo(t, w)
+	link := p.a.Uplink().Link()
+	breakAll := func() {
+		link.Partition()
+		link.SetLoss(1)
+		link.Forth().Hold()
+		link.Back().Delay(time.Second)
+		p.a.Partition()
+		p.a.Pause()
+		w.Partition(Hosts{p.a}, Hosts{p.b})
+	}
+	left := func(why string, want ...string) {
+		t.Helper()
+		var got []string
+		for _, f := range w.Faults() {
+			got = append(got, f.String())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: left are\n%q, want\n%q", why, got, want)
 		}
 	}
-	for group, count := range missing {
-		if count != n && group != 0 && group != 100/n {
-			return false
-		}
+	breakAll()
+	left("all", "partition of a last mile", "loss of 1 on a last mile", "hold on a last mile up",
+		"delay of 1s on a last mile down", "partition of a ↔ everybody", "pause of a", "partition of a ↔ b")
+	link.Back().Repair()
+	left("one way's", "partition of a last mile", "loss of 1 on a last mile", "hold on a last mile up",
+		"partition of a ↔ everybody", "pause of a", "partition of a ↔ b")
+	link.Repair()
+	left("the link's", "partition of a ↔ everybody", "pause of a", "partition of a ↔ b")
+	p.a.Repair()
+	left("the host's", "partition of a ↔ b")
+	p.a.Crash()
+	p.a.Crash()
+	w.Repair()
+	left("the world's")
+	if rtt, err := p.b.Ping(t.Context(), p.a.Addr()); rtt != 4*LastMile || err != nil {
+		t.Errorf("after the repairs a ping takes %v: %v", rtt, err)
 	}
-	return len(missing) > 0
 }
 
-// Jitter spreads the time of arrival between nothing and its most.
-func TestJitterSpreads(t *testing.T) {
+// A room's own fault counts what it is told, and ends once.
+func TestNewFault(t *testing.T) {
 	Run(t, func(t *testing.T, w *World) {
-		server, client := twoHosts(w)
-		client.Uplink().Link().SetFaults(Faults{Jitter: 10 * time.Millisecond})
-		var least, most time.Duration = time.Hour, 0
-		for range 50 {
-			rtt, err := client.Ping(t.Context(), server.Addr())
-			if err != nil {
-				t.Fatal(err)
-			}
-			least, most = min(least, rtt), max(most, rtt)
-		}
-		if least < 2*oneWay || most > 2*oneWay+20*time.Millisecond || most-least < 5*time.Millisecond {
-			t.Errorf("round trips from %v to %v, without jitter %v", least, most, 2*oneWay)
+		var story []string
+		f := w.NewFault(nil, "flood", func(*Fault, time.Duration) { story = append(story, "begin") },
+			func(*Fault, time.Duration) { story = append(story, "end") })
+		w.Do(func(time.Duration) { f.Hit(w.NewPacket(20, 0, 0)) })
+		f.Undo()
+		f.Undo()
+		if got := strings.Join(story, " "); got != "begin end" || f.Hits() != 1 || f.String() != "flood" {
+			t.Errorf("%v: %s, %d hits", f, got, f.Hits())
 		}
 	})
-}
-
-// Whatever a link does, TCP delivers every byte, in order, both ways.
-func TestTransfersSurviveFaults(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) { rapid.SyncTest(t, transfersSurvive) })
-}
-
-func transfersSurvive(t *rapid.T) {
-	share := func(name string, most int) float64 { return float64(rapid.IntRange(0, most).Draw(t, name)) / 100 }
-	w := New(t, Config{Seed: rapid.Uint64Range(1, 1<<32).Draw(t, "seed")})
-	server, client := twoHosts(w)
-	client.Uplink().Link().SetFaults(Faults{
-		Loss: share("loss", 10), Burst: rapid.IntRange(0, 3).Draw(t, "burst"),
-		Duplicate: share("duplicate", 5), Corrupt: share("corrupt", 5),
-		Reorder: share("reorder", 10), ReorderBy: 30 * time.Millisecond,
-		Jitter: time.Duration(rapid.IntRange(0, 20).Draw(t, "jitter")) * time.Millisecond,
-	})
-	sent := bytes.Repeat([]byte("0123456789abcdef"), rapid.IntRange(1, 4096).Draw(t, "chunks"))
-	l, err := server.Listen("tcp", ":7")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Go(func(context.Context) {
-		if c, err := l.Accept(); err == nil {
-			io.Copy(c, c)
-			c.Close()
-		}
-	})
-	c, err := client.Dial("tcp", "203.0.113.10:7")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		c.Write(sent)
-		c.(*TCPConn).CloseWrite()
-	}()
-	if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, sent) {
-		t.Fatalf("sent %d bytes, got %d back: %v", len(sent), len(got), err)
-	}
-}
-
-// Faults that cannot be fail the test.
-func TestImpossibleFaults(t *testing.T) {
-	for name, f := range map[string]Faults{
-		"a share above 1":          {Duplicate: 1.5},
-		"a negative share":         {Corrupt: -0.1},
-		"a negative burst":         {Burst: -1},
-		"a negative delay":         {Jitter: -1},
-		"reordering by no time":    {Reorder: 0.5},
-		"a share that is a number": {Loss: 1}, // the sibling that is let through
-	} {
-		text := fatal(t, func(tb TB) { New(tb, Config{}).NewLink("wire", 0).SetFaults(f) })
-		if possible := f.Loss == 1; possible != (text == "") || (!possible && !strings.HasPrefix(text, "netfake: link wire: ")) {
-			t.Errorf("%s: got %q", name, text)
-		}
-	}
 }

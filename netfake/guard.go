@@ -3,19 +3,26 @@ package netfake
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
 // linkGuard is what a link refuses before a packet enters it.
 type linkGuard struct {
-	mtu      int // 0 is no limit
-	filters  int // DropICMP in force
-	refusals []ICMPKind
+	mtu      int      // 0 is no limit
+	filters  []*Fault // of DropICMP, in force
+	refusals []refusal
 
 	tooBig, filtered, refused uint64
 }
 
-func (g *linkGuard) idle() bool { return g.mtu == 0 && g.filters == 0 && len(g.refusals) == 0 }
+// refusal is a fault that Refuse made.
+type refusal struct {
+	*Fault
+	kind ICMPKind
+}
+
+func (g *linkGuard) idle() bool { return g.mtu == 0 && len(g.filters) == 0 && len(g.refusals) == 0 }
 
 // MTU returns the largest packet that the link carries, 0 if it has no limit.
 func (l *Link) MTU() int {
@@ -41,60 +48,37 @@ func (l *Link) SetMTU(bytes int) {
 }
 
 // DropICMP makes the link swallow all ICMP, as a firewall does whose rules know TCP and
-// UDP only, until the returned function is called. Path MTU discovery across it fails,
-// and so does traceroute.
-func (l *Link) DropICMP() (undo func()) {
-	l.world.Do(func(time.Duration) { l.guard.filters++ })
-	done := false
-	return func() {
-		l.world.Do(func(time.Duration) {
-			if !done {
-				l.guard.filters--
-				done = true
-			}
-		})
-	}
+// UDP only. Path MTU discovery across it fails, and so does traceroute.
+func (l *Link) DropICMP() *Fault {
+	f := &Fault{world: l.world, what: "ICMP filter on " + l.name, on: l}
+	f.end = func(time.Duration) { l.guard.filters = without(l.guard.filters, f) }
+	return f.begin(func(time.Duration) { l.guard.filters = append(l.guard.filters, f) })
 }
 
 // Refuse makes the router in front of the link answer every packet with an ICMP error
-// instead of carrying it, until the returned function is called: a partition that says
-// so. Of several, the latest answers. A kind other than the unreachable ones and
-// AdminProhibited fails the test.
-func (l *Link) Refuse(kind ICMPKind) (undo func()) {
+// instead of carrying it: a partition that says so. Of several, the latest answers. A
+// kind other than the unreachable ones and AdminProhibited fails the test.
+func (l *Link) Refuse(kind ICMPKind) *Fault {
 	l.world.tb.Helper()
 	if kind < NetUnreachable || kind > AdminProhibited {
 		l.world.tb.Fatalf("netfake: link %s: a router does not refuse with %v", l.name, kind)
 	}
-	l.world.Do(func(time.Duration) { l.guard.refusals = append(l.guard.refusals, kind) })
-	done := false
-	return func() {
-		l.world.Do(func(time.Duration) {
-			if !done {
-				l.guard.withdraw(kind)
-				done = true
-			}
-		})
+	f := &Fault{world: l.world, what: fmt.Sprintf("refusal on %s: %v", l.name, kind), on: l}
+	f.end = func(time.Duration) {
+		l.guard.refusals = slices.DeleteFunc(l.guard.refusals, func(r refusal) bool { return r.Fault == f })
 	}
+	return f.begin(func(time.Duration) { l.guard.refusals = append(l.guard.refusals, refusal{f, kind}) })
 }
 
-// withdraw takes the latest refusal of a kind back.
-func (g *linkGuard) withdraw(kind ICMPKind) {
-	for i := len(g.refusals) - 1; i >= 0; i-- {
-		if g.refusals[i] == kind {
-			g.refusals = append(g.refusals[:i], g.refusals[i+1:]...)
-			return
-		}
-	}
-}
-
-// guarded is Packet.Over for a link whose guard has something to say. Each packet of a
+// guarded is Packet.Along for a link whose guard has something to say. Each packet of a
 // train is asked about by itself: the last may be small enough.
-func (l *Link) guarded(p *Packet, n Node) Next {
+func (y *Way) guarded(p *Packet, n Node) Next {
+	l := y.link
 	if p.train == 0 || p.probe != nil {
 		if l.refuses(p) {
 			return Next{done: true}
 		}
-		return Next{to: n, over: l}
+		return Next{to: n, over: y}
 	}
 	w := l.world
 	for i := range p.Segments() {
@@ -104,7 +88,7 @@ func (l *Link) guarded(p *Packet, n Node) Next {
 		case l.refuses(q):
 			w.packets.put(q)
 		default:
-			if q.node = n; w.crosses(q, l) {
+			if q.node = n; y.crosses(q) {
 				w.ready.push(q)
 			}
 		}
@@ -118,12 +102,14 @@ func (l *Link) refuses(p *Packet) bool {
 	g, hop := &l.guard, Hop{Place: l.name, By: l}
 	var e ICMPError
 	var count *uint64
+	var by []*Fault
 	switch n := len(g.refusals); {
 	case n > 0:
-		e.Kind, count = g.refusals[n-1], &g.refused
+		last := g.refusals[n-1]
+		e.Kind, count, by = last.kind, &g.refused, []*Fault{last.Fault}
 		hop.Rule = "refused"
-	case g.filters > 0 && (p.Flow.Proto == ICMP || p.Flow.Proto == ICMPv6):
-		count = &g.filtered
+	case len(g.filters) > 0 && (p.Flow.Proto == ICMP || p.Flow.Proto == ICMPv6):
+		count, by = &g.filtered, g.filters
 		hop.Rule = "ICMP is filtered"
 	case g.mtu > 0 && p.Len() > g.mtu:
 		e, count = ICMPError{PacketTooBig, g.mtu}, &g.tooBig
@@ -135,6 +121,9 @@ func (l *Link) refuses(p *Packet) bool {
 		return p.Blocked(hop)
 	}
 	*count++
+	for _, f := range by {
+		f.Hit(p)
+	}
 	var from netip.Addr
 	var at Node
 	if r, ok := p.node.(router); ok {

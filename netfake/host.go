@@ -31,7 +31,10 @@ type Host struct {
 	resolvers []netip.Addr
 	lookup    LookupFunc // nil: the stub resolver
 	lastPeer  netip.Addr
-	down      bool
+	crashes   []*Fault // in force
+	pauses    []*Fault
+	ring      waiting // what has come to the paused host
+	outbox    waiting // what it would have sent
 	orphans   map[*UDPConn]bool
 	changed   sync.Cond // for those who wait for an echo
 
@@ -171,15 +174,29 @@ func (h *Host) LastPeer() netip.Addr {
 }
 
 // Crash stops the host in its tracks: no FIN, no RST, nothing is answered. Its
-// applications' calls fail with net.ErrClosed, its peers learn by timeout. The
-// returned function boots it again, with its interfaces and no sockets.
-func (h *Host) Crash() (restart func()) {
-	h.world.Do(func(time.Duration) {
-		h.down = true
+// applications' calls fail with net.ErrClosed, its peers learn by timeout. Undoing the
+// crash, or Restart, boots it again, with its interfaces and no sockets.
+func (h *Host) Crash() *Fault {
+	f := &Fault{world: h.world, what: "crash of " + h.name, on: h, kind: crashFault}
+	f.end = func(time.Duration) { h.crashes = without(h.crashes, f) }
+	return f.begin(func(time.Duration) {
+		f.hits = uint64(len(h.conns))
+		h.crashes = append(h.crashes, f)
 		h.shutdown()
 	})
-	return func() { h.world.Do(func(time.Duration) { h.down = false }) }
 }
+
+// Restart boots a host that has crashed, however often. One that runs is left alone.
+func (h *Host) Restart() {
+	h.world.repair(func(f *Fault) bool { return f.kind == crashFault && f.on == Component(h) })
+}
+
+// Repair undoes every fault that was made on the host itself, the newest first: crashes,
+// pauses, partitions, holds. Those of its uplink are its uplink's.
+func (h *Host) Repair() { h.world.RepairAt(h) }
+
+// down reports whether the host has crashed.
+func (h *Host) down() bool { return len(h.crashes) > 0 }
 
 // shutdown ends every socket without a packet.
 func (h *Host) shutdown() {
@@ -201,6 +218,9 @@ func (h *Host) shutdown() {
 	clear(h.listeners)
 	clear(h.udp)
 	clear(h.orphans)
+	for _, p := range append(h.ring.take(), h.outbox.take()...) {
+		h.world.packets.put(p)
+	}
 	for _, e := range h.echoes {
 		e.failed = true
 	}
@@ -211,9 +231,16 @@ func (h *Host) shutdown() {
 func (h *Host) Step(p *Packet) Next {
 	hop := Hop{Place: h.name, By: h, Direction: Ingress}
 	switch {
-	case h.down:
+	case h.down():
+		h.hit(h.crashes, p)
 		hop.Rule, hop.Code = "the host is down", "BAD_STATE"
 		return p.Drop(hop)
+	case p.train > 0 && len(h.world.traffic)+len(h.pauses) > 0:
+		return p.Apart()
+	case len(h.world.traffic) > 0 && p.from != h && h.world.interfere(p, h):
+		return Next{done: true, kept: true}
+	case len(h.pauses) > 0:
+		return h.park(p, hop)
 	case !h.owns(p.Flow.Dst.Addr()):
 		hop.Rule = fmt.Sprintf("%v is not an address of this host", p.Flow.Dst.Addr())
 		return p.Drop(hop)
@@ -251,19 +278,20 @@ func (h *Host) speaks(f Flow) bool {
 
 // send puts a packet on its way.
 func (h *Host) send(p *Packet) {
-	if h.down {
+	if h.down() {
 		h.world.packets.put(p)
 		return
 	}
+	p.from = h
 	p.event.Key = mix(h.key, p.event.Key)
 	h.depart(p)
 }
 
-// depart is where a packet that is numbered leaves. Where packets are recorded there are
-// no trains: each has a trace of its own.
+// depart is where a packet that is numbered leaves. Where packets are recorded, or faults
+// of hosts are in force, there are no trains: each counts by itself.
 func (h *Host) depart(p *Packet) {
 	w := h.world
-	if p.train > 0 && len(w.recordings) > 0 {
+	if p.train > 0 && len(w.recordings)+len(w.traffic)+len(h.pauses) > 0 {
 		for i := range p.Segments() {
 			h.depart(p.segment(i))
 		}
@@ -271,7 +299,27 @@ func (h *Host) depart(p *Packet) {
 		return
 	}
 	w.startTrace(p, h.name)
-	w.Send(p, h.outlet(p))
+	h.leave(p)
+}
+
+// leave lets a packet out, unless a fault keeps it in.
+func (h *Host) leave(p *Packet) {
+	to := h.outlet(p)
+	switch {
+	case len(h.pauses) > 0:
+		h.hit(h.pauses, p)
+		h.outbox.hold(p, Hop{Place: h.name, By: h.pauses[0], Rule: "the host is paused"})
+	case len(h.world.traffic) > 0 && to != Node(h) && h.world.interfere(p, nil):
+	default:
+		h.world.Send(p, to)
+	}
+}
+
+// hit counts p as one that each of the faults has taken hold of.
+func (h *Host) hit(faults []*Fault, p *Packet) {
+	for _, f := range faults {
+		f.Hit(p)
+	}
 }
 
 // ipPacket returns a packet whose IP header is written and whose transport part of

@@ -228,7 +228,7 @@ func TestCrash(t *testing.T) {
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("read from a crashed host: %v", err)
 		}
-		restart()
+		restart.Undo()
 		c.SetReadDeadline(time.Time{})
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("read after the host came back without the connection: %v, want ECONNRESET", err)

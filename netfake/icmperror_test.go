@@ -61,7 +61,7 @@ func TestICMPErrors(t *testing.T) {
 				// An open connection goes on when the obstacle is gone.
 				open.Write([]byte("x"))
 				time.Sleep(time.Second)
-				undo()
+				undo.Undo()
 				if _, err := io.ReadFull(open, make([]byte, 1)); err != nil {
 					t.Errorf("an open connection: %v", err)
 				}
@@ -105,7 +105,7 @@ func testICMPErrorAboutSYNACK(t *testing.T, w *World) {
 		if half() != row.left {
 			t.Errorf("%v: %d connections are left, want %d", row.kind, half(), row.left)
 		}
-		undo()
+		undo.Undo()
 		time.Sleep(10 * time.Second) // the host resets what it does not know
 	}
 }
@@ -190,7 +190,7 @@ func TestLinkGuardRefusals(t *testing.T) {
 		{func(l *Link) { l.SetMTU(576) }, ""},
 		{func(l *Link) { l.Refuse(NoICMP) }, "netfake: link l: a router does not refuse with silence"},
 		{func(l *Link) { l.Refuse(TimeExceeded) }, "netfake: link l: a router does not refuse with time exceeded"},
-		{func(l *Link) { l.Refuse(HostUnreachable)() }, ""},
+		{func(l *Link) { l.Refuse(HostUnreachable).Undo() }, ""},
 	} {
 		got := fatal(t, func(tb TB) { row.do(New(tb, Config{}).NewLink("l", 0)) })
 		if got != row.want {

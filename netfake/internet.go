@@ -22,6 +22,7 @@ type Internet struct {
 	paths map[[2]Place]*Link
 
 	routers map[Place]routers
+	uplinks int
 }
 
 func newInternet(w *World) *Internet {
@@ -79,15 +80,20 @@ func (n *Internet) parse(name string, addrs []string) []netip.Addr {
 // which the node sends. Packets come to the node once the uplink announces addresses.
 func (n *Internet) Attach(name string, place Place, node Node) *Uplink {
 	w := n.world
-	u := &Uplink{net: n, name: name, place: place, node: node, tap: w.Tap(name + " internet"), ways: map[*Uplink]*Link{}}
-	u.access = w.NewLink(name+" last mile", LastMile)
-	w.Do(func(time.Duration) { u.routers = n.routersAt(place) })
+	u := &Uplink{net: n, name: name, place: place, node: node, tap: w.Tap(name + " internet"), ways: map[*Uplink]*Way{}}
+	mile := name + " last mile"
+	w.Do(func(time.Duration) {
+		u.access = w.newLink(mile, mile+" up", mile+" down", LastMile)
+		u.number = n.uplinks
+		n.uplinks++
+		u.routers = n.routersAt(place)
+	})
 	u.core, u.down, u.arrive = uplinkCore{u}, uplinkDown{u}, uplinkArrive{u}
 	return u
 }
 
 // Between returns the long-distance link between two places, to be slowed down, made
-// lossy or cut.
+// lossy or cut. For one of its directions see Way.
 func (n *Internet) Between(a, b Place) *Link {
 	n.world.lock()
 	defer n.world.unlock()
@@ -101,10 +107,27 @@ func (n *Internet) between(a, b Place) *Link {
 	key := [2]Place{a, b}
 	l := n.paths[key]
 	if l == nil {
-		l = n.world.newLink(fmt.Sprintf("internet %v–%v", a, b), a.Delay(b))
+		name := fmt.Sprintf("internet %v–%v", a, b)
+		l = n.world.newLink(name, fmt.Sprintf("internet %v → %v", a, b), fmt.Sprintf("internet %v → %v", b, a), a.Delay(b))
 		n.paths[key] = l
 	}
 	return l
+}
+
+// Way returns the direction from one place to another of the link between them. Inside
+// one place it is the direction towards the uplink that was attached later.
+func (n *Internet) Way(from, to Place) *Way {
+	n.world.lock()
+	defer n.world.unlock()
+	return n.way(from, to)
+}
+
+func (n *Internet) way(from, to Place) *Way {
+	l := n.between(from, to)
+	if to.before(from) {
+		return &l.back
+	}
+	return &l.forth
 }
 
 // isPrivate reports whether the internet refuses to carry an address: RFC 1918, RFC
@@ -126,7 +149,8 @@ type Uplink struct {
 	node   Node
 	access *Link
 	tap    *Tap
-	ways   map[*Uplink]*Link
+	ways   map[*Uplink]*Way
+	number int // in which order uplinks were attached
 
 	routers routers // at its place
 
@@ -175,7 +199,7 @@ func (u *Uplink) Withdraw(addr netip.Addr) {
 // Step takes a packet from the node to the internet.
 func (u *Uplink) Step(p *Packet) Next {
 	u.tap.record(p)
-	return p.Over(u.access, u.core)
+	return p.Along(&u.access.forth, u.core)
 }
 
 // uplinkCore is where a packet has come up to the backbone: here the internet decides
@@ -210,20 +234,23 @@ func (u *Uplink) route(p *Packet) Next {
 		p.Passed(hop)
 	}
 	if u.place == to.place {
-		return p.Over(u.way(to), uplinkLast{to})
+		return p.Along(u.way(to), uplinkLast{to})
 	}
-	return p.Over(u.way(to), to.down)
+	return p.Along(u.way(to), to.down)
 }
 
 // way returns the long-distance link to another uplink, and remembers it: places are
 // large keys.
-func (u *Uplink) way(to *Uplink) *Link {
-	l := u.ways[to]
-	if l == nil {
-		l = u.net.between(u.place, to.place)
-		u.ways[to] = l
+func (u *Uplink) way(to *Uplink) *Way {
+	y := u.ways[to]
+	if y == nil {
+		y = u.net.way(u.place, to.place)
+		if u.place == to.place && to.number < u.number {
+			y = &y.link.back
+		}
+		u.ways[to] = y
 	}
-	return l
+	return y
 }
 
 // uplinkDown is the other end of the backbone.
@@ -233,7 +260,7 @@ func (d uplinkDown) Step(p *Packet) Next {
 	if end, ok := countDown(p, d); !ok {
 		return end
 	}
-	return p.Over(d.access, d.arrive)
+	return p.Along(&d.access.back, d.arrive)
 }
 
 // uplinkArrive is where the last mile ends.

@@ -1,36 +1,49 @@
 package netfake
 
 import (
-	"fmt"
 	"time"
 )
 
-// Link is a stretch of network between two nodes, with latency and faults, the same
-// in both directions. What a test changes takes effect for the packets that enter the
-// link afterwards.
+// Link is a stretch of network between two nodes, with latency, bandwidth and faults, the
+// same in both directions unless a test changes one of them. What a test changes takes
+// effect for the packets that enter the link afterwards.
 type Link struct {
-	world   *World
-	name    string
-	id      uint64
-	latency time.Duration
-	faults  Faults
-	latest  map[uint64]time.Duration // under jitter, when the last packet of a flow arrives
-	cuts    int                      // partitions in force
-	guard   linkGuard
-	stats   LinkStats
+	world       *World
+	name        string
+	id          uint64
+	latency     time.Duration
+	guard       linkGuard
+	forth, back Way
 }
 
-// LinkStats counts what a link did since the world began.
+// LinkStats counts what a link, or one direction of it, did since the world began.
 type LinkStats struct {
 	Carried     uint64 // packets that came through
 	Lost        uint64 // packets that the configured loss took
 	Duplicated  uint64 // packets that came through twice
-	Reordered   uint64 // packets that were held back
+	Reordered   uint64 // packets that were held back, for others to overtake
 	Corrupted   uint64 // packets with a bit flipped
 	Partitioned uint64 // packets that ran into a partition
 	TooBig      uint64 // packets larger than the MTU
 	Filtered    uint64 // packets of ICMP, under DropICMP
 	Refused     uint64 // packets that Refuse answered
+	Held        uint64 // packets that a hold kept
+	Delayed     uint64 // packets that a delay slowed down
+	Waited      uint64 // packets that found the line busy, for want of bandwidth
+	Overflowed  uint64 // packets that found the queue full and were dropped
+}
+
+func (s *LinkStats) add(o *LinkStats) {
+	s.Carried += o.Carried
+	s.Lost += o.Lost
+	s.Duplicated += o.Duplicated
+	s.Reordered += o.Reordered
+	s.Corrupted += o.Corrupted
+	s.Partitioned += o.Partitioned
+	s.Held += o.Held
+	s.Delayed += o.Delayed
+	s.Waited += o.Waited
+	s.Overflowed += o.Overflowed
 }
 
 // NewLink makes a link. Its name is how traces call it, and must differ from those of
@@ -43,14 +56,16 @@ func (w *World) NewLink(name string, latency time.Duration) *Link {
 	}
 	w.lock()
 	defer w.unlock()
-	return w.newLink(name, latency)
+	return w.newLink(name, name+" forth", name+" back", latency)
 }
 
-func (w *World) newLink(name string, latency time.Duration) *Link {
+func (w *World) newLink(name, forth, back string, latency time.Duration) *Link {
 	if w.cfg.Instant {
 		latency = 0
 	}
-	l := &Link{world: w, name: name, id: hashString(name), latency: latency, latest: map[uint64]time.Duration{}}
+	l := &Link{world: w, name: name, id: hashString(name), latency: latency}
+	l.forth.init(l, forth, 0)
+	l.back.init(l, back, 1)
 	w.links = append(w.links, l)
 	return l
 }
@@ -58,7 +73,14 @@ func (w *World) newLink(name string, latency time.Duration) *Link {
 // String returns the link's name.
 func (l *Link) String() string { return l.name }
 
-// Latency returns how long a packet takes to cross.
+// Forth returns the direction in which Packet.Over sends. For an uplink it is the one
+// towards the internet.
+func (l *Link) Forth() *Way { return &l.forth }
+
+// Back returns the direction opposite to Forth.
+func (l *Link) Back() *Way { return &l.back }
+
+// Latency returns how long a packet takes to cross, without what faults add.
 func (l *Link) Latency() time.Duration {
 	l.world.lock()
 	defer l.world.unlock()
@@ -66,6 +88,7 @@ func (l *Link) Latency() time.Duration {
 }
 
 // SetLatency sets how long a packet takes to cross. A negative latency fails the test.
+// For a change that is to be undone there is Delay.
 func (l *Link) SetLatency(d time.Duration) {
 	l.world.tb.Helper()
 	if d < 0 {
@@ -74,70 +97,28 @@ func (l *Link) SetLatency(d time.Duration) {
 	l.world.Do(func(time.Duration) { l.latency = d })
 }
 
-// SetLoss sets the share of packets that get lost, from 0 to 1, each by a draw of its
-// own, and returns how to set it back. It is SetFaults for the commonest of them and
-// leaves the others as they are.
-func (l *Link) SetLoss(share float64) (undo func()) {
-	l.world.tb.Helper()
-	var f Faults
-	l.world.Do(func(time.Duration) { f = l.faults })
-	f.Loss, f.Burst = share, 0
-	return l.SetFaults(f)
-}
-
-// Partition swallows every packet in both directions, without a word to the sender,
-// until the returned function is called. Partitions add up: the link carries again
-// when every one of them is undone.
-func (l *Link) Partition() (undo func()) {
-	l.world.Do(func(time.Duration) { l.cuts++ })
-	done := false
-	return func() {
-		l.world.Do(func(time.Duration) {
-			if !done {
-				l.cuts--
-				done = true
-			}
-		})
-	}
-}
-
-// Stats returns what the link did so far.
+// Stats returns what the link did so far, in both directions together.
 func (l *Link) Stats() LinkStats {
 	l.world.lock()
 	defer l.world.unlock()
-	s := l.stats
+	s := l.forth.stats
+	s.add(&l.back.stats)
 	s.TooBig, s.Filtered, s.Refused = l.guard.tooBig, l.guard.filtered, l.guard.refused
 	return s
 }
 
-// carriesTrains reports whether all packets that enter the link at one instant leave it
-// at one instant, unharmed.
-func (l *Link) carriesTrains() bool { return l.cuts == 0 && l.faults == (Faults{}) }
-
-// cross returns how long p takes to cross the link, or false if it never arrives.
-func (l *Link) cross(p *Packet) (time.Duration, bool) {
-	switch {
-	case l.cuts > 0:
-		return l.latency, l.swallow(p, &l.stats.Partitioned, "partitioned")
-	case p.probe != nil && l.faults.Loss == 1:
-		return 0, l.swallow(p, &l.stats.Lost, "lost, at a loss of 1")
-	case p.probe != nil:
-		return l.latency, true
-	case l.loses(p):
-		return 0, l.swallow(p, &l.stats.Lost, fmt.Sprintf("lost, at a loss of %g", l.faults.Loss))
-	}
-	l.stats.Carried += uint64(p.Segments())
-	if l.faults == (Faults{}) {
-		return l.latency, true
-	}
-	return l.latency + l.disturb(p), true
+// Hits returns how many times something befell a packet on the link: it was lost,
+// swallowed, refused, held, delayed, changed, or found the queue full.
+func (l *Link) Hits() uint64 {
+	s := l.Stats()
+	return s.Lost + s.Duplicated + s.Reordered + s.Corrupted + s.Partitioned + s.Held + s.Delayed + s.Overflowed +
+		s.TooBig + s.Filtered + s.Refused
 }
 
-// swallow drops p at the link and reports whether it goes on all the same, as a probe
-// does.
-func (l *Link) swallow(p *Packet, count *uint64, rule string) bool {
-	if p.probe == nil {
-		*count++
-	}
-	return !p.Blocked(Hop{Place: l.name, By: l, Rule: rule})
+// Repair undoes every fault of the link and of its two ways, the newest first.
+func (l *Link) Repair() { l.world.repair(l.has) }
+
+// has reports whether a fault was made on the link or on one of its ways.
+func (l *Link) has(f *Fault) bool {
+	return f.on == Component(l) || f.on == Component(&l.forth) || f.on == Component(&l.back)
 }

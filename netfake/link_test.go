@@ -125,7 +125,7 @@ func testLossUndo(t *testing.T, w *World) {
 	if got := datagrams(t, client, 1000, in, 10); got != nil {
 		t.Errorf("%v arrived at a loss of 1", got)
 	}
-	undo()
+	undo.Undo()
 	if got := datagrams(t, client, 1000, in, 10); len(got) != 10 {
 		t.Errorf("%v arrived after the loss was undone", got)
 	}
@@ -151,13 +151,13 @@ func testPartitionsStack(t *testing.T, w *World) {
 	arrive("no partition", 3)
 	first, second := link.Partition(), link.Partition()
 	arrive("two partitions", 0)
-	first()
-	first()
+	first.Undo()
+	first.Undo()
 	arrive("one of two undone, twice", 0)
 	if r := client.Probe(server.UDP(53)); r.Outcome != Silence || r.Blocker().By != Component(link) {
 		t.Errorf("a probe says %v, blocked by %v", r.Outcome, r.Blocker())
 	}
-	second()
+	second.Undo()
 	arrive("both undone", 3)
 	if s := link.Stats(); s != (LinkStats{Carried: 6, Partitioned: 6}) {
 		t.Errorf("stats: %+v", s)
@@ -177,7 +177,7 @@ func testPartitionHeals(t *testing.T, w *World) {
 	heal := w.Internet().Between(Sydney, Melbourne).Partition()
 	c.Write([]byte("x"))
 	time.Sleep(10 * time.Second)
-	heal()
+	heal.Undo()
 	if _, err := c.Read(make([]byte, 1)); err != nil {
 		t.Error(err)
 	}

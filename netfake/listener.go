@@ -62,7 +62,7 @@ func (h *Host) listen(network, address string) (*Listener, error) {
 	shown := net.TCPAddrFromAddrPort(local.at)
 	b, err := h.bindingFor(local)
 	switch {
-	case h.down || w.closed:
+	case h.down() || w.closed:
 		return fail(shown, errHostDown)
 	case err != nil:
 		return fail(shown, err)

@@ -23,7 +23,7 @@ type Node interface {
 // way.
 type Next struct {
 	to   Node
-	over *Link
+	over *Way
 	done bool // the way ends here for a reason that has been given
 	kept bool // and the packet's bytes wait to be read
 
@@ -34,12 +34,15 @@ type Next struct {
 func (p *Packet) To(n Node) Next { return Next{to: n} }
 
 // Over moves the packet to n across a link, which takes the link's time and suffers
-// its faults.
-func (p *Packet) Over(l *Link, n Node) Next {
-	if !l.guard.idle() {
-		return l.guarded(p, n)
+// its faults. The direction is the link's Forth; see Along.
+func (p *Packet) Over(l *Link, n Node) Next { return p.Along(&l.forth, n) }
+
+// Along is Over for one direction of a link.
+func (p *Packet) Along(y *Way, n Node) Next {
+	if !y.link.guard.idle() {
+		return y.guarded(p, n)
 	}
-	return Next{to: n, over: l}
+	return Next{to: n, over: y}
 }
 
 // Delivered ends the packet's way where it was meant to end.
@@ -132,26 +135,10 @@ func (w *World) move(p *Packet) {
 		case p.train > 0 && !next.over.carriesTrains():
 			w.takeApart(p, next.over)
 			return
-		case !w.crosses(p, next.over):
+		case !next.over.crosses(p):
 			return
 		}
 	}
-}
-
-// crosses takes p over a link and reports whether it has arrived by now. If not, it is on
-// its way or lost.
-func (w *World) crosses(p *Packet, l *Link) bool {
-	delay, ok := l.cross(p)
-	switch {
-	case !ok:
-		w.packets.put(p)
-		return false
-	case delay > 0:
-		p.event.At = w.now + delay
-		w.queue.Push(&p.event)
-		return false
-	}
-	return true
 }
 
 // Fire continues the way of a packet that a link has carried.

@@ -92,6 +92,8 @@ type Packet struct {
 	l4         int // offset of the transport header in buf
 	train      int // the data bytes of each packet that it stands for, 0 for itself alone
 
+	from    *Host    // whose stack sent it; nil for what a gateway made
+	conn    *TCPConn // and of which connection, nil for none
 	trace   *Trace
 	steps   int  // nodes that it has been at
 	refused bool // by a filter, which has said why

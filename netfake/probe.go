@@ -161,10 +161,11 @@ func (h *Host) Probe(to Endpoint) *Reach {
 		r.Forward.To = to.Host.name
 	}
 	p.node = h.outlet(p)
-	if h.down {
+	if h.down() {
 		p.drop(Hop{Place: h.name, By: h, Rule: "the host is down", Code: "BAD_STATE"})
 		return r
 	}
+	h.probeLeaves(p)
 	w.runProbe(p)
 
 	if answer := q.answer; answer != nil {
@@ -172,6 +173,9 @@ func (h *Host) Probe(to Endpoint) *Reach {
 		answer.probe, answer.at = q, p.at
 		answer.trace = newTrace(answer, r.Forward.To)
 		r.Return = answer.trace
+		if answer.from != nil {
+			answer.from.probeLeaves(answer)
+		}
 		w.runProbe(answer)
 		if r.Blocker() == nil || (q.tells == Refused && r.Return.Blocker() == nil && len(r.Forward.Blockers()) == 1) {
 			r.Outcome = q.tells
@@ -181,6 +185,17 @@ func (h *Host) Probe(to Endpoint) *Reach {
 		q.undo[i]()
 	}
 	return r
+}
+
+// probeLeaves says what would keep a probe from leaving the host.
+func (h *Host) probeLeaves(p *Packet) {
+	p.from = h
+	if len(h.pauses) > 0 {
+		p.Blocked(Hop{Place: h.name, By: h.pauses[0], Rule: "the host is paused", Code: "BAD_STATE"})
+	}
+	if p.node != Node(h) {
+		h.world.interfere(p, nil)
+	}
 }
 
 // probePacket builds the first packet of a conversation, from the port that the next
@@ -228,11 +243,11 @@ func (w *World) runProbe(p *Packet) {
 		}
 		p.node = next.to
 		if next.over != nil {
-			delay, ok := next.over.cross(p)
-			if !ok {
+			takes, what := next.over.enter(p)
+			if what == lost {
 				return
 			}
-			p.at += delay
+			p.at += takes
 		}
 	}
 	p.drop(Hop{Place: p.node.String(), Rule: roundInCircles})
@@ -251,6 +266,7 @@ func (h *Host) answerProbe(p *Packet) Next {
 	q.answer, q.tells, hop.Rule = h.wouldAnswer(p)
 	if q.answer != nil {
 		q.answer.node = h.outlet(q.answer)
+		q.answer.from = h
 	}
 	if q.tells == Refused {
 		return p.Drop(hop)

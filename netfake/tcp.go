@@ -193,11 +193,13 @@ func (c *TCPConn) send(head *wire.TCP, data []byte) {
 	w, first := c.host.world, c.sent+1
 	if len(data) == 0 || len(data) <= c.machine.MSS() {
 		c.sent++
-		c.host.send(w.tcpPacket(c.flow, head, data, first))
+		p := w.tcpPacket(c.flow, head, data, first)
+		p.conn = c
+		c.host.send(p)
 		return
 	}
 	p := w.tcpTrain(c.flow, head, data, first)
-	p.train = c.machine.MSS()
+	p.conn, p.train = c, c.machine.MSS()
 	c.sent += uint64(p.Segments())
 	c.host.send(p)
 }
@@ -212,6 +214,9 @@ type connTimer TCPConn
 
 func (t *connTimer) Fire(now time.Duration) {
 	c := (*TCPConn)(t)
+	if len(c.host.pauses) > 0 {
+		return // it goes off when the host goes on
+	}
 	c.machine.Expire(now)
 	c.sync()
 }
@@ -332,7 +337,7 @@ func (c *TCPConn) socketState() string {
 // lock.
 func (h *Host) openTCP(network string, peer, local netip.AddrPort, opener *sync.Cond) (*TCPConn, error) {
 	w := h.world
-	if h.down || w.closed {
+	if h.down() || w.closed {
 		return nil, errHostDown
 	}
 	src, mtu, err := h.bindFor(local.Addr(), peer.Addr())

@@ -64,7 +64,7 @@ func testTracerouteObstacles(t *testing.T, w *World) {
 	if took := w.Now() - began; took != answered+28*5*time.Second {
 		t.Errorf("took %v", took)
 	}
-	heal()
+	heal.Undo()
 
 	// A router that says no: the trace ends with its mark.
 	for _, row := range []struct {
@@ -79,8 +79,8 @@ func testTracerouteObstacles(t *testing.T, w *World) {
 		if s := hops[2].String(); s[len(s)-2:] != row.mark {
 			t.Errorf("%v is printed as %q", row.kind, s)
 		}
-		undo()
-		undo()
+		undo.Undo()
+		undo.Undo()
 	}
 
 	// ICMP is filtered on the client's last mile: nothing at all comes back.
@@ -91,7 +91,7 @@ func testTracerouteObstacles(t *testing.T, w *World) {
 	if !errors.Is(err, context.DeadlineExceeded) || len(hops) != 1 || hops[0].Addr.IsValid() {
 		t.Errorf("with a filter: %v, %v", hops, err)
 	}
-	undo()
+	undo.Undo()
 	if hops, err = client.Traceroute(t.Context(), server.Addr()); err != nil || len(hops) != 3 || hops[2].Kind != PortUnreachable {
 		t.Errorf("after all is mended: %v, %v", hops, err)
 	}

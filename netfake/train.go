@@ -82,10 +82,10 @@ func understandsTrains(n Node) bool {
 
 // takeApart has the packets of a train go on, one after the other, in its place: across a
 // link, or at the node where they are if it is nil.
-func (w *World) takeApart(p *Packet, over *Link) {
+func (w *World) takeApart(p *Packet, over *Way) {
 	for i := range p.Segments() {
 		q := p.segment(i)
-		if over == nil || w.crosses(q, over) {
+		if over == nil || over.crosses(q) {
 			w.move(q)
 		}
 	}
@@ -100,7 +100,7 @@ func (p *Packet) segment(i int) *Packet {
 	q := p.world.NewPacket(data-p.head+end-from, p.event.Key, p.event.Seq+uint64(i))
 	b := q.Bytes()
 	copy(b[copy(b, p.buf[p.head:data]):], p.buf[from:end])
-	q.Flow, q.node, q.steps = p.Flow, p.node, p.steps
+	q.Flow, q.node, q.steps, q.from, q.conn = p.Flow, p.node, p.steps, p.from, p.conn
 	q.l4 = q.head + p.l4 - p.head
 	q.becomeSegment(i, uint32(from-data), end == p.tail)
 	return q

@@ -279,7 +279,7 @@ func TestTrainRefused(t *testing.T) {
 		}
 		l.Accept()
 		c.Write(make([]byte, 5_000)) // four packets
-		server.Crash()()
+		server.Crash().Undo()
 		w.Sleep(time.Second)
 		refused := 0
 		for _, d := range w.Drops() {

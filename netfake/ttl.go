@@ -111,6 +111,6 @@ func (o uplinkOrigin) speaksFrom(p *Packet) (netip.Addr, Node) {
 // its TTL already.
 type uplinkLast struct{ *Uplink }
 
-func (d uplinkLast) Step(p *Packet) Next { return p.Over(d.access, d.arrive) }
+func (d uplinkLast) Step(p *Packet) Next { return p.Along(&d.access.back, d.arrive) }
 
 func (d uplinkLast) speaksFrom(p *Packet) (netip.Addr, Node) { return uplinkDown(d).speaksFrom(p) }

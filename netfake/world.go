@@ -73,6 +73,8 @@ type World struct {
 	hosts     []*Host
 	hostNames map[string]*Host
 	links     []*Link
+	faults    []*Fault // in force, the oldest first
+	traffic   []*trafficFault
 	roots     *x509.CertPool
 	closed    bool
 	closers   []func()

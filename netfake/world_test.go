@@ -202,7 +202,7 @@ func testCrashAndRestart(t *testing.T, w *World) {
 	if _, err := client.Ping(t.Context(), server.Addr()); err == nil {
 		t.Error("a crashed host answers")
 	}
-	restart()
+	restart.Undo()
 	if _, err := client.Ping(t.Context(), server.Addr()); err != nil {
 		t.Errorf("after the restart: %v", err)
 	}

@@ -8,7 +8,7 @@
 //		w := netfake.New(t, netfake.Config{Seed: generate.Seed().Draw(t, "seed")})
 //		...
 //		flow := generate.Flow(sources, endpoints).Draw(t, "flow")
-//		undo := generate.Fault(links).Draw(t, "fault").Apply()
+//		fault := generate.Fault(links).Draw(t, "fault").Apply()
 //		...
 //	}
 package generate
@@ -81,19 +81,17 @@ func (b Break) String() string {
 	return fmt.Sprintf("%v on %v", b.Kind, b.Link)
 }
 
-// Apply makes the fault happen and returns how to mend it.
-func (b Break) Apply() (undo func()) {
+// Apply makes the fault happen. Nothing is a delay of no time.
+func (b Break) Apply() *netfake.Fault {
 	switch b.Kind {
 	case Delay:
-		before := b.Link.Latency()
-		b.Link.SetLatency(before + b.Delay)
-		return func() { b.Link.SetLatency(before) }
+		return b.Link.Delay(b.Delay)
 	case Loss:
 		return b.Link.SetLoss(b.Share)
 	case Partition:
 		return b.Link.Partition()
 	}
-	return func() {}
+	return b.Link.Delay(0)
 }
 
 // Fault generates faults of links. It shrinks towards no fault of the first link.

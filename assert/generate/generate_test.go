@@ -29,9 +29,9 @@ func probeAndDialAgree(t *rapid.T) {
 	fault := generate.Fault(links).Draw(t, "fault")
 
 	healthy := talk.From.Probe(talk.To)
-	undo := fault.Apply()
+	broken := fault.Apply()
 	agree(t, talk, talk.From.Probe(talk.To))
-	undo()
+	broken.Undo()
 	mended := talk.From.Probe(talk.To)
 	if mended.Outcome != healthy.Outcome {
 		t.Errorf("mended: %v, before the fault: %v", mended.Outcome, healthy.Outcome)
@@ -109,11 +109,11 @@ func TestFaultBites(t *testing.T) {
 			{generate.Break{Link: link, Kind: generate.Loss, Share: 1}, 0},
 			{generate.Break{Link: link, Kind: generate.Partition}, 0},
 		} {
-			undo := row.fault.Apply()
+			broken := row.fault.Apply()
 			ctx, cancel := withTimeout(t, 5*time.Second)
 			rtt, err := a.Ping(ctx, b.Addr())
 			cancel()
-			undo()
+			broken.Undo()
 			if rtt != row.rtt || (err == nil) != (row.rtt != 0) {
 				t.Errorf("%v: ping took %v, %v; want %v", row.fault, rtt, err, row.rtt)
 			}

@@ -5,6 +5,21 @@ import "time"
 // noLimit is the congestion window of those who have none.
 const noLimit = 1 << 30
 
+// ControlCongestion turns NewReno on for a connection that was opened without, and does
+// nothing for others. Such a connection begins slowly from where it is.
+func (c *Conn) ControlCongestion() {
+	if c.cfg.Congestion == NewReno {
+		return
+	}
+	c.cfg.Congestion = NewReno
+	if c.state != SynSent {
+		c.cwnd = min(c.cwnd, c.initialWindow())
+	}
+}
+
+// initialWindow is that of RFC 6928, by count as in Linux.
+func (c *Conn) initialWindow() uint32 { return uint32(10 * c.mss) }
+
 // timedOut is what congestion control makes of a retransmission timeout: one segment,
 // then slow start (RFC 5681, 3.1). Without congestion control that lasts until what
 // had been sent is acknowledged.

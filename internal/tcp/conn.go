@@ -197,7 +197,7 @@ func (c *Conn) takeSYN(syn *wire.TCP, now time.Duration) {
 	c.window, c.maxWindow = uint32(syn.Window), uint32(syn.Window)
 	c.wl1 = syn.Seq
 	if c.cfg.Congestion == NewReno {
-		c.cwnd = uint32(10 * c.mss) // RFC 6928, by count as in Linux
+		c.cwnd = c.initialWindow()
 	}
 }
 
