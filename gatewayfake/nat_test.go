@@ -73,16 +73,23 @@ func TestNATGateway(t *testing.T) {
 }
 
 // A connection that was idle for 350 s is forgotten without a word; the client learns
-// of it by a RST when it sends again.
+// of it by a RST when it sends again. Keep-alives, which Go has turned on unless it is told
+// otherwise, keep the gateway's memory fresh.
 func TestNATIdleTimeout(t *testing.T) {
 	for _, row := range []struct {
-		idle time.Duration
-		err  error
+		keepAlive time.Duration
+		idle      time.Duration
+		err       error
 	}{
-		{gatewayfake.NATIdleTimeout - time.Second, nil},
-		{gatewayfake.NATIdleTimeout, syscall.ECONNRESET},
+		{-1, gatewayfake.NATIdleTimeout - time.Second, nil},
+		{-1, gatewayfake.NATIdleTimeout, syscall.ECONNRESET},
+		{0, gatewayfake.NATIdleTimeout, nil},
+		{0, 10 * gatewayfake.NATIdleTimeout, nil},
+		{349 * time.Second, 10 * gatewayfake.NATIdleTimeout, nil},
+		// One that comes at the very instant comes too late, and is answered with RST.
+		{350 * time.Second, 10 * gatewayfake.NATIdleTimeout, syscall.ECONNRESET},
 	} {
-		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		netfake.RunConfig(t, netfake.Config{KeepAlive: row.keepAlive}, func(t *testing.T, w *netfake.World) {
 			x := build(w)
 			l, err := x.site.Listen("tcp", ":7")
 			if err != nil {
@@ -98,9 +105,11 @@ func TestNATIdleTimeout(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(row.idle)
-			c.Write([]byte("x"))
-			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, row.err) {
-				t.Errorf("after %v of silence: got %v, want %v", row.idle, err, row.err)
+			if _, err = c.Write([]byte("x")); err == nil {
+				_, err = c.Read(make([]byte, 1))
+			}
+			if !errors.Is(err, row.err) {
+				t.Errorf("KeepAlive %v, after %v of silence: got %v, want %v", row.keepAlive, row.idle, err, row.err)
 			}
 		})
 	}
@@ -186,7 +195,7 @@ func TestNATPorts(t *testing.T) {
 }
 
 // A connection that was closed both ways is forgotten after 120 s, which is no idle
-// timeout; one that is half closed is not.
+// timeout; one that is half closed is not, while nothing keeps it alive.
 func TestNATForgetsClosed(t *testing.T) {
 	for _, row := range []struct {
 		name       string
@@ -200,7 +209,7 @@ func TestNATForgetsClosed(t *testing.T) {
 		{"half closed", false, 121 * time.Second, 1, 0},
 		{"half closed, later", false, 351 * time.Second, 0, 1},
 	} {
-		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		netfake.RunConfig(t, netfake.Config{KeepAlive: -1}, func(t *testing.T, w *netfake.World) {
 			x := build(w)
 			l, err := x.site.Listen("tcp", ":7")
 			if err != nil {

@@ -51,8 +51,13 @@ type Dialer struct {
 	// addresses one after another.
 	FallbackDelay time.Duration
 
-	// KeepAliveConfig is what SetKeepAliveConfig sets on a new connection. Unlike
-	// net.Dialer's, the zero value leaves keep-alives off.
+	// KeepAlive is after how much silence a TCP connection asks the other end whether it
+	// is still there. 0 is Config.KeepAlive; less than 0 is never. It is ignored if
+	// KeepAliveConfig.Enable is true.
+	KeepAlive time.Duration
+
+	// KeepAliveConfig is what SetKeepAliveConfig sets on a new connection, if Enable is
+	// true.
 	KeepAliveConfig net.KeepAliveConfig
 
 	// Lookup finds the addresses of names; nil is the host's own way.
@@ -98,9 +103,6 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	c, err := newRace(d, network, peers).run(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if d.KeepAliveConfig.Enable {
-		c.SetKeepAliveConfig(d.KeepAliveConfig)
 	}
 	return c, nil
 }

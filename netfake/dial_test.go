@@ -243,16 +243,18 @@ func TestDialerTimeout(t *testing.T) {
 // A connection that the dialer keeps alive probes its peer; one that it does not, never.
 func TestDialerKeepAlive(t *testing.T) {
 	for _, row := range []struct {
+		idle time.Duration
 		cfg  net.KeepAliveConfig
 		dead time.Duration // when the loss of the peer is noticed; 0: never
 	}{
-		{net.KeepAliveConfig{}, 0},
-		{net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3}, 60 * time.Second},
+		{-1, net.KeepAliveConfig{}, 0},
+		{0, net.KeepAliveConfig{Idle: time.Second}, 150 * time.Second},
+		{-1, net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3}, 60 * time.Second},
 	} {
 		Run(t, func(t *testing.T, w *World) {
 			server, client := twoHosts(w)
 			echoServer(t, server, ":7")
-			d := &Dialer{Host: client, KeepAliveConfig: row.cfg}
+			d := &Dialer{Host: client, KeepAlive: row.idle, KeepAliveConfig: row.cfg}
 			c, err := d.DialTCP(t.Context(), "203.0.113.10:7")
 			if err != nil {
 				t.Fatal(err)

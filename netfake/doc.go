@@ -102,6 +102,14 @@
 // itself leaves to it: two goroutines that write to one connection at one instant, or
 // that dial one destination from one host.
 //
+// # Idle connections
+//
+// As with net, a connection that is idle asks the other end every 15 s whether it is still
+// there, which keeps the middleboxes on its way from forgetting it. Who tests what happens
+// when they do forget turns that off, as an application would: [Config.KeepAlive],
+// [Dialer.KeepAlive], [TCPConn.SetKeepAlive]. A world in which nothing else has happened for
+// an hour rests, so that a deadlock is found, and catches up when it is next used.
+//
 // # Not modelled
 //
 // Link-local addresses, zones and neighbour discovery of IPv6; IPv6 in the rooms above;
@@ -109,9 +117,7 @@
 // above the path's MTU gives EMSGSIZE; TCP's own search for black holes (RFC 4821, off in
 // Linux); source quench and redirects; queues other than drop-tail; TCP's selective
 // acknowledgements; the search list, the hosts file and the cache of a machine's
-// resolver. A connection's keep-alives are off until
-// SetKeepAliveConfig or a [Dialer] turns them on, where net would turn them on by itself:
-// an idle world would not be idle.
+// resolver.
 //
 // # Real programs
 //

@@ -1,6 +1,7 @@
 package netfake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -189,6 +190,8 @@ func (l *lane) result() (*TCPConn, error) {
 	c := l.conn
 	c.opener, l.conn = nil, nil
 	l.share.stop()
+	d := l.race.dialer
+	c.startKeepAlive(cmp.Or(d.KeepAlive, d.Host.world.cfg.KeepAlive), d.KeepAliveConfig)
 	return c, nil
 }
 

@@ -132,6 +132,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 }
 
 func (l *Listener) accept() (*TCPConn, error) {
+	w := l.host.world
 	for {
 		switch {
 		case l.closed:
@@ -143,10 +144,11 @@ func (l *Listener) accept() (*TCPConn, error) {
 			l.ready[0] = nil
 			l.ready = l.ready[1:]
 			l.accepted++
+			c.startKeepAlive(w.cfg.KeepAlive, net.KeepAliveConfig{})
 			l.host.lastPeer = c.flow.Dst.Addr()
 			return c, nil
 		}
-		l.host.world.wait(&l.arrived)
+		w.wait(&l.arrived)
 	}
 }
 

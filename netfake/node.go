@@ -176,7 +176,7 @@ func (w *World) NewPacket(size int, key, seq uint64) *Packet {
 	p := w.packets.get(size)
 	p.world = w
 	p.at = w.now
-	p.event = sched.Event{Key: key, Seq: seq, Task: (*packetTask)(p)}
+	p.event = sched.Event{Key: key, Seq: seq, Task: (*packetTask)(p), Idle: w.idle}
 	return p
 }
 

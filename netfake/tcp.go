@@ -3,7 +3,6 @@ package netfake
 import (
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 	"syscall"
@@ -126,23 +125,23 @@ func (h *Host) connFor(arriving Flow) *TCPConn {
 // TCPConn is a TCP connection. It is a net.Conn, and has what else applications use
 // of a *net.TCPConn.
 type TCPConn struct {
-	host     *Host
-	network  string // as the application calls it
-	machine  *tcp.Conn
-	flow     Flow // as we send
-	arriving Flow // as we receive
-	hash     uint64
-	next     *TCPConn  // of the same hash
-	listener *Listener // that has not handed it out yet
-	passive  bool
-	opener   *sync.Cond // of who waits for the handshake
-	sent     uint64
-	timer    sched.Event
+	host      *Host
+	network   string // as the application calls it
+	machine   *tcp.Conn
+	flow      Flow // as we send
+	arriving  Flow // as we receive
+	hash      uint64
+	next      *TCPConn  // of the same hash
+	listener  *Listener // that has not handed it out yet
+	passive   bool
+	opener    *sync.Cond // of who waits for the handshake
+	sent      uint64
+	timer     sched.Event
+	keepAlive keepAlive
 
 	readable, writable sync.Cond
 	readers, writers   int
-	writing            bool                 // a Write has sent a part and waits for room
-	probes             *net.KeepAliveConfig // nil until it is set
+	writing            bool // a Write has sent a part and waits for room
 	readBy, writeBy    deadline
 	closed             bool // by the application
 	killed             bool // the host or the world went down
@@ -244,12 +243,13 @@ func (c *TCPConn) sync() {
 		return
 	}
 	at, ok := m.Timer()
+	idle := m.Idles()
 	switch {
 	case !ok:
 		w.queue.Remove(&c.timer)
-	case !c.timer.Queued() || c.timer.At != at:
+	case !c.timer.Queued() || c.timer.At != at || c.timer.Idle != idle:
 		w.queue.Remove(&c.timer)
-		c.timer.At = at
+		c.timer.At, c.timer.Idle = at, idle
 		w.queue.Push(&c.timer)
 	}
 }

@@ -40,6 +40,11 @@ type Config struct {
 	// blocks. If 0, there is no limit inside a synctest bubble, where a blocked
 	// writer that holds a mutex would stop time, and DefaultSendBuffer outside.
 	SendBuffer int
+
+	// KeepAlive is after how much silence a TCP connection asks the other end whether
+	// it is still there, until it is told otherwise: what net.Dialer and
+	// net.ListenConfig call KeepAlive. If 0, 15 s; if negative, never.
+	KeepAlive time.Duration
 }
 
 // DefaultSendBuffer is the limit of a TCP connection's send buffer outside a bubble. It
@@ -65,7 +70,9 @@ type World struct {
 	ready fifo // packets that move on at once
 	timer *time.Timer
 	armed time.Duration // when timer goes off; 0 is never
-	wakes []*sync.Cond  // whom to wake once mu is free
+	rest  rest
+	idle  bool         // what happens follows from an event that is Idle
+	wakes []*sync.Cond // whom to wake once mu is free
 
 	packets   packetPool
 	buffers   tcp.BufferPool
@@ -264,7 +271,13 @@ func Shared[T any](w *World, make func() *T) *T {
 // come before what applications do.
 func (w *World) lock() {
 	w.mu.Lock()
-	w.now = time.Since(w.epoch)
+	w.enter()
+}
+
+// enter runs what is due for somebody who uses the world.
+func (w *World) enter() {
+	w.catchUp()
+	w.rest.since = w.now
 	if head := w.queue.Head(); head != nil && head.At <= w.now {
 		w.drain()
 	}
@@ -304,10 +317,7 @@ func (w *World) wait(c *sync.Cond) {
 		return
 	}
 	c.Wait()
-	w.now = time.Since(w.epoch)
-	if head := w.queue.Head(); head != nil && head.At <= w.now {
-		w.drain()
-	}
+	w.enter()
 }
 
 // wake has c's waiters woken when the scheduler is left. The segments of a burst all
@@ -322,14 +332,19 @@ func (w *World) wake(c *sync.Cond) {
 func (w *World) drain() {
 	for {
 		if p := w.ready.pop(); p != nil {
+			w.idle = p.event.Idle
 			w.move(p)
 			continue
 		}
 		e := w.queue.Pop(w.now)
 		if e == nil {
+			w.idle = false
 			return
 		}
 		w.events++
+		if w.idle = e.Idle; !e.Idle {
+			w.rest.since = w.now
+		}
 		e.Task.Fire(w.now)
 	}
 }
@@ -337,7 +352,7 @@ func (w *World) drain() {
 // arm sets the one timer to the next event. A timer that goes off too early because
 // its event was cancelled does no harm.
 func (w *World) arm() {
-	head := w.queue.Head()
+	head := w.next()
 	if head == nil || w.closed || (w.armed != 0 && w.armed <= head.At) {
 		return
 	}
@@ -352,7 +367,7 @@ func (w *World) arm() {
 
 func (w *World) tick() {
 	w.mu.Lock()
-	w.now = time.Since(w.epoch)
+	w.catchUp()
 	w.armed = 0
 	w.unlock()
 }

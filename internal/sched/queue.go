@@ -31,6 +31,10 @@ type Event struct {
 	Seq   uint64 // the event's number within its flow
 	Task  Task
 
+	// Idle is whether the event changes nothing that an application could notice and will
+	// come again for ever if it is let: the world may rest while there are no others.
+	Idle bool
+
 	push uint64 // breaks the ties that are left: earlier push first
 	slot int    // 1 + index in the heap; 0 means not queued
 }
@@ -68,6 +72,18 @@ func (q *Queue) Head() *Event {
 		return nil
 	}
 	return q.heap[0]
+}
+
+// Busy returns the earliest event that is not Idle without removing it, or nil. It looks
+// at all of them.
+func (q *Queue) Busy() *Event {
+	var first *Event
+	for _, e := range q.heap {
+		if !e.Idle && (first == nil || e.before(first)) {
+			first = e
+		}
+	}
+	return first
 }
 
 // Push queues e. An event that is queued already is moved to its new place.

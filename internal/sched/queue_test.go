@@ -78,3 +78,20 @@ func TestPopWaitsForItsTime(t *testing.T) {
 		t.Errorf("at its time: got %+v, want the event", got)
 	}
 }
+
+// Busy is the first event that is not idle, wherever idle ones are.
+func TestBusy(t *testing.T) {
+	var q Queue
+	for i, idle := range []bool{true, true, false, true, false} {
+		q.Push(&Event{At: time.Duration(i), Idle: idle})
+	}
+	if e := q.Busy(); e == nil || e.At != 2 || q.Len() != 5 {
+		t.Errorf("the first busy event of %d is %+v", q.Len(), e)
+	}
+	for q.Busy() != nil {
+		q.Remove(q.Busy())
+	}
+	if q.Len() != 3 || q.Head().At != 0 {
+		t.Errorf("%d idle ones are left", q.Len())
+	}
+}

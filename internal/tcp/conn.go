@@ -303,6 +303,7 @@ func (c *Conn) Close(now time.Duration) {
 		return
 	}
 	c.orphan = true
+	c.keepAt = 0
 	c.recvBuf.release()
 	c.CloseWrite(now)
 	if c.state == FinWait2 {
@@ -361,11 +362,11 @@ func (c *Conn) Stats() Stats {
 // SetNagle turns Nagle's algorithm on or off.
 func (c *Conn) SetNagle(on bool) { c.cfg.Nagle = on }
 
-// SetKeepAlive sets when the idle connection is probed.
+// SetKeepAlive sets when the idle connection is probed, counted from when the peer was
+// heard last.
 func (c *Conn) SetKeepAlive(k KeepAlive, now time.Duration) {
 	c.cfg.KeepAlive = k
-	c.heard = now
-	c.startKeepAlive()
+	c.startKeepAlive(now)
 }
 
 // CanReuse reports whether a SYN may open a new connection in the place of this one,

@@ -120,7 +120,7 @@ func (c *Conn) ackedSYN(now time.Duration) {
 	if c.fin {
 		c.state = FinWait1 // closed before the handshake was over
 	}
-	c.startKeepAlive()
+	c.startKeepAlive(now)
 }
 
 // acceptable reports whether a segment touches the window (RFC 9293, 3.4). Like Linux

@@ -28,6 +28,7 @@ import (
 //	= ESTABLISHED                 the state; "= CLOSED reset" names the error too
 //	write 10, read 10, buffered 10, close, closewrite, closeread, abort, mtu 576
 //	cwnd 14600                    the congestion window
+//	keepalive 15                  the peer is probed after so many seconds of silence
 //	rto 1s                        the retransmission timeout
 //
 // Sequence numbers count from the initial ones. Fields that a line leaves out are not
@@ -198,6 +199,8 @@ func (s *script) call(verb, arg string) {
 		if got := s.conn.rtt.timeout(); got != s.duration(arg) {
 			s.Fatalf("the retransmission timeout is %v", got)
 		}
+	case "keepalive":
+		s.conn.SetKeepAlive(KeepAlive{Idle: time.Duration(n) * time.Second}, s.now)
 	case "close":
 		s.conn.Close(s.now)
 	case "closewrite":

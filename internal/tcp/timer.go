@@ -17,6 +17,14 @@ func (c *Conn) Timer() (at time.Duration, ok bool) {
 	return at, at != 0
 }
 
+// Idles reports whether what Timer waits for is at most a question to a silent peer, a
+// keep-alive or a probe of its window: if the peer answers, all is as before and the
+// question comes again, for ever.
+func (c *Conn) Idles() bool {
+	at, _ := c.Timer()
+	return at != c.rexmitAt && at != c.ackAt && at != c.waitAt && at != 0
+}
+
 // Expire does what is due at now. Calling it too early is harmless.
 func (c *Conn) Expire(now time.Duration) {
 	due := func(t time.Duration) bool { return t != 0 && t <= now }
@@ -109,10 +117,10 @@ func (c *Conn) probedEnough() bool {
 	return c.rtt.backedOff(c.persisted) == maxRTO
 }
 
-func (c *Conn) startKeepAlive() {
+func (c *Conn) startKeepAlive(now time.Duration) {
 	c.keepAt, c.probes = 0, 0
-	if c.cfg.KeepAlive.Idle > 0 && c.state.synchronized() && c.state != TimeWait {
-		c.keepAt = c.heard + c.cfg.KeepAlive.Idle
+	if c.cfg.KeepAlive.Idle > 0 && c.state.synchronized() && c.state != TimeWait && !c.orphan {
+		c.keepAt = max(c.heard+c.cfg.KeepAlive.Idle, now)
 	}
 }
 

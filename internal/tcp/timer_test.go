@@ -354,8 +354,35 @@ func TestSetKeepAlive(t *testing.T) {
 	s := &script{tb: t, now: time.Hour, peerISN: 5}
 	s.run("established\n@10s")
 	s.conn.SetKeepAlive(KeepAlive{Idle: time.Minute}, s.now)
-	s.step("70s > A 0 ack 1")
+	s.step("60s > A 0 ack 1")
+	s.conn.SetKeepAlive(KeepAlive{Idle: time.Second}, s.now)
+	s.step("60s > A 0 ack 1")
 	s.conn.SetKeepAlive(KeepAlive{}, s.now)
 	s.step("@100h")
 	s.step("= ESTABLISHED")
+}
+
+// What repeats for ever as long as the peer answers is told from what does not.
+func TestIdles(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		text string
+		want bool
+	}{
+		{"no timer", "established", false},
+		{"a keep-alive", "established\nkeepalive 15", true},
+		{"a probe of the window", "established\n< A 1 ack 1 win 0\n< A 1+1 ack 1 win 0\nwrite 5\n40ms > A 1 ack 2", true},
+		{"a retransmission before the keep-alive", "established\nkeepalive 15\nwrite 5\n> A 1+5 ack 1", false},
+		{"a delayed acknowledgement", "established\nkeepalive 15\n< A 1+5 ack 1", false},
+		{"both at one instant", "established\nkeepalive 1\n@960ms\npatient\n< A 1+5 ack 1", false},
+		{"TIME-WAIT", "established\nkeepalive 15\nclose\n> FA 1 ack 1\n< FA 1 ack 2\n> A 2 ack 2", false},
+		{"FIN-WAIT-2 of an orphan", "established\nkeepalive 15\nclose\n> FA 1 ack 1\n< A 1 ack 2", false},
+		{"FIN-WAIT-2 of an application that reads", "established\nkeepalive 15\nclosewrite\n> FA 1 ack 1\n< A 1 ack 2", true},
+	} {
+		s := &script{tb: t, now: time.Hour, peerISN: 5}
+		s.run(row.text)
+		if got := s.conn.Idles(); got != row.want {
+			t.Errorf("%s: %v", row.name, got)
+		}
+	}
 }
