@@ -78,6 +78,22 @@
 // that it has hit, so that a test can require that it did: assert.Bit. Repair of a link, a
 // way, a host or the world undoes all that was done to it.
 //
+// # Middleboxes
+//
+// [Link.Insert] puts a [Node] of one's own on a link, in the way of live packets and of
+// probes: ten lines that pass, drop, delay, duplicate, rewrite or answer.
+//
+//	func (m *thirds) Step(p *netfake.Packet) netfake.Next {
+//		m.seen++
+//		p.Undo(func() { m.seen-- }) // after a probe
+//		if m.seen%3 == 0 {
+//			return p.Drop(netfake.Hop{Place: "thirds", By: m, Rule: "every third packet"})
+//		}
+//		return p.Onward()
+//	}
+//
+//	remove := host.Uplink().Link().Insert(&thirds{})
+//
 // # Traces
 //
 // [World.Record] traces live packets, [World.Capture] writes them for Wireshark, and

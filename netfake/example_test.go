@@ -1,8 +1,11 @@
 package netfake_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,5 +44,38 @@ func testExample(t *testing.T, w *netfake.World) {
 	}
 	if lost := line.Stats().Partitioned; lost != 2 {
 		t.Errorf("the partition took %d packets, want two SYNs", lost)
+	}
+}
+
+// censor is a middlebox of one's own: it resets connections that carry a word.
+type censor struct{ word []byte }
+
+func (c *censor) String() string { return "censor" }
+
+func (c *censor) Step(p *netfake.Packet) netfake.Next {
+	if bytes.Contains(p.Bytes(), c.word) {
+		return p.Answer(p.Reset(), netfake.Hop{Place: "censor", By: c, Rule: "carries " + string(c.word)})
+	}
+	return p.Onward()
+}
+
+// Between a client and the internet stands somebody who does not want a word to be said.
+func TestExampleMiddlebox(t *testing.T) { netfake.Run(t, testExampleMiddlebox) }
+
+func testExampleMiddlebox(t *testing.T, w *netfake.World) {
+	server := w.Internet().HostAt(netfake.Sydney, "server", "203.0.113.10")
+	client := w.Internet().HostAt(netfake.Melbourne, "client", "198.51.100.20")
+	server.ServeHTTP(":80", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+
+	remove := client.Uplink().Link().Insert(&censor{[]byte("tulips")})
+	if _, err := client.HTTPClient().Get("http://203.0.113.10/roses"); err != nil {
+		t.Error(err)
+	}
+	if _, err := client.HTTPClient().Get("http://203.0.113.10/tulips"); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("of tulips: %v", err)
+	}
+	remove()
+	if _, err := client.HTTPClient().Get("http://203.0.113.10/tulips"); err != nil {
+		t.Error(err)
 	}
 }

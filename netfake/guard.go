@@ -87,6 +87,9 @@ func (y *Way) guarded(p *Packet, n Node) Next {
 		switch {
 		case l.refuses(q):
 			w.packets.put(q)
+		case len(l.stages) > 0:
+			q.node = q.through(Next{to: n, over: y}).to
+			w.ready.push(q)
 		default:
 			if q.node = n; y.crosses(q) {
 				w.ready.push(q)

@@ -13,6 +13,7 @@ type Link struct {
 	id          uint64
 	latency     time.Duration
 	guard       linkGuard
+	stages      []*stage // that stand at its ends; replaced as a whole
 	forth, back Way
 }
 

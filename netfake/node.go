@@ -27,7 +27,8 @@ type Next struct {
 	done bool // the way ends here for a reason that has been given
 	kept bool // and the packet's bytes wait to be read
 
-	apart bool // the packets of the train are to be decided one by one
+	apart  bool // the packets of the train are to be decided one by one
+	onward bool // past a stage of the link on which the packet is
 }
 
 // To moves the packet to n at once.
@@ -121,6 +122,9 @@ func (w *World) move(p *Packet) {
 			return
 		}
 		next := p.node.Step(p)
+		if next.onward || next.over != nil && next.over.link.stages != nil {
+			next = p.through(next)
+		}
 		switch {
 		case next.apart:
 			w.takeApart(p, nil)

@@ -98,7 +98,8 @@ type Packet struct {
 	steps   int  // nodes that it has been at
 	refused bool // by a filter, which has said why
 	probe   *probe
-	next    *Packet // that was returned to the pool before this one
+	passage *passage // through the stages of a link, nil anywhere else
+	next    *Packet  // that was returned to the pool before this one
 }
 
 // World returns the world that the packet travels in.

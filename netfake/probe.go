@@ -231,6 +231,9 @@ func (w *World) runProbe(p *Packet) {
 	q := p.probe
 	for range maxSteps {
 		next := p.node.Step(p)
+		if next.onward || next.over != nil && next.over.link.stages != nil {
+			next = p.through(next)
+		}
 		if next.to == nil {
 			if len(q.queue) == 0 {
 				if !next.done {
