@@ -21,7 +21,9 @@ func (h *Host) receiveICMP(p *Packet, hop Hop) Next {
 		return p.Drop(hop)
 	}
 	family := icmpFor(p.Flow.Dst.Addr())
-	hop.Rule = fmt.Sprintf("%v type %d code %d", p.Flow.Proto, head.Type, head.Code)
+	if p.Traced() {
+		hop.Rule = fmt.Sprintf("%v type %d code %d", p.Flow.Proto, head.Type, head.Code)
+	}
 	switch head.Type {
 	case family.echoRequest:
 		reply := wire.ICMP{Type: family.echoReply, ID: head.ID, Seq: head.Seq}
@@ -29,6 +31,7 @@ func (h *Host) receiveICMP(p *Packet, hop Hop) Next {
 	case family.echoReply:
 		if e := h.echoes[head.ID]; e != nil {
 			e.answered = true
+			e.by.stop() // at once, lest the world's timer is set to it
 			h.world.wake(&h.changed)
 		}
 	default:
@@ -51,6 +54,7 @@ func (h *Host) echoPacket(src, dst netip.Addr, head wire.ICMP, body []byte, seq 
 // echoWait is somebody who waits for the reply to a ping.
 type echoWait struct {
 	to                       netip.Addr
+	by                       deadline
 	answered, failed, gaveUp bool
 	err                      syscall.Errno // what a router said
 }
@@ -59,20 +63,23 @@ type echoWait struct {
 // waits until ctx is done; a ctx without a deadline waits a second at most. An ICMP error
 // from a router ends it with that error.
 func (h *Host) Ping(ctx context.Context, addr netip.Addr) (time.Duration, error) {
-	ctx, cancel := boundPing(ctx)
-	defer cancel()
 	w, addr := h.world, addr.Unmap()
 	wait := &echoWait{}
-	stop := context.AfterFunc(ctx, func() {
-		w.lock()
-		wait.gaveUp = true
-		w.wake(&h.changed)
-		w.unlock()
-	})
-	defer stop()
+	if ctx.Done() != nil {
+		stop := context.AfterFunc(ctx, func() {
+			w.lock()
+			wait.gaveUp = true
+			w.wake(&h.changed)
+			w.unlock()
+		})
+		defer stop()
+	}
 
 	w.lock()
+	wait.by.init(w, h.key, &h.changed)
+	wait.by.set(w.patience(ctx))
 	rtt, err := h.ping(addr, wait)
+	wait.by.stop()
 	w.unlock()
 	if err != nil {
 		return 0, &net.OpError{Op: "ping", Net: icmpFor(addr).network, Addr: &net.IPAddr{IP: addr.AsSlice()}, Err: err}
@@ -80,11 +87,13 @@ func (h *Host) Ping(ctx context.Context, addr netip.Addr) (time.Duration, error)
 	return rtt, nil
 }
 
-func boundPing(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
-		return context.WithCancel(ctx)
+// patience is until when a ping waits. A timer of the world's queue costs less than a
+// context's.
+func (w *World) patience(ctx context.Context) time.Time {
+	if at, ok := ctx.Deadline(); ok {
+		return at
 	}
-	return context.WithTimeout(ctx, time.Second)
+	return w.Time(w.now + time.Second)
 }
 
 var errNoReply = errors.New("no reply")
@@ -119,7 +128,7 @@ func (h *Host) ping(addr netip.Addr, wait *echoWait) (time.Duration, error) {
 			return 0, sysError("recvfrom", wait.err)
 		case wait.failed:
 			return 0, errHostDown
-		case wait.gaveUp:
+		case wait.gaveUp, wait.by.passed:
 			return 0, errNoReply
 		}
 		w.wait(&h.changed)

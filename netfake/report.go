@@ -27,13 +27,21 @@ func (d Dropped) String() string {
 
 // dropLog remembers the last packets that were dropped.
 type dropLog struct {
-	last  [64]Dropped
+	last  []Dropped // a ring, once it is full
 	count uint64
 }
 
+// keptDrops is how many packets a dropLog remembers.
+const keptDrops = 64
+
 func (l *dropLog) add(p *Packet, h Hop) {
+	d := Dropped{At: p.at, Flow: p.Flow, Hop: h}
 	for range p.Segments() {
-		l.last[l.count%uint64(len(l.last))] = Dropped{At: p.at, Flow: p.Flow, Hop: h}
+		if len(l.last) < keptDrops {
+			l.last = append(l.last, d)
+		} else {
+			l.last[l.count%keptDrops] = d
+		}
 		l.count++
 	}
 }
@@ -46,11 +54,11 @@ func (w *World) Drops() []Dropped {
 }
 
 func (l *dropLog) all() []Dropped {
-	n := uint64(len(l.last))
-	if l.count < n {
-		return slices.Clone(l.last[:l.count])
+	first := 0
+	if len(l.last) == keptDrops {
+		first = int(l.count % keptDrops)
 	}
-	return slices.Concat(l.last[l.count%n:], l.last[:l.count%n])
+	return slices.Concat(l.last[first:], l.last[:first])
 }
 
 // Alarm is something that should never happen in a healthy network: a bug, or an

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -141,11 +142,9 @@ func chooseSeed(tb TB, cfg Config) uint64 {
 // goroutine, "" if it is in none.
 func bubbleName() string {
 	var buf [128]byte
-	m := goroutineHead.FindSubmatch(buf[:runtime.Stack(buf[:], false)])
-	if m == nil {
-		return ""
-	}
-	return string(m[3])
+	head, _, _ := strings.Cut(string(buf[:runtime.Stack(buf[:], false)]), "]:")
+	_, name, _ := strings.Cut(head, "synctest bubble ")
+	return name
 }
 
 // TB returns the test that the world was built for.
