@@ -62,6 +62,8 @@ type Dialer struct {
 
 	// Lookup finds the addresses of names; nil is the host's own way.
 	Lookup LookupFunc
+
+	quiet bool // tells no httptrace.ClientTrace
 }
 
 // defaultFallbackDelay is net.Dialer's. RFC 8305 recommends 250 ms.
@@ -86,7 +88,8 @@ func (d *Dialer) DialTCP(ctx context.Context, address string) (net.Conn, error) 
 // Errors are those of net, a *net.OpError around them: ECONNREFUSED for a port that
 // is closed, ENETUNREACH where no interface leads to the address, ctx's error or the
 // dialer's timeout for silence, or ETIMEDOUT after 127 s of it; a *net.DNSError for names.
-// Of several addresses it is the error of the first.
+// Of several addresses it is the error of the first. A ClientTrace of net/http/httptrace in
+// ctx is told of the lookup and of each attempt.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if until := d.until(time.Now()); !until.IsZero() {
 		var cancel context.CancelFunc
@@ -105,6 +108,14 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 		return nil, err
 	}
 	return c, nil
+}
+
+// trace returns whom to tell of the attempts to connect.
+func (d *Dialer) trace(ctx context.Context) dialTrace {
+	if d.quiet {
+		return dialTrace{}
+	}
+	return traceOf(ctx)
 }
 
 // until returns when a dial that begins now is over; the zero time if never.
@@ -126,7 +137,7 @@ func (d *Dialer) dialUDP(ctx context.Context, network string, peers []netip.Addr
 		if err := ctx.Err(); err != nil {
 			return nil, d.opError(network, peer, contextError(err))
 		}
-		u, err := d.Host.dialUDP(network, reach(network, peer), d.LocalAddr)
+		u, err := d.openUDP(ctx, network, peer)
 		if err == nil {
 			return u, nil
 		}
@@ -135,6 +146,18 @@ func (d *Dialer) dialUDP(ctx context.Context, network string, peers []netip.Addr
 		}
 	}
 	return nil, first
+}
+
+func (d *Dialer) openUDP(ctx context.Context, network string, peer netip.AddrPort) (*UDPConn, error) {
+	trace := d.trace(ctx)
+	trace.connectBegins(network, peer)
+	u, err := d.Host.dialUDP(network, reach(network, peer), d.LocalAddr)
+	if err != nil {
+		trace.connectEnds(network, peer, d.opError(network, peer, err))
+		return nil, err
+	}
+	trace.connectEnds(network, peer, nil)
+	return u, nil
 }
 
 // opError says what became of the attempt to reach a peer.

@@ -19,6 +19,8 @@ import (
 type race struct {
 	dialer  *Dialer
 	network string
+	trace   dialTrace
+	told    bool      // the lock was free for a hook: things may have changed
 	until   time.Time // the context's deadline, zero if it has none
 	over    error     // why the context has ended
 
@@ -43,6 +45,7 @@ func newRace(d *Dialer, network string, peers []netip.AddrPort) *race {
 // run returns the winner's connection, or the error of the primaries.
 func (r *race) run(ctx context.Context) (*TCPConn, error) {
 	w := r.dialer.Host.world
+	r.trace = r.dialer.trace(ctx)
 	r.until, _ = ctx.Deadline()
 	r.over = contextError(ctx.Err())
 	if ctx.Done() != nil {
@@ -69,7 +72,10 @@ func (r *race) run(ctx context.Context) (*TCPConn, error) {
 		case r.primaries.failed && r.fallback.failed:
 			return r.primaries.result()
 		}
-		w.wait(&r.changed)
+		if !r.told {
+			w.wait(&r.changed)
+		}
+		r.told = false
 	}
 }
 
@@ -92,8 +98,31 @@ func (r *race) interrupt(ctx context.Context) {
 // end closes what the race has opened and nobody was given.
 func (r *race) end() {
 	r.headStart.stop()
-	r.primaries.giveUp()
-	r.fallback.giveUp()
+	r.primaries.lose()
+	r.fallback.lose()
+}
+
+// begins and ends tell of an attempt to reach a peer. The lock is free meanwhile.
+func (r *race) begins(peer netip.AddrPort) {
+	r.tell(func() { r.trace.connectBegins(r.network, peer) })
+}
+
+func (r *race) ends(peer netip.AddrPort, err error) {
+	if err != nil {
+		err = r.dialer.opError(r.network, peer, err)
+	}
+	r.tell(func() { r.trace.connectEnds(r.network, peer, err) })
+}
+
+func (r *race) tell(f func()) {
+	if r.trace.hooks == nil {
+		return
+	}
+	w := r.dialer.Host.world
+	w.unlock()
+	defer w.lock()
+	f()
+	r.told = true
 }
 
 // timedOut reports whether the context's time is up, which its own timer may tell a
@@ -131,6 +160,7 @@ func (l *lane) advance() {
 		switch {
 		case over && err == nil:
 			l.won = true
+			l.race.ends(l.peers[0], nil)
 			return
 		case over:
 		case l.race.over != nil:
@@ -141,6 +171,7 @@ func (l *lane) advance() {
 			return
 		}
 		l.giveUp()
+		l.race.ends(l.peers[0], err)
 		l.next(err)
 	}
 }
@@ -163,8 +194,10 @@ func (l *lane) open() {
 		l.failed = true
 		return
 	}
+	r.begins(l.peers[0])
 	conn, err := r.dialer.Host.openTCP(r.network, reach(r.network, l.peers[0]), r.dialer.LocalAddr, &r.changed)
 	if err != nil {
+		r.ends(l.peers[0], err)
 		l.next(err)
 		return
 	}
@@ -195,13 +228,23 @@ func (l *lane) result() (*TCPConn, error) {
 	return c, nil
 }
 
+// lose ends the attempt of a lane that others have outrun.
+func (l *lane) lose() {
+	if l.conn == nil {
+		return
+	}
+	over, err := l.conn.opened()
+	if !over {
+		err = canceledError{}
+	}
+	l.giveUp()
+	l.race.ends(l.peers[0], err)
+}
+
 // giveUp closes the connection under way: with FIN if it came about all the same, without
 // a word if not.
 func (l *lane) giveUp() {
 	c := l.conn
-	if c == nil {
-		return
-	}
 	l.conn = nil
 	l.share.stop()
 	c.opener, c.closed = nil, true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -123,6 +124,83 @@ func TestRace(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whoever ends a race, nothing of it is left: no connection, no timer that goes off.
+func TestRaceEnds(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		end   func(client *Host, cancel func())
+		error error
+		after time.Duration
+	}{
+		{"the context, before the fallback starts", func(_ *Host, cancel func()) { time.AfterFunc(100*time.Millisecond, cancel) }, context.Canceled, 100 * time.Millisecond},
+		{"the context, while both lanes run", func(_ *Host, cancel func()) { time.AfterFunc(time.Second, cancel) }, context.Canceled, time.Second},
+		{"the context, at the fallback's start", func(_ *Host, cancel func()) { time.AfterFunc(300*time.Millisecond, cancel) }, context.Canceled, 300 * time.Millisecond},
+		{"the context, before the race", func(_ *Host, cancel func()) { cancel() }, context.Canceled, 0},
+		{"the host crashes", func(h *Host, _ func()) { time.AfterFunc(time.Second, func() { h.Crash() }) }, net.ErrClosed, time.Second},
+		{"the world closes", func(h *Host, _ func()) { time.AfterFunc(time.Second, h.world.Close) }, net.ErrClosed, time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			Run(t, func(t *testing.T, w *World) {
+				client := raceWorld(t, w)
+				ctx, cancel := context.WithCancel(t.Context())
+				row.end(client, cancel)
+				began := w.Now()
+				c, err := runRace(ctx, client.Dialer(), raceAddrs("silent silent"), raceAddrs("silent"))
+				if got := w.Now() - began; c != nil || got != row.after || !errors.Is(err, row.error) {
+					t.Errorf("after %v: %v, want after %v: %v", got, err, row.after, row.error)
+				}
+				if left := connections(client); len(left) > 0 {
+					t.Errorf("%d connections are left", len(left))
+				}
+				before := w.Events()
+				w.Sleep(time.Hour)
+				if after := w.Events(); after > before+4 { // packets on their way
+					t.Errorf("%d events after the race", after-before)
+				}
+			})
+		})
+	}
+}
+
+// The loser of a dead heat says goodbye with FIN, as net does, and the server that it
+// reached sees the end of its input.
+func TestLoserCloses(t *testing.T) { Run(t, testLoserCloses) }
+
+func testLoserCloses(t *testing.T, w *World) {
+	client := raceWorld(t, w)
+	loser := w.Internet().Host("loser", "203.0.113.9")
+	l, err := loser.Listen("tcp", ":7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fallback := []netip.AddrPort{netip.MustParseAddrPort("203.0.113.9:7")}
+	c, err := runRace(t.Context(), client.Dialer(), raceAddrs("slow"), fallback)
+	if err != nil || racerAt(c.RemoteAddr()) != "slow" {
+		t.Fatalf("%v won, %v", c.RemoteAddr(), err)
+	}
+	other, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := other.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("the loser's server reads %d bytes, %v; want io.EOF", n, err)
+	}
+}
+
+// The same race twice gives the same packets, though two connections are opened at once.
+func TestRaceDeterministic(t *testing.T) {
+	CheckDeterministic(t, 3, func(t *testing.T, w *World) {
+		client := raceWorld(t, w)
+		for _, row := range [][2]string{{"slow", "answers"}, {"refuses", "answers"}, {"silent", "refuses answers"}} {
+			if c, err := runRace(t.Context(), client.Dialer(), raceAddrs(row[0]), raceAddrs(row[1])); err != nil {
+				t.Error(err)
+			} else {
+				c.Close()
+			}
+		}
+	})
 }
 
 // raceResult is the name of the winner, or an error's innermost text and whom it is about.

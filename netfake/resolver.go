@@ -77,10 +77,19 @@ func (h *Host) findIP(ctx context.Context, network, name string, f LookupFunc) (
 	if ip, err := netip.ParseAddr(name); err == nil {
 		return []netip.Addr{ip.Unmap()}, nil
 	}
+	trace := traceOf(ctx)
+	trace.lookupBegins(name)
+	addrs, err := h.findName(ctx, network, name, f)
+	trace.lookupEnds(addrs, err)
+	return addrs, err
+}
+
+// findName finds the addresses of what is a name.
+func (h *Host) findName(ctx context.Context, network, name string, f LookupFunc) ([]netip.Addr, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, dnsError(contextError(err), name, "")
 	}
-	if strings.EqualFold(strings.TrimSuffix(name, "."), "localhost") {
+	if isLocalhost(name) {
 		return localhost(network), nil
 	}
 	h.world.lock()
@@ -96,6 +105,10 @@ func (h *Host) findIP(ctx context.Context, network, name string, f LookupFunc) (
 		return nil, lookupError(err, name)
 	}
 	return unmap(addrs), nil
+}
+
+func isLocalhost(name string) bool {
+	return strings.EqualFold(strings.TrimSuffix(name, "."), "localhost")
 }
 
 // localhost is what the hosts file of Amazon Linux and of Ubuntu says of it; it has the

@@ -53,6 +53,9 @@ func (h *Host) stubLookup(ctx context.Context, network, name string) ([]netip.Ad
 	case "ip6":
 		types = types[1:]
 	}
+	if isOnion(name) {
+		return nil, nil // net finds no address, and no fault
+	}
 	findings, err := h.askAll(ctx, name, types)
 	if err != nil {
 		return nil, err
@@ -106,11 +109,11 @@ func errorOf(findings []finding, name string) error {
 	return last
 }
 
-// askAll asks for records of several types at once. The findings are in the order of the
-// time at which they came, or of types where they came together.
+// askAll asks for records of several types at once. There is a finding for each, in the
+// order of the time at which they came, or of types where they came together.
 func (h *Host) askAll(ctx context.Context, name string, types []dnsmessage.Type) ([]finding, error) {
 	s, err := h.newSearch(name)
-	if s == nil {
+	if err != nil {
 		return nil, err
 	}
 	findings := make([]finding, len(types))
@@ -136,13 +139,10 @@ type search struct {
 	servers []netip.Addr
 }
 
-// newSearch returns nil for a name that nobody is to be asked for.
+// newSearch refuses a name that nobody is to be asked for.
 func (h *Host) newSearch(name string) (*search, error) {
-	if !isDomainName(name) {
+	if !isDomainName(name) || isOnion(name) {
 		return nil, noSuchHost(name, "")
-	}
-	if isOnion(name) {
-		return nil, nil
 	}
 	fqdn := name
 	if name[len(name)-1] != '.' {
@@ -265,19 +265,23 @@ func (q *query) over(ctx context.Context, network string, b []byte, key uint64) 
 	return q.datagrams(c, b)
 }
 
-// dial opens a socket at a port that comes from key, or at the next that is free: an
-// even one for half of the types, an odd one for the others, so that A and AAAA do not
-// take each other's.
+// dial opens a socket at a port that comes from key, or at the next that is free: of each
+// three one for A, one for AAAA and one for the other types, so that those that are asked
+// for at once do not take each other's.
 func (q *query) dial(ctx context.Context, network string, key uint64) (net.Conn, error) {
-	const half, tries = (lastEphemeral - firstEphemeral + 1) / 2, 16
+	const third, tries = (lastEphemeral - firstEphemeral + 1) / 3, 16
 	var c net.Conn
 	var err error
 	for i := range uint64(tries) {
-		port := firstEphemeral + uint16((key>>16+i)%half)*2
-		if q.typ == dnsmessage.TypeAAAA {
+		port := firstEphemeral + uint16((key>>16+i)%third)*3
+		switch q.typ {
+		case dnsmessage.TypeA:
+		case dnsmessage.TypeAAAA:
 			port++
+		default:
+			port += 2
 		}
-		d := Dialer{Host: q.host, LocalAddr: netip.AddrPortFrom(netip.Addr{}, port)}
+		d := Dialer{Host: q.host, LocalAddr: netip.AddrPortFrom(netip.Addr{}, port), quiet: true}
 		c, err = d.DialContext(ctx, network, q.server.String())
 		if !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EADDRNOTAVAIL) {
 			break

@@ -205,9 +205,7 @@ func TestStubParity(t *testing.T) {
 	server, client := neighbours(w)
 	serveScript(t, server, crooked)
 	client.SetResolvers(server.Addr())
-	theirs := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return client.DialContext(ctx, network, server.UDP(53).Addr.String())
-	}}
+	theirs := netResolver(client, server)
 	for _, label := range []string{
 		"both", "four", "six", "many", "alias", "dangling", "loop", "unrelated", "mixed", "empty", "nx", "nxalias",
 		"servfail", "refused", "halfsick", "badvers", "lame", "notrecursive", "cut", "alwayscut", "wrongid", "wrongname",
@@ -215,8 +213,8 @@ func TestStubParity(t *testing.T) {
 	} {
 		for _, network := range []string{"ip", "ip4", "ip6"} {
 			name := label + ".example."
-			want := findings(theirs.LookupNetIP(t.Context(), network, name))
-			got := findings(client.LookupNetIP(t.Context(), network, name))
+			want := addresses(theirs.LookupNetIP(t.Context(), network, name))
+			got := addresses(client.LookupNetIP(t.Context(), network, name))
 			if got != want {
 				t.Errorf("%s %s:\n got %s\nwant %s", network, name, got, want)
 			}
@@ -224,19 +222,33 @@ func TestStubParity(t *testing.T) {
 	}
 }
 
-// findings writes a lookup's result but for the server, whose address net takes from the
-// machine's own configuration, and the order of families, which depends on the machine.
-func findings(addrs []netip.Addr, err error) string {
+// netResolver is net's own resolver, which asks a server from a host. It is not for use in
+// a bubble.
+func netResolver(from, server *Host) *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return from.DialContext(ctx, network, server.UDP(53).Addr.String())
+	}}
+}
+
+// addresses writes what a lookup of addresses found, but for the order of families, which
+// depends on the machine.
+func addresses(addrs []netip.Addr, err error) string {
 	addrs = unmap(addrs)
 	slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return a.BitLen() - b.BitLen() })
+	return outcome(addrs, err)
+}
+
+// outcome writes a lookup's result and every field of its error but for the server, whose
+// address net takes from the machine's own configuration.
+func outcome(found any, err error) string {
 	var dns *net.DNSError
 	if errors.As(err, &dns) {
 		if dns.Server != "" {
 			dns.Server = "a server"
 		}
-		return fmt.Sprintf("%v %#v", addrs, dns)
+		return fmt.Sprintf("%v %#v", found, *dns)
 	}
-	return fmt.Sprintf("%v %v", addrs, err)
+	return fmt.Sprintf("%v %v", found, err)
 }
 
 // What a lookup of both families takes, and finds: the questions go out together, and one
