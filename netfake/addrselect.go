@@ -14,23 +14,14 @@ func (h *Host) sortByRFC6724(addrs []netip.Addr) {
 	h.world.lock()
 	ranked := make([]candidate, len(addrs))
 	for i, addr := range addrs {
-		ranked[i] = newCandidate(addr, h.sourceTo(addr))
+		src, _ := h.sourceFor(addr)
+		ranked[i] = newCandidate(addr, src)
 	}
 	h.world.unlock()
 	slices.SortStableFunc(ranked, candidate.compare)
 	for i, c := range ranked {
 		addrs[i] = c.addr
 	}
-}
-
-// sourceTo returns the address from which the host would reach dst; the zero Addr if
-// there is none of dst's family.
-func (h *Host) sourceTo(dst netip.Addr) netip.Addr {
-	src, _ := h.sourceFor(dst)
-	if src.Is4() != dst.Is4() {
-		return netip.Addr{}
-	}
-	return src
 }
 
 // candidate is a destination and what the rules look at.

@@ -126,6 +126,121 @@ func TestRace(t *testing.T) {
 	}
 }
 
+// What a dual-stack name costs a client whose IPv6 works, is swallowed, is refused, or is
+// not there: each row dials a name that a server answers for, over the network given.
+func TestHappyEyeballs(t *testing.T) {
+	const ask = 4 * LastMile // both questions at once
+	for _, row := range []struct {
+		name    string
+		client  string // its addresses
+		network string
+		address string
+		after   time.Duration
+		remote  string // or the error
+	}{
+		{"both work: IPv6", "both", "tcp", "both.example:7", ask + handshake, "[2001:db8:1::1]:7"},
+		{"IPv6 is a black hole", "both", "tcp", "hole6.example:7", ask + 300*time.Millisecond + handshake, "203.0.113.1:7"},
+		{"IPv6 is refused", "both", "tcp", "refused6.example:7", ask + 2*handshake, "203.0.113.1:7"},
+		{"IPv4 is a black hole, which nobody notices", "both", "tcp", "hole4.example:7", ask + handshake, "[2001:db8:1::1]:7"},
+		{"both are black holes", "both", "tcp", "holes.example:7", ask + 300*time.Millisecond + 127*time.Second, "dial tcp [2001:db8:dead::1]:7: connect: connection timed out"},
+		{"both are refused", "both", "tcp", "refused.example:7", ask + 2*handshake, "dial tcp [2001:db8:1::2]:7: connect: connection refused"},
+		// Who has one family sorts the other last and never tries it in vain.
+		{"the client has IPv4 alone", "four", "tcp", "both.example:7", ask + handshake, "203.0.113.1:7"},
+		{"the client has IPv6 alone", "six", "tcp", "both.example:7", ask + handshake, "[2001:db8:1::1]:7"},
+		{"IPv4 alone, and the name has IPv6 alone", "four", "tcp", "six.example:7", ask, "dial tcp [2001:db8:1::1]:7: connect: network is unreachable"},
+		{"IPv6 alone, and the name has IPv4 alone", "six", "tcp", "four.example:7", ask, "dial tcp 203.0.113.1:7: connect: network is unreachable"},
+		{"IPv4 alone, and its address is a black hole", "four", "tcp", "hole4.example:7", ask + 127*time.Second, "dial tcp 203.0.113.99:7: connect: connection timed out"},
+		// A network of one family asks for it alone and does not fall back.
+		{"tcp4", "both", "tcp4", "hole6.example:7", ask + handshake, "203.0.113.1:7"},
+		{"tcp6", "both", "tcp6", "hole4.example:7", ask + handshake, "[2001:db8:1::1]:7"},
+		{"tcp6 of a black hole", "both", "tcp6", "hole6.example:7", ask + 127*time.Second, "dial tcp6 [2001:db8:dead::1]:7: connect: connection timed out"},
+		{"tcp6 of a name without", "both", "tcp6", "four.example:7", ask, "dial tcp6: lookup four.example on NS: no such host"},
+		{"tcp4 of an IPv6 literal", "both", "tcp4", "[2001:db8:1::1]:7", 0, "dial tcp4: address 2001:db8:1::1: no suitable address found"},
+		// Datagrams go to the first address; nobody waits for an answer.
+		{"udp", "both", "udp", "hole6.example:7", ask, "[2001:db8:dead::1]:7"},
+		{"udp of a client without IPv6", "four", "udp", "hole6.example:7", ask, "203.0.113.1:7"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			Run(t, func(t *testing.T, w *World) {
+				ns, client := dualStackWorld(t, w, row.client)
+				began := w.Now()
+				c, err := client.DialContext(t.Context(), row.network, row.address)
+				got := ""
+				if err != nil {
+					got = strings.Replace(err.Error(), netip.AddrPortFrom(ns, 53).String(), "NS", 1)
+				} else {
+					got = c.RemoteAddr().String()
+				}
+				if took := w.Now() - began; got != row.remote || took != row.after {
+					t.Errorf("after %v: %s\nwant after %v: %s", took, got, row.after, row.remote)
+				}
+				if left := connections(client); len(left) > 1 || err != nil && len(left) > 0 {
+					t.Errorf("%d connections are left", len(left))
+				}
+			})
+		})
+	}
+}
+
+// dualStackWorld has a server that listens at port 7, one that does not, a name server,
+// and a client of one family or "both".
+func dualStackWorld(t *testing.T, w *World, families string) (ns netip.Addr, client *Host) {
+	n := w.Internet()
+	echoServer(t, n.Host("server", "203.0.113.1", "2001:db8:1::1"), ":7")
+	n.Host("closed", "203.0.113.2", "2001:db8:1::2")
+	names := n.Host("ns", "203.0.113.53", "2001:db8:1::53")
+	serveZone(t, names, zone{
+		"both.example":     {"203.0.113.1", "2001:db8:1::1"},
+		"four.example":     {"203.0.113.1"},
+		"six.example":      {"2001:db8:1::1"},
+		"hole6.example":    {"203.0.113.1", "2001:db8:dead::1"},
+		"hole4.example":    {"203.0.113.99", "2001:db8:1::1"},
+		"holes.example":    {"203.0.113.99", "2001:db8:dead::1"},
+		"refused6.example": {"203.0.113.1", "2001:db8:1::2"},
+		"refused.example":  {"203.0.113.2", "2001:db8:1::2"},
+	})
+	addrs := map[string][]string{
+		"both": {"198.51.100.1", "2001:db8:2::1"}, "four": {"198.51.100.1"}, "six": {"2001:db8:2::1"},
+	}
+	client = n.Host("client", addrs[families]...)
+	if ns = names.Addr(); families == "six" {
+		ns = names.Addr6()
+	}
+	client.SetResolvers(ns)
+	return ns, client
+}
+
+// FallbackDelay moves the fallback's start; below zero the families are tried in series.
+func TestFallbackDelay(t *testing.T) {
+	const forever = 127 * time.Second
+	for _, row := range []struct {
+		delay, after time.Duration
+	}{
+		{0, 300*time.Millisecond + handshake},
+		{time.Millisecond, time.Millisecond + handshake},
+		{5 * time.Second, 5*time.Second + handshake},
+		{-1, forever + handshake},
+	} {
+		Run(t, func(t *testing.T, w *World) {
+			raceWorld(t, w)
+			d := w.Internet().Host("dual-stack client", "198.51.100.2", "2001:db8:2::2").Dialer()
+			d.FallbackDelay = row.delay
+			d.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+				return []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr(racers["answers"])}, nil
+			}
+			began := w.Now()
+			c, err := d.Dial("tcp", "both.example:7")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+			if got := w.Now() - began; got != row.after {
+				t.Errorf("with a delay of %v it took %v, want %v", row.delay, got, row.after)
+			}
+		})
+	}
+}
+
 // Whoever ends a race, nothing of it is left: no connection, no timer that goes off.
 func TestRaceEnds(t *testing.T) {
 	for _, row := range []struct {
