@@ -58,7 +58,8 @@ func (c ConnectionTracking) check() error {
 type tracker struct {
 	timeouts ConnectionTracking
 	table    map[uint64]*connection
-	sweepAt  int // the size at which the table is swept next
+	opened   uint64 // how many connections were put there
+	sweepAt  int    // the size at which the table is swept next
 }
 
 const smallestSweep = 1024
@@ -185,6 +186,7 @@ func (t *tracker) try(dir netfake.Direction, f netfake.Flow, now time.Duration) 
 
 // put opens a connection, in the place of one that has ended.
 func (t *tracker) put(dir netfake.Direction, f netfake.Flow, now time.Duration) {
+	t.opened++
 	key := orient(dir, f)
 	c := t.find(key)
 	if c == nil {

@@ -79,6 +79,9 @@ func (e *Edge) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 	if forged != "" {
 		return e.reject(p, forged)
 	}
+	if memorable(p) {
+		e.came.put(p, &passage{from: from, frame: *frame})
+	}
 	return e.node.Leave(p, from)
 }
 
@@ -93,7 +96,8 @@ func (e *Edge) Enter(p *netfake.Packet) netfake.Next {
 	if p.Traced() {
 		p.Passed(netfake.Hop{Place: e.name, By: m, Rule: m.describe(f, dst)})
 	}
-	return e.send(p, &Frame{From: e.addr, To: f.device.addr, Entropy: entropy(p.Flow), VNI: e.vpc.vni, Receiver: f.id})
+	frame := Frame{From: e.addr, To: f.device.addr, Entropy: entropy(p), VNI: e.vpc.vni, Receiver: f.id}
+	return e.send(p, &frame, e.wayTo(frame.To))
 }
 
 // Interface returns the VPC's interface that has a private address, nil if none has.

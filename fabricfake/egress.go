@@ -22,6 +22,11 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	if f.device.failed(p) {
 		return p.Drop(f.hop(f.device.self(), netfake.Egress, "the physical host is down", codeBadState))
 	}
+	if m := f.sent.find(p); m != nil && m.current(f, p.At()) {
+		m.take(f, p, netfake.Egress)
+		return f.device.send(p, &m.frame, m.way)
+	}
+	m := passage{from: f, opened: f.tracker.opened}
 	if !p.Flow.Dst.Addr().Is4() {
 		return p.Drop(f.hop(f, netfake.Egress, "the VPC has no IPv6 block, and carries IPv4 alone", "NO_PATH"))
 	}
@@ -35,16 +40,16 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 		return p.Over(f.vpc.region.inside, service)
 	}
 	within := f.subnet.block.Contains(dst)
-	if f.stopped(p, netfake.Egress, f.vpc.ids) || !within && f.subnet.stopped(p, f, netfake.Egress) {
+	if f.stopped(p, netfake.Egress, f.vpc.ids, &m) || !within && f.subnet.stopped(p, f, netfake.Egress, &m) {
 		f.log(p, netfake.Egress, FlowReject, f.path(dst, within))
 		return netfake.Next{}
 	}
 	f.log(p, netfake.Egress, FlowAccept, f.path(dst, within))
 	f.mirror(p, netfake.Egress, false)
 	if within {
-		return f.toInterface(p, dst)
+		return f.toInterface(p, dst, &m)
 	}
-	return f.route(p)
+	return f.route(p, &m)
 }
 
 // hop begins a hop at the interface.
@@ -54,7 +59,8 @@ func (f *Interface) hop(by netfake.Component, dir netfake.Direction, rule string
 
 // stopped puts a packet through the interface's security groups and reports whether
 // its way ends there. A packet of a tracked connection passes whatever the rules say.
-func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identities) bool {
+// What is decided is noted in m.
+func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identities, m *passage) bool {
 	if f.managed {
 		return false
 	}
@@ -64,6 +70,7 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 			p.Undo(c.save())
 		}
 		f.tracker.observe(c, dir, flags, now)
+		m.tracked = c
 		if p.Traced() {
 			p.Passed(f.hop(f.firstGroup(), dir, "tracked connection", ""))
 		}
@@ -91,6 +98,7 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 	case p.Traced():
 		p.Passed(f.hop(d.group, dir, d.describe(), ""))
 	}
+	m.rule = d.rule
 	if admits(p.Flow, flags) {
 		f.open(p, &d, dir)
 	} else if !p.Probing() {
@@ -194,12 +202,13 @@ func (f *Interface) firstGroup() netfake.Component {
 
 // stopped puts a packet that crosses the subnet's border at interface f through the
 // ACL and reports whether its way ends there.
-func (s *Subnet) stopped(p *netfake.Packet, f *Interface, dir netfake.Direction) bool {
+func (s *Subnet) stopped(p *netfake.Packet, f *Interface, dir netfake.Direction, m *passage) bool {
 	typ, code := p.ICMPType()
 	d := s.acl.check(dir, p.Flow, typ, code)
 	if !p.Probing() {
 		d.count(p.Segments())
 	}
+	m.entry = d.entry
 	if d.allowed {
 		if p.Traced() {
 			p.Passed(f.hop(s.acl, dir, d.describe(), ""))
@@ -212,7 +221,7 @@ func (s *Subnet) stopped(p *netfake.Packet, f *Interface, dir netfake.Direction)
 }
 
 // route sends a packet where the subnet's table says.
-func (f *Interface) route(p *netfake.Packet) netfake.Next {
+func (f *Interface) route(p *netfake.Packet, m *passage) netfake.Next {
 	table, dst := f.subnet.routes(), p.Flow.Dst.Addr()
 	r, ok := table.lookup(dst)
 	if !ok {
@@ -225,42 +234,48 @@ func (f *Interface) route(p *netfake.Packet) netfake.Next {
 		p.Passed(f.hop(table, netfake.NoDirection, r.describe(), ""))
 	}
 	next := r.Target.NextHop()
+	m.target, m.next = r.Target, next
 	switch {
 	case next.Interface != nil:
-		return f.encapsulate(p, next.Interface.device.addr, next.Interface.id)
+		return f.encapsulate(p, next.Interface.device.addr, next.Interface.id, m)
 	case next.Edge != nil:
-		return f.encapsulate(p, next.Edge.addr, 0)
+		return f.encapsulate(p, next.Edge.addr, 0, m)
 	}
-	return f.toInterface(p, dst)
+	return f.toInterface(p, dst, m)
 }
 
 // toInterface sends a packet to the interface of the VPC that has an address.
-func (f *Interface) toInterface(p *netfake.Packet, dst netip.Addr) netfake.Next {
-	m := f.vpc.region.mapping
-	to := m.find(f.vpc.vni, dst)
+func (f *Interface) toInterface(p *netfake.Packet, dst netip.Addr, m *passage) netfake.Next {
+	mapping := f.vpc.region.mapping
+	to := mapping.find(f.vpc.vni, dst)
 	if to == nil {
-		return p.Drop(f.hop(m, netfake.NoDirection, fmt.Sprintf("no interface has %v, vni %d", dst, f.vpc.vni), codeUnknownAddress))
+		return p.Drop(f.hop(mapping, netfake.NoDirection, fmt.Sprintf("no interface has %v, vni %d", dst, f.vpc.vni), codeUnknownAddress))
 	}
 	if p.Traced() {
-		p.Passed(f.hop(m, netfake.NoDirection, m.describe(to, dst), ""))
+		p.Passed(f.hop(mapping, netfake.NoDirection, mapping.describe(to, dst), ""))
 	}
-	return f.encapsulate(p, to.device.addr, to.id)
+	return f.encapsulate(p, to.device.addr, to.id, m)
 }
 
-// encapsulate puts a packet into a frame and that on the wire.
-func (f *Interface) encapsulate(p *netfake.Packet, to netip.Addr, receiver uint64) netfake.Next {
-	frame := Frame{From: f.device.addr, To: to, Entropy: entropy(p.Flow), VNI: f.vpc.vni, Source: f.id, Receiver: receiver}
-	return f.device.send(p, &frame)
+// encapsulate puts a packet into a frame and that on the wire, and remembers how it came
+// to this.
+func (f *Interface) encapsulate(p *netfake.Packet, to netip.Addr, receiver uint64, m *passage) netfake.Next {
+	m.frame = Frame{From: f.device.addr, To: to, Entropy: entropy(p), VNI: f.vpc.vni, Source: f.id, Receiver: receiver}
+	m.way = f.device.wayTo(to)
+	if m.worthKeeping(f, p) {
+		f.sent.put(p, m)
+	}
+	return f.device.send(p, &m.frame, m.way)
 }
 
 // send puts the frame's headers in front of p and transmits it.
-func (d *device) send(p *netfake.Packet, frame *Frame) netfake.Next {
+func (d *device) send(p *netfake.Packet, frame *Frame, w way) netfake.Next {
 	inner := p.Len()
 	p.Push(frameHeaderLen)
 	frame.putHeader(p.Bytes(), inner)
-	return d.transmit(p, frame.To)
+	return d.transmit(p, frame.To, w)
 }
 
-// entropy is the UDP source port of a flow's frames, from the range that RFC 8926
-// recommends (section 3.3).
-func entropy(f netfake.Flow) uint16 { return 0xc000 | uint16(f.Hash()) }
+// entropy is the UDP source port of a packet's frames, a number made of its flow, from the
+// range that RFC 8926 recommends (section 3.3).
+func entropy(p *netfake.Packet) uint16 { return 0xc000 | uint16(p.FlowHash()) }

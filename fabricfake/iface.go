@@ -42,6 +42,7 @@ type Interface struct {
 	guest   netfake.Node // what is behind the interface
 	tracker *tracker
 	out     egress
+	sent    passages
 	logs    []*coverage // the flow logs that record here
 
 	mirrors      []*MirrorSession // of which it is the source, by number

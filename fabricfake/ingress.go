@@ -42,6 +42,13 @@ func (r port) Step(p *netfake.Packet) netfake.Next {
 	if err != nil {
 		return d.reject(p, fmt.Sprintf("the packet in the frame: %v", err))
 	}
+	if m := d.came.find(p); m != nil && m.frame.same(&frame) && (m.to == nil || m.current(m.to, p.At())) {
+		if m.to == nil {
+			return d.edge.node.Leave(p, m.from)
+		}
+		m.take(m.to, p, netfake.Ingress)
+		return p.To(m.to.guest)
+	}
 	if d.edge != nil {
 		return d.edge.receive(p, &frame)
 	}
@@ -61,6 +68,7 @@ func (d *device) reject(p *netfake.Packet, why string) netfake.Next {
 
 // receive takes a packet that has come for the interface through its stages.
 func (f *Interface) receive(p *netfake.Packet, frame *Frame) netfake.Next {
+	m := passage{to: f, frame: *frame, opened: f.tracker.opened}
 	sender, why := f.vpc.sender(p, frame)
 	if why != "" {
 		return f.device.reject(p, why)
@@ -74,7 +82,7 @@ func (f *Interface) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 		ids = nil // somebody in between: the sender's groups are not known
 	}
 	crossing := sender == nil || sender.subnet != f.subnet
-	if crossing && f.subnet.stopped(p, f, netfake.Ingress) || f.stoppedAs(p, ids) {
+	if crossing && f.subnet.stopped(p, f, netfake.Ingress, &m) || f.stoppedAs(p, ids, &m) {
 		f.log(p, netfake.Ingress, FlowReject, PathWithinVPC)
 		return netfake.Next{}
 	}
@@ -83,16 +91,19 @@ func (f *Interface) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 	if dst := p.Flow.Dst.Addr(); f.check == SourceDestCheckOn && !f.owns(dst) {
 		return p.Drop(f.hop(f, netfake.Ingress, fmt.Sprintf("destination check: %v is not %v", dst, f.addr), codeSourceCheck))
 	}
+	if m.worthKeeping(f, p) {
+		f.device.came.put(p, &m)
+	}
 	return p.To(f.guest)
 }
 
 // stoppedAs is stopped on the receiving side; a nil ids must not become an interface
 // that holds nil.
-func (f *Interface) stoppedAs(p *netfake.Packet, ids *groups) bool {
+func (f *Interface) stoppedAs(p *netfake.Packet, ids *groups, m *passage) bool {
 	if ids == nil {
-		return f.stopped(p, netfake.Ingress, nil)
+		return f.stopped(p, netfake.Ingress, nil, m)
 	}
-	return f.stopped(p, netfake.Ingress, ids)
+	return f.stopped(p, netfake.Ingress, ids, m)
 }
 
 // sender checks that a frame's packet comes from who it says: from an interface of the

@@ -191,7 +191,7 @@ func (s *MirrorSession) send(p *netfake.Packet) {
 	payload := wire.VXLANHeaderLen + frame
 	ip := wire.IPv4{Src: f.addr, Dst: s.cfg.Target.addr, Proto: uint8(netfake.UDP), TTL: 64, DF: true}
 	ip.Put(b, wire.UDPHeaderLen+payload)
-	udp := wire.UDP{SrcPort: entropy(p.Flow), DstPort: MirrorPort}
+	udp := wire.UDP{SrcPort: entropy(p), DstPort: MirrorPort}
 	udp.Put(b[wire.IPv4HeaderLen:], payload)
 	wire.PutVXLAN(b[outer:], s.cfg.VNI)
 	wire.PutEthernet(b[outer+wire.VXLANHeaderLen:], macOf(p.Flow.Dst.Addr()), macOf(p.Flow.Src.Addr()), etherType(inner))
@@ -227,14 +227,14 @@ func (s *mirrorOut) String() string { return s.name }
 
 // Step sends a copy where the ACL and the routes of the source's subnet let it.
 func (s *mirrorOut) Step(p *netfake.Packet) netfake.Next {
-	f, dst := s.source, p.Flow.Dst.Addr()
+	f, dst, m := s.source, p.Flow.Dst.Addr(), passage{partial: true}
 	if f.subnet.block.Contains(dst) {
-		return f.toInterface(p, dst)
+		return f.toInterface(p, dst, &m)
 	}
-	if f.subnet.stopped(p, f, netfake.Egress) {
+	if f.subnet.stopped(p, f, netfake.Egress, &m) {
 		return netfake.Next{}
 	}
-	return f.route(p)
+	return f.route(p, &m)
 }
 
 // isMirrored reports whether a packet that has come for the interface is a copy that a

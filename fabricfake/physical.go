@@ -21,6 +21,7 @@ type device struct {
 	edge   *Edge            // nil for a physical host
 	host   *PhysicalHost    // nil for an edge
 	ways   map[netip.Addr]way
+	came   passages
 
 	mirrored int // sessions whose source is here
 }
@@ -61,9 +62,8 @@ func (d *device) self() netfake.Component {
 	return d.host
 }
 
-// transmit puts a frame on the wire: the packet's bytes decide where it goes.
-func (d *device) transmit(p *netfake.Packet, to netip.Addr) netfake.Next {
-	w := d.wayTo(to)
+// transmit puts a frame for an address on the wire.
+func (d *device) transmit(p *netfake.Packet, to netip.Addr, w way) netfake.Next {
 	if w.peer == nil {
 		return p.Drop(netfake.Hop{Place: d.name, By: d.self(), Rule: fmt.Sprintf("nothing on the substrate has %v", to)})
 	}
@@ -162,4 +162,4 @@ type injector struct {
 	to netip.Addr
 }
 
-func (i *injector) Step(p *netfake.Packet) netfake.Next { return i.transmit(p, i.to) }
+func (i *injector) Step(p *netfake.Packet) netfake.Next { return i.transmit(p, i.to, i.wayTo(i.to)) }

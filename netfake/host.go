@@ -328,10 +328,11 @@ func (w *World) ipPacket(f Flow, size int, seq uint64) *Packet {
 	if !f.Dst.Addr().Is4() {
 		return w.ipPacket6(f, size, seq)
 	}
-	p := w.NewPacket(wire.IPv4HeaderLen+size, f.Hash(), seq)
+	key := f.Hash()
+	p := w.NewPacket(wire.IPv4HeaderLen+size, key, seq)
 	ip := wire.IPv4{TTL: 64, Proto: uint8(f.Proto), DF: true, Src: f.Src.Addr(), Dst: f.Dst.Addr()}
 	ip.Put(p.Bytes(), size)
-	p.Flow = f
+	p.Flow, p.hash = f, key
 	p.l4 = p.head + wire.IPv4HeaderLen
 	return p
 }

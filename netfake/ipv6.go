@@ -85,7 +85,7 @@ func (w *World) ipPacket6(f Flow, size int, seq uint64) *Packet {
 	p := w.NewPacket(wire.IPv6HeaderLen+size, key, seq)
 	ip := wire.IPv6{HopLimit: 64, NextHeader: uint8(f.Proto), FlowLabel: uint32(key), Src: f.Src.Addr(), Dst: f.Dst.Addr()}
 	ip.Put(p.Bytes(), size)
-	p.Flow = f
+	p.Flow, p.hash = f, key
 	p.l4 = p.head + wire.IPv6HeaderLen
 	return p
 }

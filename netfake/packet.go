@@ -82,6 +82,7 @@ type Packet struct {
 	// bytes in step; nobody else writes it.
 	Flow Flow
 
+	hash  uint64 // of Flow; 0 until it is asked for
 	event sched.Event
 	world *World
 	node  Node // where it is
@@ -100,6 +101,14 @@ type Packet struct {
 	probe   *probe
 	passage *passage // through the stages of a link, nil anywhere else
 	next    *Packet  // that was returned to the pool before this one
+}
+
+// FlowHash returns the hash of Flow.
+func (p *Packet) FlowHash() uint64 {
+	if p.hash == 0 {
+		p.hash = p.Flow.Hash()
+	}
+	return p.hash
 }
 
 // World returns the world that the packet travels in.
@@ -136,6 +145,7 @@ func (p *Packet) Pull(n int) { p.head += n }
 // Decode reads Flow anew from the bytes, which must begin with an IP header, and
 // cuts what lies behind the IP packet's end. Its error tells what is malformed.
 func (p *Packet) Decode() error {
+	p.hash = 0
 	b := p.Bytes()
 	if len(b) > 0 && b[0]>>4 == 6 {
 		return p.decode6(b)
@@ -221,7 +231,7 @@ func (p *Packet) SetSrc(src netip.AddrPort) {
 		return
 	}
 	p.rewrite(0, p.Flow.Src, src)
-	p.Flow.Src = src
+	p.Flow.Src, p.hash = src, 0
 	if p.Flow.Proto.isICMP() {
 		p.Flow.Dst = netip.AddrPortFrom(p.Flow.Dst.Addr(), src.Port())
 	}
@@ -234,7 +244,7 @@ func (p *Packet) SetDst(dst netip.AddrPort) {
 		return
 	}
 	p.rewrite(1, p.Flow.Dst, dst)
-	p.Flow.Dst = dst
+	p.Flow.Dst, p.hash = dst, 0
 	if p.Flow.Proto.isICMP() {
 		p.Flow.Src = netip.AddrPortFrom(p.Flow.Src.Addr(), dst.Port())
 	}

@@ -43,4 +43,7 @@ func (t *Timer) Pending() bool { return t.event.Queued() }
 // timerTask keeps Fire out of Timer's methods.
 type timerTask Timer
 
-func (t *timerTask) Fire(now time.Duration) { t.run(now) }
+func (t *timerTask) Fire(now time.Duration) {
+	t.world.changes++
+	t.run(now)
+}

@@ -96,6 +96,7 @@ type World struct {
 	box        *blackBox // of a test that wants its last packets if it fails, else nil
 	drops      dropLog
 	events     uint64
+	changes    uint64
 	injected   uint64 // packets that came from no socket
 	alarms     []Alarm
 	shared     map[reflect.Type]any // what rooms keep for the world, by type
@@ -199,8 +200,14 @@ func (w *World) Events() uint64 {
 func (w *World) Do(f func(now time.Duration)) {
 	w.lock()
 	defer w.unlock()
+	w.changes++
 	f(w.now)
 }
+
+// Changes returns a number that grows with everything that a test or a timer does, so that
+// a node may remember what it has decided until something may have changed. It may be
+// called only inside the scheduler.
+func (w *World) Changes() uint64 { return w.changes }
 
 // Go runs f in a goroutine that Close waits for. f ends when ctx is done.
 func (w *World) Go(f func(ctx context.Context)) {

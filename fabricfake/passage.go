@@ -1,0 +1,106 @@
+package fabricfake
+
+import (
+	"time"
+
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// passage remembers what the stages of a device have decided about the packets of a flow:
+// on the way out, or on the way in. As with the cards of the real hosts, the first packets
+// of a flow go through all stages, and those that follow take the decisions that are
+// remembered.
+//
+// Nothing shows it. A passage holds as long as nothing has changed that a stage looks at:
+// the rules, entries, routes and addresses, which change in World.Do and with a timer, and
+// the connections that are tracked. It counts hits and notes the connection's packets as
+// the stages do. A packet that may open a connection, that somebody traces or that
+// probes goes through the stages.
+type passage struct {
+	flow    netfake.Flow
+	changes uint64 // World.Changes at the time; 0 is an empty passage
+	opened  uint64 // what the tracker had opened by then
+	partial bool   // not all stages were asked, so that it is of no use to others
+
+	tracked *connection // to which the packets belong, nil if to none
+	rule    *Rule       // else, that let them through; nil where no groups apply
+	entry   *ACLEntry   // that let them through, nil if they do not cross the subnet's border
+	target  Target      // of the route that they took, nil if they took none
+	next    NextHop     // where it led
+
+	from, to *Interface // who sent, and who is to receive; nil for an edge
+	frame    Frame      // without what is in it
+	way      way        // on the way out
+}
+
+// passages is a cache of them: a flow has one place, in which the latest flow stays.
+type passages [64]*passage
+
+// memorable reports whether passages are for packets like p.
+func memorable(p *netfake.Packet) bool {
+	switch p.Flow.Proto {
+	case netfake.TCP:
+		return p.TCPFlags()&flagSYN == 0 && !p.Traced() && !p.Probing()
+	case netfake.UDP:
+		return !p.Traced() && !p.Probing()
+	}
+	return false
+}
+
+// worthKeeping reports whether what interface f has decided about p is to be remembered:
+// nothing is where each packet is logged or mirrored, nor of one that has opened a
+// connection.
+func (m *passage) worthKeeping(f *Interface, p *netfake.Packet) bool {
+	return memorable(p) && !m.partial && m.opened == f.tracker.opened && len(f.logs) == 0 && len(f.mirrors) == 0
+}
+
+// find returns the passage of p's flow, nil if there is none or something has changed.
+func (c *passages) find(p *netfake.Packet) *passage {
+	m := c[p.FlowHash()%uint64(len(c))]
+	if m == nil || m.changes != p.World().Changes() || m.flow != p.Flow || !memorable(p) {
+		return nil
+	}
+	return m
+}
+
+// put remembers a passage of p's flow.
+func (c *passages) put(p *netfake.Packet, m *passage) {
+	place := &c[p.FlowHash()%uint64(len(c))]
+	if *place == nil {
+		*place = new(passage)
+	}
+	**place = *m
+	(*place).flow, (*place).changes, (*place).frame.Inner = p.Flow, p.World().Changes(), nil
+}
+
+// same reports whether two frames are alike but for what is in them.
+func (f *Frame) same(o *Frame) bool {
+	return f.From == o.From && f.To == o.To && f.VNI == o.VNI && f.Source == o.Source && f.Receiver == o.Receiver
+}
+
+// current reports whether what the passage says of connections and routes is still so: of
+// the interface f, whose stages decided.
+func (m *passage) current(f *Interface, now time.Duration) bool {
+	switch {
+	case m.tracked != nil && m.tracked.expired(now):
+		return false
+	case m.tracked == nil && m.opened != f.tracker.opened:
+		return false
+	case m.target != nil:
+		return m.target.Attached() && m.target.NextHop() == m.next
+	}
+	return true
+}
+
+// take does what the stages of interface f do about a packet besides deciding.
+func (m *passage) take(f *Interface, p *netfake.Packet, dir netfake.Direction) {
+	if m.tracked != nil {
+		f.tracker.observe(m.tracked, dir, p.TCPFlags(), p.At())
+	}
+	if m.rule != nil {
+		m.rule.Hits += uint64(p.Segments())
+	}
+	if m.entry != nil {
+		m.entry.Hits += uint64(p.Segments())
+	}
+}

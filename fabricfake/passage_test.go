@@ -1,0 +1,282 @@
+package fabricfake
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/netspec-go/netspec/internal/wire"
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// act is something that happens in a life: of one kind, to one of those to whom it can.
+type act struct{ kind, which int }
+
+// life is two instances that talk while somebody changes what lies between them.
+type life struct {
+	w      *netfake.World
+	hosts  [2]*Instance
+	groups Groups
+	acl    *NetworkACL
+	conns  []net.Conn
+	udp    [2]net.PacketConn
+	on     map[string]func() // what has been changed, and how to change it back
+}
+
+func newLife(t netfake.TB, record bool) *life {
+	w := netfake.New(t, netfake.Config{Seed: 1})
+	vpc := NewVPC(w, "prod", "10.0.0.0/16")
+	l := &life{w: w, on: map[string]func(){}, acl: vpc.NetworkACL("back")}
+	l.acl.AllowIngress(200, "all", "0.0.0.0/0").AllowEgress(200, "all", "0.0.0.0/0")
+	l.groups = Groups{vpc.SecurityGroup("one"), vpc.SecurityGroup("two")}
+	l.groups[0].AllowIngress("tcp/80", Anywhere).AllowIngress("udp", CIDR("10.0.0.0/16"))
+	l.groups[1].AllowIngress("tcp", l.groups[0]).AllowIngress("udp/53", Anywhere).RestrictEgress().AllowEgress("tcp", Anywhere).AllowEgress("udp", CIDR("10.0.1.0/24"))
+	for i, zone := range []string{"a", "b"} {
+		s := vpc.Subnet("s"+zone, fmt.Sprintf("10.0.%d.0/24", i+1), zone)
+		l.hosts[i] = s.Instance("h"+zone, InstanceConfig{Groups: Groups{l.groups[i]}})
+		listener, err := l.hosts[i].Listen("tcp", ":80")
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		w.Go(func(context.Context) { drain(listener) })
+		if l.udp[i], err = l.hosts[i].ListenPacket("udp", ":53"); err != nil {
+			t.Fatalf("%v", err)
+		}
+		if i == 1 {
+			s.UseACL(l.acl)
+		}
+	}
+	if record {
+		w.Record(nil)
+	}
+	l.dial(0)
+	l.dial(1)
+	return l
+}
+
+// drain reads what comes on every connection of a listener, and answers a little.
+func drain(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			b := make([]byte, 10_000)
+			for n, err := c.Read(b); err == nil; n, err = c.Read(b) {
+				c.Write(b[:n/10])
+			}
+			c.Close()
+		}()
+	}
+}
+
+func (l *life) dial(from int) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	c, err := l.hosts[from].DialContext(ctx, "tcp", l.hosts[1-from].Addr().String()+":80")
+	if err != nil {
+		return
+	}
+	l.conns = append(l.conns, c)
+	go io.Copy(io.Discard, c)
+}
+
+// toggle makes a change, or takes it back if it has been made.
+func (l *life) toggle(what string, change, back func()) {
+	if undo := l.on[what]; undo != nil {
+		undo()
+		delete(l.on, what)
+		return
+	}
+	change()
+	l.on[what] = back
+}
+
+// kinds is how many kinds of acts there are; those up to talk send something.
+const kinds, talk = 14, 7
+
+// do lets something happen, and what comes of it within some milliseconds.
+func (l *life) do(a act) {
+	one, two := l.groups[0], l.groups[1]
+	switch a.kind {
+	case 0, 1, 2, 3:
+		if len(l.conns) > 0 {
+			l.conns[a.which%len(l.conns)].Write(make([]byte, 100+a.which))
+		}
+	case 4, 5, 6, talk:
+		i := a.which % 2
+		l.udp[i].WriteTo([]byte("hi"), net.UDPAddrFromAddrPort(l.hosts[1-i].UDP(53).Addr))
+	case 8:
+		l.toggle("rule", func() { one.RevokeIngress("tcp/80", Anywhere) }, func() { one.AllowIngress("tcp/80", Anywhere) })
+	case 9:
+		l.toggle("rule by group", func() { two.RevokeIngress("tcp", one) }, func() { two.AllowIngress("tcp", one) })
+	case 10:
+		perm := []string{"tcp", "udp", "tcp/80", "udp/53"}[a.which%4]
+		l.toggle("entry", func() { l.acl.DenyIngress(100, perm, "0.0.0.0/0") }, func() { l.acl.RemoveIngress(100) })
+	case 11:
+		f := l.hosts[0].Interface()
+		l.toggle("groups", func() { f.SetGroups(Groups{two}) }, func() { f.SetGroups(Groups{one}) })
+	case 12:
+		l.w.Sleep([]time.Duration{8 * time.Second, 25 * time.Second, 100 * time.Second, 3 * time.Hour}[a.which%4])
+	case 13:
+		if a.which%3 == 0 {
+			undo := l.hosts[1].Interface().PhysicalHost().Fail()
+			l.w.Sleep(time.Second)
+			undo.Undo()
+		} else if len(l.conns) > 1 && a.which%3 == 1 {
+			l.conns[0].Close()
+			l.conns = l.conns[1:]
+		} else {
+			l.dial(a.which % 2)
+		}
+	}
+	l.w.Sleep(20 * time.Millisecond)
+}
+
+// seen is all that can be seen of a life.
+func (l *life) seen() string {
+	var b strings.Builder
+	for _, g := range l.groups {
+		for _, r := range append(g.IngressRules(), g.EgressRules()...) {
+			fmt.Fprintf(&b, "%v %v %v: %d\n", g, r.Permission, r.Peer, r.Hits)
+		}
+	}
+	for _, e := range append(l.acl.IngressEntries(), l.acl.EgressEntries()...) {
+		fmt.Fprintf(&b, "acl %d: %d\n", e.Number, e.Hits)
+	}
+	for _, d := range l.w.Drops() {
+		fmt.Fprintln(&b, d)
+	}
+	fmt.Fprintf(&b, "%v\n%+v\n%s", l.w.Alarms(), DefaultRegion(l.w).Link("a", "b").Stats(), l.w.Sockets())
+	return b.String()
+}
+
+// Whatever happens, with passages all comes as it does when every packet goes through the
+// stages, which those do that are recorded.
+func TestPassagesAreInvisible(t *testing.T) {
+	taken := 0
+	rapid.Check(t, func(t *rapid.T) {
+		acts := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) act {
+			return act{rapid.IntRange(0, kinds-1).Draw(t, "kind"), rapid.IntRange(0, 11).Draw(t, "which")}
+		}), 1, 40).Draw(t, "acts")
+		rapid.SyncTest(t, func(t *rapid.T) {
+			var seen [2]string
+			for i := range seen {
+				l := newLife(t, i == 1)
+				for _, a := range acts {
+					l.do(a)
+				}
+				seen[i] = l.seen()
+				if i == 0 {
+					taken += len(remembered(l))
+				} else if n := len(remembered(l)); n > 0 {
+					t.Fatalf("%d passages of recorded packets", n)
+				}
+				l.w.Close()
+			}
+			if seen[0] != seen[1] {
+				t.Fatalf("with passages\n%s\nwithout\n%s", seen[0], seen[1])
+			}
+		})
+	})
+	if taken == 0 {
+		t.Error("nothing was remembered")
+	}
+}
+
+// remembered returns the passages of both hosts.
+func remembered(l *life) (all []*passage) {
+	for _, h := range l.hosts {
+		for _, cache := range []*passages{&h.iface.sent, &h.iface.device.came} {
+			for _, m := range cache {
+				if m != nil {
+					all = append(all, m)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// movable is a target that can be taken away and lead elsewhere.
+type movable struct {
+	gone bool
+	next NextHop
+}
+
+func (m *movable) String() string   { return "movable" }
+func (m *movable) Attached() bool   { return !m.gone }
+func (m *movable) NextHop() NextHop { return m.next }
+
+// A passage holds until its connection has idled out, another one is opened, or the
+// route's target has gone.
+func TestPassageIsCurrent(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		m      passage
+		change func(f *Interface, target *movable)
+		want   bool
+	}{
+		{"nothing", passage{}, func(*Interface, *movable) {}, true},
+		{"another connection", passage{}, func(f *Interface, _ *movable) { f.tracker.opened++ }, false},
+		{"another connection, when its own is tracked", passage{tracked: &connection{idle: 11}}, func(f *Interface, _ *movable) { f.tracker.opened++ }, true},
+		{"time", passage{tracked: &connection{idle: 10}}, func(*Interface, *movable) {}, false},
+		{"not quite enough of it", passage{tracked: &connection{idle: 11}}, func(*Interface, *movable) {}, true},
+		{"no target's absence", passage{}, func(_ *Interface, m *movable) { m.gone = true }, true},
+		{"the target's absence", passage{target: &movable{}}, func(_ *Interface, m *movable) { m.gone = true }, false},
+		{"the target's next hop", passage{target: &movable{}}, func(_ *Interface, m *movable) { m.next.Tracks = true }, false},
+		{"a target that stays", passage{target: &movable{}}, func(*Interface, *movable) {}, true},
+	} {
+		f := &Interface{tracker: newTracker(ConnectionTracking{})}
+		target, _ := tt.m.target.(*movable)
+		if target == nil {
+			target = &movable{}
+		}
+		tt.change(f, target)
+		if got := tt.m.current(f, 10); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// Passages are for packets in the middle of a conversation that nobody watches.
+func TestMemorable(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		proto netfake.Protocol
+		flags uint8
+		want  bool
+	}{
+		{"data", netfake.TCP, flagACK, true},
+		{"the end", netfake.TCP, flagACK | flagFIN, true},
+		{"the beginning", netfake.TCP, flagSYN, false},
+		{"its answer", netfake.TCP, flagSYN | flagACK, false},
+		{"a datagram", netfake.UDP, 0, true},
+		{"a message", netfake.ICMP, 0, false},
+	} {
+		w := netfake.New(t, netfake.Config{})
+		src, dst := netip.MustParseAddr("10.0.1.4"), netip.MustParseAddr("10.0.2.4")
+		b := make([]byte, wire.IPv4HeaderLen+wire.TCPHeaderLen)
+		ip := wire.IPv4{Proto: uint8(tt.proto), Src: src, Dst: dst}
+		ip.Put(b, wire.TCPHeaderLen)
+		b[wire.IPv4HeaderLen+12], b[wire.IPv4HeaderLen+13] = 5<<4, tt.flags
+		w.Do(func(time.Duration) {
+			p := w.NewPacket(len(b), 0, 0)
+			copy(p.Bytes(), b)
+			if err := p.Decode(); err != nil {
+				t.Fatal(err)
+			}
+			if got := memorable(p); got != tt.want {
+				t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+			}
+		})
+	}
+}
