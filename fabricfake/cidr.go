@@ -43,19 +43,32 @@ func parseBlock(s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// CIDR is a block of addresses as a person types it: "10.0.0.0/8". Host bits are
-// zeroed where it is used.
+// parseAnyBlock reads a block of either family in canonical form.
+func parseAnyBlock(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil || p.Addr().Is4In6() {
+		return netip.Prefix{}, refuse(codeParameterValue, "%q is not a CIDR block", s)
+	}
+	return p.Masked(), nil
+}
+
+// CIDR is a block of addresses as a person types it: "10.0.0.0/8", "2001:db8::/32". Host
+// bits are zeroed where it is used.
 type CIDR string
 
-// Anywhere is every IPv4 address.
-const Anywhere CIDR = "0.0.0.0/0"
+// Anywhere is every IPv4 address, AnywhereIPv6 every IPv6 address. Neither stands for
+// the other.
+const (
+	Anywhere     CIDR = "0.0.0.0/0"
+	AnywhereIPv6 CIDR = "::/0"
+)
 
 // String returns the block as it was typed.
 func (c CIDR) String() string { return string(c) }
 
-func (c CIDR) resolve() (netip.Prefix, *SecurityGroup, error) {
-	p, err := parseBlock(string(c))
-	return p, nil, err
+func (c CIDR) resolve() (ruleTarget, error) {
+	p, err := parseAnyBlock(string(c))
+	return ruleTarget{prefix: p}, err
 }
 
 func sizeAllowed(p netip.Prefix) bool {

@@ -36,7 +36,7 @@
 // # Not modelled
 //
 // IPv6; ARP and everything else below IP; several interfaces per instance and
-// secondary addresses; prefix lists; gateway route tables; caches of mappings on the
+// secondary addresses; gateway route tables; caches of mappings on the
 // hosts and their delay (a change is known everywhere at once); fragments and the ICMP
 // messages of path MTU discovery; bandwidth and packet rate limits; instance metadata,
 // time and DHCP services; of flow logs the versions from 6 on, and the minutes until a

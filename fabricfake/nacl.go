@@ -16,7 +16,8 @@ import (
 const (
 	maxACLNumber  = 32766
 	lastACLNumber = 32767 // of the "*" entry, which refuses what nothing else matched
-	maxACLEntries = 20    // in each direction, "*" not counted
+	lastACLIPv6   = 32768 // of the "*" entry for IPv6, in a VPC that has it
+	maxACLEntries = 20    // in each direction and for each address family, "*" not counted
 )
 
 // codeACL is the explanation code for a packet that a network ACL refuses. Source:
@@ -35,7 +36,7 @@ type NetworkACL struct {
 
 // ACLEntry is one numbered entry of a network ACL, in one direction.
 type ACLEntry struct {
-	Number     int // 1 to 32766, and 32767 for the "*" that comes last
+	Number     int // 1 to 32766, and 32767 and 32768 for the "*" of IPv4 and IPv6 that come last
 	Allow      bool
 	Permission Permission
 	CIDR       netip.Prefix // source of what comes in, destination of what leaves
@@ -57,6 +58,44 @@ func newDefaultACL(w *netfake.World) *NetworkACL {
 	return a
 }
 
+// addIPv6 gives the ACL of a VPC that has become one with IPv6 its last entry for it,
+// and, if it is the default ACL and has the entries that it came with, one that lets
+// everything through. Source:
+// https://docs.aws.amazon.com/vpc/latest/userguide/default-network-acl.html
+func (a *NetworkACL) addIPv6(isDefault bool) {
+	everyone := anywhereIPv6Rule().prefix
+	for _, side := range []*[]ACLEntry{&a.ingress, &a.egress} {
+		if slices.ContainsFunc(*side, func(e ACLEntry) bool { return e.Number == lastACLIPv6 }) {
+			continue
+		}
+		*side = append(*side, ACLEntry{Number: lastACLIPv6, CIDR: everyone})
+		if isDefault && a.untouched() {
+			*side = slices.Insert(*side, 1, ACLEntry{Number: 101, Allow: true, CIDR: everyone})
+		}
+	}
+}
+
+// untouched reports whether the ACL has what a default ACL comes with, the entries for
+// IPv6 aside.
+func (a *NetworkACL) untouched() bool {
+	for _, side := range [][]ACLEntry{a.ingress, a.egress} {
+		own := 0
+		for _, e := range side {
+			switch {
+			case e.Number >= lastACLNumber || e.Number == 101 && e.CIDR == anywhereIPv6Rule().prefix:
+			case e.Number == 100 && e.Allow && e.Permission == Permission{} && e.CIDR == anywhereRule().prefix:
+				own++
+			default:
+				return false
+			}
+		}
+		if own != 1 {
+			return false
+		}
+	}
+	return true
+}
+
 // String returns "acl name", as traces print it.
 func (a *NetworkACL) String() string { return "acl " + a.name }
 
@@ -64,7 +103,8 @@ func (a *NetworkACL) String() string { return "acl " + a.name }
 func (a *NetworkACL) Name() string { return a.name }
 
 // AllowIngress adds an entry that lets traffic into the subnet: perm in the notation
-// of ParsePermission, cidr the source. Its number is from 1 to 32766 and new.
+// of ParsePermission, cidr the source, IPv4 or IPv6. Its number is from 1 to 32766 and
+// new.
 func (a *NetworkACL) AllowIngress(number int, perm, cidr string) *NetworkACL {
 	a.world.TB().Helper()
 	return a.insert(netfake.Ingress, ACLEntry{Number: number, Allow: true}, perm, cidr)
@@ -118,7 +158,7 @@ func (a *NetworkACL) insert(dir netfake.Direction, e ACLEntry, perm, cidr string
 	tb.Helper()
 	var err error
 	if e.Permission, err = ParsePermission(perm); err == nil {
-		e.CIDR, err = parseBlock(cidr)
+		e.CIDR, err = parseAnyBlock(cidr)
 	}
 	if err == nil {
 		a.world.Do(func(time.Duration) { err = a.addEntry(dir, e) })
@@ -162,11 +202,21 @@ func (a *NetworkACL) addEntry(dir netfake.Direction, e ACLEntry) error {
 	switch {
 	case exists:
 		return refuse(codeACLEntryExists, "there is an entry %d", e.Number)
-	case len(*side) > maxACLEntries:
+	case countACLEntries(*side, e.CIDR.Addr().Is4()) >= maxACLEntries:
 		return refuse(codeACLEntryLimit, "an ACL has %d entries in each direction at most", maxACLEntries)
 	}
 	*side = slices.Insert(*side, at, e)
 	return nil
+}
+
+// countACLEntries returns how many entries count against the quota of a family.
+func countACLEntries(entries []ACLEntry, ipv4 bool) (n int) {
+	for _, e := range entries {
+		if e.Number <= maxACLNumber && e.CIDR.Addr().Is4() == ipv4 {
+			n++
+		}
+	}
+	return n
 }
 
 func (a *NetworkACL) deleteEntry(dir netfake.Direction, number int) error {
@@ -214,7 +264,7 @@ func (d aclDecision) count(packets int) {
 // describe returns the entry that decided, as traces print it: "rule 100  allow
 // tcp/443 0.0.0.0/0", and "rule *" for the last.
 func (d aclDecision) describe() string {
-	if d.entry == nil || d.entry.Number == lastACLNumber {
+	if d.entry == nil || d.entry.Number >= lastACLNumber {
 		return "rule *"
 	}
 	return fmt.Sprintf("rule %d  %s %v %v", d.entry.Number, d.entry.action(), d.entry.Permission, d.entry.CIDR)

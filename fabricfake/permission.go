@@ -215,27 +215,38 @@ func (p *Permission) portDistance(proto netfake.Protocol, port uint16) int {
 	return max(p.From-int(port), int(port)-p.To, 0)
 }
 
-// Peer is the other side of a security group rule: a CIDR, or a *SecurityGroup, which
-// stands for the interfaces that have the group.
+// Peer is the other side of a security group rule: a CIDR, a *PrefixList, or a
+// *SecurityGroup, which stands for the interfaces that have the group.
 type Peer interface {
 	String() string
 
-	// resolve returns what a rule compares with; one of the two is zero.
-	resolve() (netip.Prefix, *SecurityGroup, error)
+	// resolve returns what a rule compares with.
+	resolve() (ruleTarget, error)
+}
+
+// ruleTarget is what a rule compares an address with: one of its fields. It is comparable.
+type ruleTarget struct {
+	prefix netip.Prefix
+	list   *PrefixList
+	group  *SecurityGroup
 }
 
 // Rule is one permission of a security group, in one direction.
 type Rule struct {
 	Permission Permission
-	Peer       Peer   // a CIDR or a *SecurityGroup
+	Peer       Peer   // a CIDR, a *PrefixList or a *SecurityGroup
 	Hits       uint64 // packets that it let through; those of a tracked connection are not judged by rules
 
-	prefix netip.Prefix
-	group  *SecurityGroup // if not nil, in place of prefix
+	ruleTarget
 }
 
+// anywhereRule and anywhereIPv6Rule let everything through.
 func anywhereRule() Rule {
-	return Rule{Peer: Anywhere, prefix: netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
+	return Rule{Peer: Anywhere, ruleTarget: ruleTarget{prefix: netip.PrefixFrom(netip.IPv4Unspecified(), 0)}}
+}
+
+func anywhereIPv6Rule() Rule {
+	return Rule{Peer: AnywhereIPv6, ruleTarget: ruleTarget{prefix: netip.PrefixFrom(netip.IPv6Unspecified(), 0)}}
 }
 
 func parseRule(perm string, peer Peer) (Rule, error) {
@@ -246,17 +257,35 @@ func parseRule(perm string, peer Peer) (Rule, error) {
 	if err != nil {
 		return Rule{}, err
 	}
-	prefix, group, err := peer.resolve()
+	t, err := peer.resolve()
 	if err != nil {
 		return Rule{}, err
 	}
-	if group == nil {
-		peer = CIDR(prefix.String())
+	if t.prefix.IsValid() {
+		peer = CIDR(t.prefix.String())
 	}
-	return Rule{Permission: p, Peer: peer, prefix: prefix, group: group}, nil
+	return Rule{Permission: p, Peer: peer, ruleTarget: t}, nil
 }
 
-func (r *Rule) anywhere() bool { return r.group == nil && r.prefix.Bits() == 0 }
+// anywhere reports whether the rule is for all addresses of its family.
+func (t *ruleTarget) anywhere() bool { return t.prefix.IsValid() && t.prefix.Bits() == 0 }
+
+// weight returns what the rule counts against the quotas of both families: a reference
+// counts in each, a prefix list with all the entries that it is for. Source:
+// https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+func (t *ruleTarget) weight() (ipv4, ipv6 int) {
+	switch {
+	case t.group != nil:
+		return 1, 1
+	case t.list != nil && t.list.ipv4:
+		return t.list.max, 0
+	case t.list != nil:
+		return 0, t.list.max
+	case t.prefix.Addr().Is4():
+		return 1, 0
+	}
+	return 0, 1
+}
 
 // text returns "tcp/443 to 0.0.0.0/0" or "tcp/443 from sg app".
 func (r *Rule) text(dir netfake.Direction) string {

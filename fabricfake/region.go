@@ -27,14 +27,15 @@ type Region struct {
 	zones   []string
 	mapping *MappingService
 
-	devices    map[netip.Addr]*device
-	interfaces map[uint64]*Interface
-	links      map[[2]string]*netfake.Link // between and inside zones
-	inside     *netfake.Link               // inside one physical host
-	vpcs       []*VPC
-	hosts      int
-	hostNames  map[string]bool // of those that a test made itself
-	edges      int
+	devices     map[netip.Addr]*device
+	interfaces  map[uint64]*Interface
+	links       map[[2]string]*netfake.Link // between and inside zones
+	inside      *netfake.Link               // inside one physical host
+	vpcs        []*VPC
+	prefixLists []*PrefixList
+	hosts       int
+	hostNames   map[string]bool // of those that a test made itself
+	edges       int
 }
 
 // regions is what the package keeps of a world.

@@ -26,7 +26,7 @@ const (
 
 // unroutable are addresses of services beside the instance, which no route reaches.
 // Source: https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html
-var unroutable = netip.MustParsePrefix("169.254.168.0/22")
+var unroutable = blocks("169.254.168.0/22", "fd00:ec2::/32")
 
 // Target is where a route leads: a gateway, an interface, an endpoint, or Local.
 type Target interface {
@@ -110,6 +110,7 @@ type Route struct {
 	Destination netip.Prefix
 	Target      Target
 	Origin      Origin
+	List        *PrefixList // of which Destination is an entry, for OriginPrefixList
 }
 
 // State returns Active while the target exists and is attached. It may be called only
@@ -150,6 +151,7 @@ type RouteTable struct {
 	main    bool                  // the table of subnets without one of their own
 	subnets func() []netip.Prefix // the blocks of the VPC's subnets; it must not lock
 	routes  []Route               // longest prefix first, then by rank, then the older
+	lists   []listRoute           // the prefix lists that are routed to
 }
 
 // newRouteTable returns a table with a local route for each block of the VPC. Subnets
@@ -200,7 +202,7 @@ func (t *RouteTable) Routes() (routes []Route) {
 func (t *RouteTable) edit(destination string, change func(dst netip.Prefix) error) *RouteTable {
 	tb := t.world.TB()
 	tb.Helper()
-	dst, err := parseBlock(destination)
+	dst, err := parseAnyBlock(destination)
 	if err == nil {
 		t.world.Do(func(time.Duration) { err = change(dst) })
 	}
@@ -236,7 +238,7 @@ func (t *RouteTable) add(dst netip.Prefix, target Target) error {
 	if err := t.checkTarget(dst, target); err != nil {
 		return err
 	}
-	if err := t.checkQuota(); err != nil {
+	if err := t.checkQuota(1); err != nil {
 		return err
 	}
 	t.put(Route{Destination: dst, Target: target})
@@ -245,8 +247,10 @@ func (t *RouteTable) add(dst netip.Prefix, target Target) error {
 
 // checkDestination refuses what no static route may lead to.
 func (t *RouteTable) checkDestination(dst netip.Prefix) error {
-	if contains(unroutable, dst) {
-		return refuse(codeParameterValue, "%v lies in %v, which cannot be routed", dst, unroutable)
+	for _, never := range unroutable {
+		if contains(never, dst) {
+			return refuse(codeParameterValue, "%v lies in %v, which cannot be routed", dst, never)
+		}
 	}
 	for _, r := range t.routes {
 		inside := r.Origin == OriginLocal && contains(r.Destination, dst) && r.Destination != dst
@@ -320,22 +324,12 @@ func (t *RouteTable) own(dst netip.Prefix) int {
 	})
 }
 
-// install adds a route that nobody typed: an entry of a prefix list, or a propagated
-// route, of which those beyond the quota are left out in silence. A route that is
-// there already stays as it is.
-func (t *RouteTable) install(r Route) error {
-	switch {
-	case slices.Contains(t.routes, r):
-		return nil
-	case !r.Origin.propagated():
-		if err := t.checkQuota(); err != nil {
-			return err
-		}
-	case t.count(Origin.propagated) >= maxPropagatedRoutes:
-		return nil
+// install adds a propagated route. Those beyond the quota are left out in silence. A route
+// that is there already stays as it is.
+func (t *RouteTable) install(r Route) {
+	if !slices.Contains(t.routes, r) && t.count(Origin.propagated) < maxPropagatedRoutes {
+		t.put(r)
 	}
-	t.put(r)
-	return nil
 }
 
 // withdraw removes a route that install added. One that is not there is ignored.
@@ -343,10 +337,14 @@ func (t *RouteTable) withdraw(r Route) {
 	t.routes = slices.DeleteFunc(t.routes, func(o Route) bool { return o == r })
 }
 
-// checkQuota refuses one more route that is not propagated.
-func (t *RouteTable) checkQuota() error {
-	added := func(o Origin) bool { return o == OriginStatic || o == OriginPrefixList }
-	if t.count(added) >= maxRoutes {
+// checkQuota refuses more routes that are not propagated than there is room for. A
+// prefix list takes the room of all the entries that it is for.
+func (t *RouteTable) checkQuota(more int) error {
+	taken := t.count(func(o Origin) bool { return o == OriginStatic })
+	for _, lr := range t.lists {
+		taken += lr.list.max
+	}
+	if taken+more > maxRoutes {
 		return refuse(codeRouteLimit, "a table has %d routes at most", maxRoutes)
 	}
 	return nil
@@ -382,8 +380,10 @@ func precedes(a, b Route) bool {
 // those to one destination the one of the lowest rank. A local route wins against a
 // propagated one even where that is more specific.
 func (t *RouteTable) lookup(dst netip.Addr) (Route, bool) {
-	if unroutable.Contains(dst) {
-		return Route{}, false
+	for _, never := range unroutable {
+		if never.Contains(dst) {
+			return Route{}, false
+		}
 	}
 	best, learnt := -1, -1
 	for i := range t.routes {

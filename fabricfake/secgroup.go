@@ -14,7 +14,7 @@ import (
 // Quotas of security groups. Source:
 // https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
 const (
-	maxGroupRules      = 60 // in each direction
+	maxGroupRules      = 60 // in each direction and for each address family
 	maxInterfaceGroups = 5
 	maxGroupName       = 255 // characters
 )
@@ -50,7 +50,7 @@ func newSecurityGroup(w *netfake.World, vpc, name string) *SecurityGroup {
 // one another, everything may leave.
 func newDefaultGroup(w *netfake.World, vpc string) *SecurityGroup {
 	g := newSecurityGroup(w, vpc, "default")
-	g.ingress.rules = []Rule{{Peer: g, group: g}}
+	g.ingress.rules = []Rule{{Peer: g, ruleTarget: ruleTarget{group: g}}}
 	return g
 }
 
@@ -90,11 +90,11 @@ func (g *SecurityGroup) Name() string { return g.name }
 // the VPC and the group.
 func (g *SecurityGroup) ID() string { return g.id }
 
-func (g *SecurityGroup) resolve() (netip.Prefix, *SecurityGroup, error) {
+func (g *SecurityGroup) resolve() (ruleTarget, error) {
 	if g == nil {
-		return netip.Prefix{}, nil, refuse(codeGroupNotFound, "the rule's security group is nil")
+		return ruleTarget{}, refuse(codeGroupNotFound, "the rule's security group is nil")
 	}
-	return netip.Prefix{}, g, nil
+	return ruleTarget{group: g}, nil
 }
 
 // AllowIngress lets traffic in: perm in the notation of ParsePermission, from a block
@@ -160,14 +160,24 @@ func (g *SecurityGroup) edit(dir netfake.Direction, perm string, peer Peer, chan
 type ruleSet struct {
 	rules []Rule
 
-	// openTCP and openUDP tell whether a rule admits every address and port, which
-	// connections need to go untracked.
-	openTCP, openUDP bool
+	// open tells, for each address family, whether a rule admits every address and
+	// port, which connections need to go untracked.
+	open [2]openness
+}
+
+type openness struct{ tcp, udp bool }
+
+// family is the index of an address's family.
+func family(addr netip.Addr) int {
+	if addr.Is4() {
+		return 0
+	}
+	return 1
 }
 
 func (s *ruleSet) find(r Rule) int {
 	return slices.IndexFunc(s.rules, func(o Rule) bool {
-		return o.Permission == r.Permission && o.prefix == r.prefix && o.group == r.group
+		return o.Permission == r.Permission && o.ruleTarget == r.ruleTarget
 	})
 }
 
@@ -175,12 +185,23 @@ func (s *ruleSet) add(r Rule) error {
 	switch {
 	case s.find(r) >= 0:
 		return refuse(codePermissionDuplicate, "%v with %v exists", r.Permission, r.Peer)
-	case len(s.rules) >= maxGroupRules:
-		return refuse(codeGroupRuleLimit, "a group has %d rules in each direction at most", maxGroupRules)
+	case s.full(&r.ruleTarget):
+		return refuse(codeGroupRuleLimit, "a group has %d rules in each direction at most%s", maxGroupRules, r.list.cost())
 	}
 	s.rules = append(s.rules, r)
 	s.refresh()
 	return nil
+}
+
+// full reports whether there is no room for one rule more.
+func (s *ruleSet) full(more *ruleTarget) bool {
+	ipv4, ipv6 := more.weight()
+	has4, has6 := ipv4 > 0, ipv6 > 0
+	for i := range s.rules {
+		a, b := s.rules[i].weight()
+		ipv4, ipv6 = ipv4+a, ipv6+b
+	}
+	return has4 && ipv4 > maxGroupRules || has6 && ipv6 > maxGroupRules
 }
 
 func (s *ruleSet) remove(r Rule) error {
@@ -194,11 +215,12 @@ func (s *ruleSet) remove(r Rule) error {
 }
 
 func (s *ruleSet) refresh() {
-	s.openTCP, s.openUDP = false, false
+	s.open = [2]openness{}
 	for i := range s.rules {
 		if r := &s.rules[i]; r.anywhere() {
-			s.openTCP = s.openTCP || r.Permission.opens(netfake.TCP)
-			s.openUDP = s.openUDP || r.Permission.opens(netfake.UDP)
+			open := &s.open[family(r.prefix.Addr())]
+			open.tcp = open.tcp || r.Permission.opens(netfake.TCP)
+			open.udp = open.udp || r.Permission.opens(netfake.UDP)
 		}
 	}
 }
@@ -273,7 +295,10 @@ func (s *subject) matches(r *Rule) bool {
 }
 
 func (s *subject) matchesPeer(r *Rule) bool {
-	if r.group == nil {
+	switch {
+	case r.list != nil:
+		return r.list.contains(s.peer)
+	case r.group == nil:
 		return r.prefix.Contains(s.peer)
 	}
 	if s.ids == nil {
@@ -331,16 +356,17 @@ func tracked(groups []*SecurityGroup, dir netfake.Direction, s *subject) bool {
 	if s.flow.Proto != netfake.TCP && s.flow.Proto != netfake.UDP {
 		return true
 	}
-	return !repliesPass(groups, dir, s.flow.Proto) || !allPass(groups, dir, s)
+	return !repliesPass(groups, dir, s) || !allPass(groups, dir, s)
 }
 
-func repliesPass(groups []*SecurityGroup, dir netfake.Direction, proto netfake.Protocol) bool {
+func repliesPass(groups []*SecurityGroup, dir netfake.Direction, s *subject) bool {
 	for _, g := range groups {
 		back := &g.ingress
 		if dir == netfake.Ingress {
 			back = &g.egress
 		}
-		if proto == netfake.TCP && back.openTCP || proto == netfake.UDP && back.openUDP {
+		open := back.open[family(s.peer)]
+		if s.flow.Proto == netfake.TCP && open.tcp || s.flow.Proto == netfake.UDP && open.udp {
 			return true
 		}
 	}
