@@ -1,8 +1,6 @@
 package netfake
 
 import (
-	"context"
-	"io"
 	"testing"
 	"time"
 )
@@ -145,68 +143,3 @@ type shared struct {
 
 func (s *shared) String() string      { return "shared" }
 func (s *shared) Step(p *Packet) Next { return p.Over(s.link, s.to) }
-
-// sendBulk sends size bytes from one host to another and returns how long it took until
-// the last was read.
-func sendBulk(t *testing.T, from, to *Host, port string, size int64) time.Duration {
-	t.Helper()
-	l, err := to.Listen("tcp", ":"+port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := from.world
-	began := w.Now()
-	w.Go(func(context.Context) {
-		c, err := from.Dial("tcp", to.Addr().String()+":"+port)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		c.Write(make([]byte, size))
-		c.Close()
-	})
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if n, err := io.Copy(io.Discard, c); n != size || err != nil {
-		t.Errorf("%d of %d bytes: %v", n, size, err)
-	}
-	return w.Now() - began
-}
-
-// Over ten megabits per second and a round trip of 50 ms, ten mebibytes take little more
-// than their bits, whether the queue overflows or not.
-func TestBulkOverNarrowLink(t *testing.T) {
-	const size = 10 << 20
-	const segments = (size + 1447) / 1448
-	bits := time.Duration(size+segments*52) * 8 * time.Second / 10e6
-	for _, row := range []struct {
-		name      string
-		limit     Bandwidth
-		overflows bool
-	}{
-		{"the default queue", Bandwidth{Bits: 10e6}, true},
-		{"a queue that takes all", Bandwidth{Bits: 10e6, QueueBytes: 2 << 20}, false},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			Run(t, func(t *testing.T, w *World) {
-				p := newDuo(t, w)
-				w.Internet().Between(Place{}, Place{}).SetLatency(23 * time.Millisecond)
-				link := p.a.Uplink().Link()
-				link.SetBandwidth(row.limit)
-				took := sendBulk(t, p.a, p.b, "80", size)
-				s := link.Stats()
-				ratio := float64(took) / float64(bits)
-				t.Logf("%v, %.3f times its bits; %+v", took, ratio, s)
-				if ratio < 1 || ratio > 1.15 {
-					t.Errorf("it took %v, %.2f times the %v of its bits", took, ratio, bits)
-				}
-				if (s.Overflowed > 0) != row.overflows {
-					t.Errorf("%d packets found the queue full", s.Overflowed)
-				}
-			})
-		})
-	}
-}

@@ -46,6 +46,7 @@ func (c *Conn) ackedNew(bytes uint32, now time.Duration) {
 		if bytes >= uint32(c.mss) || c.cwnd < uint32(c.mss) {
 			c.cwnd += uint32(c.mss)
 		}
+		c.limitRecovery()
 		return
 	}
 	if c.recovering {
@@ -58,6 +59,19 @@ func (c *Conn) ackedNew(bytes uint32, now time.Duration) {
 	if before(c.recover, c.una) {
 		c.recover = c.una - 1 // keep it near: sequence numbers wrap around
 	}
+}
+
+// limitRecovery lets only the first partial acknowledgement put the retransmission timer
+// off (RFC 6582, 3.2 step 3 and section 4): a hole in a round trip is too slow a repair
+// for many.
+func (c *Conn) limitRecovery() {
+	if c.cfg.Congestion == NoCongestion {
+		return
+	}
+	if c.repairBy == 0 {
+		c.repairBy = c.rexmitAt
+	}
+	c.rexmitAt = c.repairBy
 }
 
 // grow opens the congestion window: by what was acknowledged in slow start, which
@@ -89,7 +103,7 @@ func (c *Conn) duplicateACK(now time.Duration) {
 		c.cwnd = min(c.cwnd+uint32(c.mss), noLimit)
 	case c.dupACKs == 3 && before(c.recover, c.una):
 		c.ssthresh = c.halfFlight()
-		c.recover, c.recovering = c.top, true
+		c.recover, c.recovering, c.repairBy = c.top, true, 0
 		c.cwnd = min(c.ssthresh+uint32(3*c.mss), noLimit)
 		c.retransmitHead(now)
 	}

@@ -65,6 +65,24 @@ func TestCongestion(t *testing.T) {
 			< A 1 ack 1001
 			> A 1001+1460 ack 1
 			cwnd 10680`},
+		{"RFC 6582 3.2 step 3: only the first partial ACK puts the timer off; then the rest is sent slowly from the first hole", reno, `
+			established
+			write 14600
+			>> 1+14600
+			< A 1 ack 1
+			< A 1 ack 1
+			< A 1 ack 1
+			> A 1+1460 ack 1
+			@150ms
+			< A 1 ack 1461
+			> A 1461+1460 ack 1
+			@300ms
+			< A 1 ack 2921
+			> A 2921+1460 ack 1
+			350ms > A 2921+1460 ack 1
+			cwnd 1460
+			< A 1 ack 14601
+			cwnd 4380`},
 		{"a FIN that the window holds back is not sent with the repair", reno, `
 			dial
 			> S 0

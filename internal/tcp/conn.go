@@ -98,6 +98,7 @@ type Conn struct {
 	dupACKs            int
 	recover            uint32 // the top when loss was noticed; una lies behind it after the repair
 	recovering         bool
+	repairBy           time.Duration // when the recovery is given up; 0 before its first partial acknowledgement
 	cwnd, ssthresh     uint32
 
 	// Receiving.
