@@ -188,15 +188,29 @@ func (c *TCPConn) Close() error {
 		c.closed = true
 		c.readBy.stop()
 		c.writeBy.stop()
-		if c.linger0 {
+		if c.linger == 0 {
 			c.machine.Abort(now)
 		} else {
 			c.machine.Close(now)
 		}
 		c.host.world.wake(&c.readable)
 		c.host.world.wake(&c.writable)
+		if c.linger > 0 {
+			c.sync()
+			c.awaitEnd()
+		}
 		return nil
 	})
+}
+
+// awaitEnd waits until the other end has acknowledged all and the FIN, or the time to
+// linger is over.
+func (c *TCPConn) awaitEnd() {
+	c.writeBy.set(c.host.world.Time(c.host.world.now + c.linger))
+	for c.machine.Closing() && !c.writeBy.passed && !c.killed {
+		c.awaitWritable()
+	}
+	c.writeBy.stop()
 }
 
 // CloseWrite sends FIN once everything is sent. Reading goes on.

@@ -13,8 +13,9 @@ import (
 	"github.com/netspec-go/netspec/internal/wire"
 )
 
-// backlog is how many connections wait for Accept before a SYN is dropped: Linux's
-// net.core.somaxconn, which net asks for.
+// backlog is how long the queues of a listener are: Linux's net.core.somaxconn, which net
+// asks for. As in Linux the queue for Accept holds one more. When it is full, a SYN is
+// dropped, and so is the end of a handshake that has begun: the SYN-ACK is sent again.
 const backlog = 4096
 
 // Listener is a listening TCP socket. It is a net.Listener.
@@ -22,8 +23,9 @@ type Listener struct {
 	host *Host
 	binding
 	network  string // as the application calls it
-	ready    []*TCPConn
-	waiting  int // connections in SYN-RECEIVED
+	backlog  int
+	ready    []*TCPConn // for Accept
+	waiting  int        // connections in SYN-RECEIVED
 	arrived  sync.Cond
 	by       deadline
 	accepted uint64
@@ -71,7 +73,7 @@ func (h *Host) listen(network, address string) (*Listener, error) {
 	case isTaken(h.listeners, b):
 		return fail(shown, sysError("bind", syscall.EADDRINUSE))
 	}
-	l := &Listener{host: h, network: network, binding: b}
+	l := &Listener{host: h, network: network, binding: b, backlog: backlog}
 	l.arrived.L = &w.mu
 	l.by.init(w, hashString(b.at.String()), &l.arrived)
 	h.listeners[b.at] = l
@@ -83,10 +85,19 @@ var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 // listenerFor returns who listens at an address: on it, or on all.
 func (h *Host) listenerFor(local netip.AddrPort) *Listener { return socketFor(h.listeners, local) }
 
+// full reports whether no more connections may wait for Accept.
+func (l *Listener) full() bool { return len(l.ready) > l.backlog }
+
+// ignores reports whether a segment of a connection in SYN-RECEIVED is one that would
+// make it ready when no more connections may be.
+func (l *Listener) ignores(head *wire.TCP) bool {
+	return l.full() && !l.closed && head.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.ACK
+}
+
 // receiveSYN begins a connection.
 func (l *Listener) receiveSYN(p *Packet, syn *wire.TCP, hop Hop) Next {
 	h := l.host
-	if len(l.ready)+l.waiting >= backlog {
+	if l.full() || l.waiting >= l.backlog {
 		hop.Rule = fmt.Sprintf("the backlog of tcp/%d is full", l.at.Port())
 		return p.Drop(hop)
 	}

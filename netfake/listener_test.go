@@ -6,13 +6,15 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// The backlog holds 4096 connections (net.core.somaxconn). The next SYN is dropped, and
-// its retry a second later finds the place that Accept has made.
+// The backlog is 4096 (net.core.somaxconn), and as in Linux the queue holds one connection
+// more. The next SYN is dropped, and its retry a second later finds the place that Accept has made.
 func TestBacklog(t *testing.T) { RunConfig(t, Config{Instant: true}, testBacklog) }
 
 func testBacklog(t *testing.T, w *World) {
@@ -21,13 +23,13 @@ func testBacklog(t *testing.T, w *World) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range backlog {
+	for range backlog + 1 {
 		if _, err := client.Dial("tcp", "203.0.113.10:80"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if w.Now() != 0 {
-		t.Errorf("%d connections took %v", backlog, w.Now())
+		t.Errorf("%d connections took %v", backlog+1, w.Now())
 	}
 	time.AfterFunc(500*time.Millisecond, func() { l.Accept() })
 	if _, err := client.Dial("tcp", "203.0.113.10:80"); err != nil || w.Now() != time.Second {
@@ -37,6 +39,87 @@ func testBacklog(t *testing.T, w *World) {
 	defer cancel()
 	if _, err := client.DialContext(ctx, "tcp", "203.0.113.10:80"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("with the backlog full: %v", err)
+	}
+}
+
+// A connection whose handshake ends when the queue is full is ready for its client, and not
+// for Accept: the SYN-ACK comes again until there is room. What the client says meanwhile
+// is not heard.
+func TestBacklogFillsUp(t *testing.T) { Run(t, testBacklogFillsUp) }
+
+func testBacklogFillsUp(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	l, err := server.listen("tcp", ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.backlog = 2
+	var group sync.WaitGroup
+	var conns [4]net.Conn
+	for i := range conns {
+		if i < 2 {
+			conns[i], err = client.Dial("tcp", "203.0.113.10:80")
+			continue
+		}
+		group.Go(func() { conns[i], _ = client.Dial("tcp", "203.0.113.10:80") })
+	}
+	group.Wait() // both have sent their SYNs at one instant
+	began := w.Now() - oneWay
+	for i, c := range conns {
+		if c == nil {
+			t.Fatalf("connection %d was refused: %v", i, err)
+		}
+		c.Write([]byte("x"))
+	}
+	w.Sleep(2 * time.Second)
+	if len(l.ready) != 3 || l.waiting != 1 {
+		t.Errorf("%d are ready, %d wait", len(l.ready), l.waiting)
+	}
+	for range conns {
+		if _, err := l.Accept(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Since the SYN-ACK went, 1 and 2 seconds, there and back.
+	if at := began + 3*time.Second + 2*oneWay; w.Now() != at {
+		t.Errorf("the last was accepted at %v, want %v", w.Now(), at)
+	}
+}
+
+// Nobody accepts: after 63 s (net.ipv4.tcp_synack_retries) the server has forgotten the
+// connection, and the client hears of it when it next sends.
+func TestBacklogStaysFull(t *testing.T) { Run(t, testBacklogStaysFull) }
+
+func testBacklogStaysFull(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	l, err := server.listen("tcp", ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.backlog = 2
+	for range 2 {
+		client.Dial("tcp", "203.0.113.10:80")
+	}
+	var group sync.WaitGroup
+	var died atomic.Int32
+	for range 2 {
+		group.Go(func() {
+			c, err := client.Dial("tcp", "203.0.113.10:80")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			time.Sleep(65 * time.Second)
+			c.Write([]byte("x"))
+			c.SetReadDeadline(time.Now().Add(time.Second))
+			if _, err := c.Read(make([]byte, 1)); errors.Is(err, syscall.ECONNRESET) {
+				died.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if died.Load() != 1 || len(l.ready) != 3 || l.waiting != 0 {
+		t.Errorf("%d were reset, %d are ready, %d wait", died.Load(), len(l.ready), l.waiting)
 	}
 }
 

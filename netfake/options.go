@@ -1,13 +1,19 @@
 package netfake
 
 import (
+	"math"
 	"time"
 )
 
-// SetLinger(0) makes Close send RST and drop what was not sent. Other values are
-// taken and do as the default does: Close returns at once and the rest is sent.
+// SetLinger says what Close does with data that is not sent or acknowledged. As with Linux,
+// 0 drops it and sends RST; a positive number has Close wait until it is acknowledged, and
+// the FIN behind it, but no longer than that many seconds; with a negative one, as by
+// default, Close returns at once. In the last two cases the data goes on being sent.
 func (c *TCPConn) SetLinger(sec int) error {
-	return c.do("set", func(time.Duration) error { c.linger0 = sec == 0; return nil })
+	return c.do("set", func(time.Duration) error {
+		c.linger = time.Duration(min(sec, math.MaxInt32)) * time.Second
+		return nil
+	})
 }
 
 // SetNoDelay(false) turns Nagle's algorithm on; as with net, it is off to begin with.

@@ -89,7 +89,9 @@ func (q *queue) enter(y *Way, p *Packet) {
 	}
 	p.at = w.now
 	q.entered = append(q.entered, p)
-	if !q.event.Queued() {
+	queued := q.event.Queued()
+	q.event.Idle = p.event.Idle && (q.event.Idle || !queued)
+	if !queued {
 		q.event.At = w.now + 1
 		w.queue.Push(&q.event)
 	}

@@ -35,6 +35,9 @@ func TestDeadlockWithConnections(t *testing.T) {
 
 func deadlock(t *testing.T, w *World) {
 	_, _, c, s := dialPair(t, w, Dialer{})
+	for _, h := range []*Host{c.host, s.host} {
+		h.Uplink().Link().SetBandwidth(Bandwidth{Bits: 1e9})
+	}
 	go c.Write(make([]byte, 2<<20)) // more than the window, and nobody reads it
 	s.CloseWrite()
 	go c.Read(make([]byte, 1))

@@ -24,6 +24,10 @@ func (h *Host) receiveTCP(p *Packet, hop Hop) Next {
 		if head.Flags&wire.SYN != 0 && c.machine.CanReuse(&head) {
 			c.forget()
 		} else {
+			if l := c.listener; l != nil && l.ignores(&head) {
+				hop.Rule = fmt.Sprintf("the backlog of tcp/%d is full", p.Flow.Dst.Port())
+				return p.Drop(hop)
+			}
 			if p.Traced() {
 				hop.Rule = c.machine.State().String()
 			}
@@ -143,15 +147,15 @@ type TCPConn struct {
 	readers, writers   int
 	writing            bool // a Write has sent a part and waits for room
 	readBy, writeBy    deadline
-	closed             bool // by the application
-	killed             bool // the host or the world went down
-	linger0            bool
-	failed             bool // the application has been told why the connection died
+	closed             bool          // by the application
+	killed             bool          // the host or the world went down
+	linger             time.Duration // how long Close waits; 0 is that it resets, negative the default
+	failed             bool          // the application has been told why the connection died
 	path               seenPath
 }
 
 func (h *Host) newConn(network string, flow Flow) *TCPConn {
-	c := &TCPConn{host: h, network: network, flow: flow, arriving: flow.Reverse(), sent: h.number()}
+	c := &TCPConn{host: h, network: network, flow: flow, arriving: flow.Reverse(), sent: h.number(), linger: -1}
 	c.hash = c.arriving.Hash()
 	c.readable.L, c.writable.L = &h.world.mu, &h.world.mu
 	c.timer = sched.Event{Class: sched.Expiry, Key: mix(h.key, c.hash), Task: (*connTimer)(c)}
@@ -232,7 +236,7 @@ func (c *TCPConn) sync() {
 	if c.readers > 0 && (m.Buffered() > 0 || m.EOF() || dead) {
 		w.wake(&c.readable)
 	}
-	if c.writers > 0 && (m.Writable() || dead) {
+	if c.writers > 0 && (m.Writable() || dead || c.closed && !m.Closing()) {
 		w.wake(&c.writable)
 	}
 	if c.opener != nil {

@@ -347,6 +347,11 @@ func (c *Conn) Err() error { return c.err }
 // Done reports whether the connection is over and may be forgotten.
 func (c *Conn) Done() bool { return c.state == Closed }
 
+// Closing reports whether the peer has yet to acknowledge our FIN, or what is before it.
+func (c *Conn) Closing() bool {
+	return c.state == FinWait1 || c.state == Closing || c.state == LastAck
+}
+
 // SendQueue returns how many bytes wait to be sent or acknowledged.
 func (c *Conn) SendQueue() int { return c.sendBuf.len() }
 

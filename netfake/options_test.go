@@ -1,0 +1,64 @@
+package netfake
+
+import (
+	"testing"
+	"time"
+)
+
+// SetLinger(n) has Close wait until the other end has acknowledged everything, or n
+// seconds, as Linux does.
+func TestLinger(t *testing.T) {
+	for _, row := range []struct {
+		rule   string
+		sec    int
+		write  int
+		prior  func(c *TCPConn) // to the close
+		undo   time.Duration    // when the way is open again; 0 is that it is never closed
+		took   time.Duration    // by Close
+		eof    bool             // the other end reads everything, and the end
+		unread int              // that the other end sent before, and nobody read
+	}{
+		{"by default Close returns at once", -1, 1000, nil, 0, 0, true, 0},
+		{"with 0 too, and resets", 0, 1000, nil, 0, 0, false, 0},
+		{"else when data and FIN are acknowledged", 10, 1000, nil, 0, 2 * oneWay, true, 0},
+		{"a FIN alone has to be acknowledged as well", 10, 0, nil, 0, 2 * oneWay, true, 0},
+		{"nothing is left to wait for", 10, 0, func(c *TCPConn) {
+			c.CloseWrite()
+			time.Sleep(time.Second)
+		}, 0, 0, true, 0},
+		{"no longer than asked, and then it goes on all the same", 1, 1000, nil, 2 * time.Second, time.Second, true, 0},
+		{"unread data resets at once", 10, 0, nil, 0, 0, false, 5},
+	} {
+		Run(t, func(t *testing.T, w *World) {
+			_, client, c, s := dialPair(t, w, Dialer{})
+			if row.unread > 0 {
+				s.Write(make([]byte, row.unread))
+				time.Sleep(time.Second)
+			}
+			if row.undo > 0 {
+				time.AfterFunc(row.undo, client.Uplink().Link().Partition().Undo)
+			}
+			c.SetLinger(row.sec)
+			c.Write(make([]byte, row.write))
+			if row.prior != nil {
+				row.prior(c)
+			}
+			began := w.Now()
+			if err := c.Close(); err != nil {
+				t.Errorf("%s: %v", row.rule, err)
+			}
+			if took := w.Now() - began; took != row.took {
+				t.Errorf("%s: Close took %v, want %v", row.rule, took, row.took)
+			}
+			n, err := 0, error(nil)
+			for b := make([]byte, 4096); err == nil; {
+				var more int
+				more, err = s.Read(b)
+				n += more
+			}
+			if eof := err.Error() == "EOF" && n == row.write; eof != row.eof {
+				t.Errorf("%s: %d bytes arrived, then %v", row.rule, n, err)
+			}
+		})
+	}
+}
