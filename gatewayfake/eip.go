@@ -8,10 +8,17 @@ import (
 	"github.com/netspec-go/netspec/netfake"
 )
 
-// maxElasticIPs is how many elastic IPs a region gives out. Source:
-// https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html: five, which
-// can be raised. The model starts where many accounts end up.
+// ElasticIPQuota is how many elastic IPs an account has in a region, until SetElasticIPQuota
+// says otherwise. Source:
+// https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+const ElasticIPQuota = 5
+
+// maxElasticIPs is how far the quota can be raised: all addresses that there are for a
+// world are many more.
 const maxElasticIPs = 4096
+
+// publicAddresses is how many addresses of publicBlock are ever given out.
+const publicAddresses = 1 << 16
 
 // publicBlock is where public addresses come from: RFC 2544 sets it aside for
 // benchmarks, so it is nobody's.
@@ -20,13 +27,15 @@ var publicBlock = netip.MustParsePrefix("198.18.0.0/15")
 // pool is what the package keeps of a world: the public addresses that it has given
 // out, and who announces them.
 type pool struct {
-	given    int
+	given    int                        // in all regions, since the world's beginning
+	held     map[*fabricfake.Region]int // elastic IPs that are not released
+	quotas   map[*fabricfake.Region]int // that were set
 	gateways map[*fabricfake.VPC]*InternetGateway
 	titles   map[title]bool
 }
 
 func newPool() *pool {
-	return &pool{gateways: map[*fabricfake.VPC]*InternetGateway{}, titles: map[title]bool{}}
+	return &pool{held: map[*fabricfake.Region]int{}, quotas: map[*fabricfake.Region]int{}, gateways: map[*fabricfake.VPC]*InternetGateway{}, titles: map[title]bool{}}
 }
 
 func addresses(w *netfake.World) *pool { return netfake.Shared(w, newPool) }
@@ -59,17 +68,46 @@ type ElasticIP struct {
 	addr  netip.Addr
 	owner *fabricfake.Interface
 	nat   *NATGateway // whose interface owner is, or nil
+
+	released bool
 }
 
-// NewElasticIP allocates a public address in the VPC's region.
+// SetElasticIPQuota sets how many elastic IPs the account may have in a region, as a
+// request to raise the quota does. What it has beyond them it keeps. A quota that is
+// negative or above 4096 fails the test.
+func SetElasticIPQuota(region *fabricfake.Region, quota int) {
+	w := region.World()
+	w.TB().Helper()
+	if quota < 0 || quota > maxElasticIPs {
+		w.TB().Fatalf("gatewayfake: InvalidParameterValue: a quota of %d elastic IPs in region %v", quota, region)
+	}
+	addresses(w).quotas[region] = quota
+}
+
+// quota returns how many elastic IPs a region may have.
+func (p *pool) quota(region *fabricfake.Region) int {
+	if n, ok := p.quotas[region]; ok {
+		return n
+	}
+	return ElasticIPQuota
+}
+
+// NewElasticIP allocates a public address in the VPC's region. More than the region's
+// quota fail the test with AddressLimitExceeded.
 func NewElasticIP(vpc *fabricfake.VPC) *ElasticIP {
 	w := vpc.World()
 	w.TB().Helper()
 	all := addresses(w)
-	if all.given >= maxElasticIPs {
-		w.TB().Fatalf("gatewayfake: AddressLimitExceeded: region %v has given out %d addresses", vpc.Region(), maxElasticIPs)
+	region := vpc.Region()
+	if all.held[region] >= all.quota(region) {
+		w.TB().Fatalf("gatewayfake: AddressLimitExceeded: the account has %d elastic IPs in region %v, and may have %d (see SetElasticIPQuota)",
+			all.held[region], region, all.quota(region))
+	}
+	if all.given >= publicAddresses {
+		w.TB().Fatalf("gatewayfake: InsufficientAddressCapacity: the world has given out %d addresses", all.given)
 	}
 	all.given++
+	all.held[region]++
 	addr := publicBlock.Addr()
 	for range all.given + 9 { // from 198.18.0.10 on
 		addr = addr.Next()
@@ -95,6 +133,8 @@ func (e *ElasticIP) Associate(f *fabricfake.Interface) {
 	}
 	g := addresses(w).gateways[f.VPC()]
 	switch {
+	case e.released:
+		w.TB().Fatalf("gatewayfake: InvalidAllocationID.NotFound: %v was released", e.addr)
 	case f.VPC() != e.vpc:
 		w.TB().Fatalf("gatewayfake: InvalidParameterValue: %v was allocated for vpc %s, %v is in %s", e.addr, e.vpc.Name(), f, f.VPC().Name())
 	case g == nil || !g.attached:
@@ -119,11 +159,27 @@ func (e *ElasticIP) Disassociate() {
 	if e.nat != nil {
 		w.TB().Fatalf("gatewayfake: OperationNotPermitted: %v belongs to the NAT gateway %v, which has it until it is deleted", e.addr, e.nat)
 	}
-	e.release()
+	e.free()
 }
 
-// release takes the address from whoever has it.
-func (e *ElasticIP) release() {
+// Release gives the address back: another may take its place in the quota, and nobody gets
+// this one again. One that belongs to an interface fails the test with
+// InvalidIPAddress.InUse, one that was released with InvalidAllocationID.NotFound.
+func (e *ElasticIP) Release() {
+	w := e.vpc.World()
+	w.TB().Helper()
+	switch {
+	case e.released:
+		w.TB().Fatalf("gatewayfake: InvalidAllocationID.NotFound: %v was released", e.addr)
+	case e.owner != nil:
+		w.TB().Fatalf("gatewayfake: InvalidIPAddress.InUse: %v belongs to %v", e.addr, e.owner)
+	}
+	e.released = true
+	addresses(w).held[e.vpc.Region()]--
+}
+
+// free takes the address from whoever has it.
+func (e *ElasticIP) free() {
 	if e.owner == nil {
 		return
 	}

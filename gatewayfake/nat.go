@@ -187,7 +187,7 @@ func (n *NATGateway) Delete() {
 	if was {
 		return // somebody else may have the address and the name by now
 	}
-	n.eip.release()
+	n.eip.free()
 	title{n.vpc, "NAT gateway", n.name}.free()
 }
 

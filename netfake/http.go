@@ -104,19 +104,36 @@ func (h *Host) serve(l net.Listener, handler http.Handler) *http.Server {
 // Serve runs an HTTP server on a listener until the world closes. For a server of
 // one's own configuration; Host.ServeHTTP is the short way. Close waits for handlers
 // that are still at work.
+//
+// A server may have several listeners, each with a Serve of its own.
 func (w *World) Serve(s *http.Server, l net.Listener) {
-	handler := s.Handler
-	if handler == nil {
-		handler = http.DefaultServeMux
+	w.tb.Helper()
+	if s == nil || l == nil {
+		w.tb.Fatalf("netfake: Serve needs a server and a listener")
 	}
-	s.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.handlers.enter()
-		defer w.handlers.leave()
-		handler.ServeHTTP(rw, r)
-	})
+	if _, ok := s.Handler.(*attended); !ok {
+		s.Handler = &attended{w, s.Handler}
+	}
 	var once sync.Once
 	w.OnClose(func() { once.Do(func() { s.Close() }) })
 	w.running.Go(func() { s.Serve(l) })
+}
+
+// attended is a handler whose world knows when it is at work.
+type attended struct {
+	world   *World
+	handler http.Handler // nil: http.DefaultServeMux
+}
+
+// ServeHTTP serves a request.
+func (a *attended) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	a.world.handlers.enter()
+	defer a.world.handlers.leave()
+	if a.handler == nil {
+		http.DefaultServeMux.ServeHTTP(rw, r)
+		return
+	}
+	a.handler.ServeHTTP(rw, r)
 }
 
 // presence counts those who are inside, and lets wait for none to be.

@@ -332,8 +332,18 @@ func (d *deadline) set(t time.Time) {
 // socketState is a line of the table of sockets.
 func (c *TCPConn) socketState() string {
 	s := c.machine.Stats()
-	return fmt.Sprintf("tcp  %-12v %v ↔ %v  recv-q %d send-q %d retransmitted %d",
+	line := fmt.Sprintf("tcp  %-12v %v ↔ %v  recv-q %d send-q %d retransmitted %d",
 		c.machine.State(), c.flow.Src, c.flow.Dst, c.machine.Buffered(), c.machine.SendQueue(), s.Retransmits)
+	if c.timer.Queued() {
+		line += fmt.Sprintf(" timer in %v", c.timer.At-c.host.world.now)
+	}
+	if c.readers > 0 {
+		line += " a read waits"
+	}
+	if c.writers > 0 {
+		line += " a write waits"
+	}
+	return line
 }
 
 // openTCP sends the SYN of a new connection. Whoever opens it looks at it again whenever
