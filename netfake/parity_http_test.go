@@ -89,14 +89,14 @@ func (s *scene) get(what string, v *site, ctx context.Context) {
 func hello(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, "hello, ", r.Proto) }
 
 var parityHTTP = []parityCase{
-	{"a connection is used again", func(s *scene) {
+	{name: "a connection is used again", do: func(s *scene) {
 		v := s.serve(s.listener(), "http", hello)
 		for range 3 {
 			s.get("GET", v, context.Background())
 		}
 		s.tell("connections", v.connections())
 	}},
-	{"a body that was not read costs the connection", func(s *scene) {
+	{name: "a body that was not read costs the connection", do: func(s *scene) {
 		v := s.serve(s.listener(), "http", func(rw http.ResponseWriter, _ *http.Request) { rw.Write(make([]byte, 1<<20)) })
 		resp, err := v.client.Get(v.url)
 		s.must(err)
@@ -107,19 +107,19 @@ var parityHTTP = []parityCase{
 		s.tell("the body", n, err)
 		s.tell("connections", v.connections())
 	}},
-	{"the server closes the connection after the answer", func(s *scene) {
+	{name: "the server closes the connection after the answer", do: func(s *scene) {
 		v := s.serve(s.listener(), "http", func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Connection", "close") })
 		s.get("GET", v, context.Background())
 		s.get("GET", v, context.Background())
 		s.tell("connections", v.connections())
 	}},
-	{"nobody listens", func(s *scene) {
+	{name: "nobody listens", do: func(s *scene) {
 		l := s.listener()
 		v := s.serve(l, "http", hello)
 		l.Close()
 		s.get("GET", v, context.Background())
 	}},
-	{"a handler gives up in the middle of the body", func(s *scene) {
+	{name: "a handler gives up in the middle of the body", do: func(s *scene) {
 		v := s.serve(s.listener(), "http", func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Content-Length", "100")
 			fmt.Fprint(rw, "part")
@@ -128,7 +128,7 @@ var parityHTTP = []parityCase{
 		})
 		s.get("GET", v, context.Background())
 	}},
-	{"a handler gives up in the middle of chunks", func(s *scene) {
+	{name: "a handler gives up in the middle of chunks", do: func(s *scene) {
 		v := s.serve(s.listener(), "http", func(rw http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(rw, "part")
 			rw.(http.Flusher).Flush()
@@ -136,14 +136,14 @@ var parityHTTP = []parityCase{
 		})
 		s.get("GET", v, context.Background())
 	}},
-	{"a server that hangs up without a word", func(s *scene) {
+	{name: "a server that hangs up without a word", do: func(s *scene) {
 		v := s.serve(s.listener(), "http", func(rw http.ResponseWriter, _ *http.Request) {
 			c, _, _ := http.NewResponseController(rw).Hijack()
 			c.Close()
 		})
 		s.get("GET", v, context.Background())
 	}},
-	{"a server that resets", func(s *scene) {
+	{name: "a server that resets", do: func(s *scene) {
 		v := s.serve(s.listener(), "http", func(rw http.ResponseWriter, _ *http.Request) {
 			c, _, _ := http.NewResponseController(rw).Hijack()
 			c.(tcpConn).SetLinger(0)
@@ -151,7 +151,7 @@ var parityHTTP = []parityCase{
 		})
 		s.get("GET", v, context.Background())
 	}},
-	{"a request that is cancelled, and the handler that learns it", func(s *scene) {
+	{name: "a request that is cancelled, and the handler that learns it", do: func(s *scene) {
 		learned := make(chan error, 1)
 		ctx, cancel := context.WithCancel(context.Background())
 		v := s.serve(s.listener(), "http", func(rw http.ResponseWriter, r *http.Request) {
@@ -162,13 +162,13 @@ var parityHTTP = []parityCase{
 		s.get("GET", v, ctx)
 		s.tell("the handler", <-learned)
 	}},
-	{"a request that takes too long", func(s *scene) {
+	{name: "a request that takes too long", do: func(s *scene) {
 		v := s.serve(s.listener(), "http", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		ctx, cancel := context.WithDeadline(context.Background(), soon())
 		defer cancel()
 		s.get("GET", v, ctx)
 	}},
-	{"a body that takes too long", func(s *scene) {
+	{name: "a body that takes too long", do: func(s *scene) {
 		v := s.serve(s.listener(), "http", func(rw http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(rw, "part")
 			rw.(http.Flusher).Flush()
@@ -184,7 +184,7 @@ var parityHTTP = []parityCase{
 		_, err = resp.Body.Read(b)
 		s.tell("the rest", err)
 	}},
-	{"Shutdown waits for the handler, and ends idle connections", func(s *scene) {
+	{name: "Shutdown waits for the handler, and ends idle connections", do: func(s *scene) {
 		inside, goOn := make(chan bool), make(chan bool)
 		v := s.serve(s.listener(), "http", func(rw http.ResponseWriter, r *http.Request) {
 			inside <- true
@@ -204,7 +204,7 @@ var parityHTTP = []parityCase{
 		s.tell("Shutdown", <-down)
 		s.get("GET", v, context.Background())
 	}},
-	{"Close ends a request that is under way", func(s *scene) {
+	{name: "Close ends a request that is under way", do: func(s *scene) {
 		var v *site
 		v = s.serve(s.listener(), "http", func(rw http.ResponseWriter, r *http.Request) {
 			go v.Close()
@@ -212,7 +212,7 @@ var parityHTTP = []parityCase{
 		})
 		s.get("GET", v, context.Background())
 	}},
-	{"an upload that the server does not want", func(s *scene) {
+	{name: "an upload that the server does not want", do: func(s *scene) {
 		v := s.serve(s.listener(), "http", func(rw http.ResponseWriter, r *http.Request) {
 			http.Error(rw, "no", http.StatusForbidden)
 		})
@@ -224,7 +224,7 @@ var parityHTTP = []parityCase{
 		b, err := io.ReadAll(resp.Body)
 		s.tell("PUT", resp.Status, string(b), err)
 	}},
-	{"an upload of a mebibyte comes back", func(s *scene) {
+	{name: "an upload of a mebibyte comes back", do: func(s *scene) {
 		v := s.serve(s.listener(), "http", func(rw http.ResponseWriter, r *http.Request) {
 			b, err := io.ReadAll(r.Body)
 			s.tell("the server reads", len(b), err)
@@ -235,7 +235,7 @@ var parityHTTP = []parityCase{
 		b, err := io.ReadAll(resp.Body)
 		s.tell("the client reads", len(b), err)
 	}},
-	{"requests in a row before the first answer", func(s *scene) {
+	{name: "requests in a row before the first answer", do: func(s *scene) {
 		v := s.serve(s.listener(), "http", hello)
 		c, err := s.dial(context.Background(), "tcp", s.from("0"), v.url[len("http://"):len(v.url)-1])
 		s.must(err)
@@ -249,7 +249,7 @@ var parityHTTP = []parityCase{
 			s.tell("an answer", string(b), err)
 		}
 	}},
-	{"a request that is none", func(s *scene) {
+	{name: "a request that is none", do: func(s *scene) {
 		v := s.serve(s.listener(), "http", hello)
 		c, err := s.dial(context.Background(), "tcp", s.from("0"), v.url[len("http://"):len(v.url)-1])
 		s.must(err)
@@ -258,7 +258,7 @@ var parityHTTP = []parityCase{
 		b, err := io.ReadAll(c)
 		s.tell("the answer", string(b), err)
 	}},
-	{"a client's Timeout", func(s *scene) {
+	{name: "a client's Timeout", do: func(s *scene) {
 		v := s.serve(s.listener(), "http", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		v.client.Timeout = 5 * time.Millisecond
 		s.get("GET", v, context.Background())
@@ -284,7 +284,7 @@ func (s *scene) secret() *tls.Config {
 }
 
 var parityTLS = []parityCase{
-	{"there and back, and the end", func(s *scene) {
+	{name: "there and back, and the end", do: func(s *scene) {
 		c, a := s.pair()
 		client, server := tls.Client(c, &tls.Config{InsecureSkipVerify: true}), tls.Server(a, s.secret())
 		go io.Copy(struct{ io.Writer }{server}, struct{ io.Reader }{server})
@@ -295,7 +295,7 @@ var parityTLS = []parityCase{
 		s.tell("Close", client.Close())
 		s.write("a write", client, "text")
 	}},
-	{"the end without a farewell", func(s *scene) {
+	{name: "the end without a farewell", do: func(s *scene) {
 		c, a := s.pair()
 		client, server := tls.Client(c, &tls.Config{InsecureSkipVerify: true}), tls.Server(a, s.secret())
 		got := started(server.Handshake)
@@ -304,12 +304,12 @@ var parityTLS = []parityCase{
 		a.Close()
 		s.read("a read", client, 1)
 	}},
-	{"a client that speaks plain text", func(s *scene) {
+	{name: "a client that speaks plain text", do: func(s *scene) {
 		c, a := s.pair()
 		c.Write([]byte("GET / HTTP/1.1\r\n\r\n"))
 		s.tell("Handshake", tls.Server(a, s.secret()).Handshake())
 	}},
-	{"a server that hangs up during the handshake", func(s *scene) {
+	{name: "a server that hangs up during the handshake", do: func(s *scene) {
 		c, a := s.pair()
 		go func() {
 			a.Read(make([]byte, 1<<16))
@@ -317,13 +317,13 @@ var parityTLS = []parityCase{
 		}()
 		s.tell("Handshake", tls.Client(c, &tls.Config{InsecureSkipVerify: true}).Handshake())
 	}},
-	{"a handshake that takes too long", func(s *scene) {
+	{name: "a handshake that takes too long", do: func(s *scene) {
 		c, _ := s.pair()
 		ctx, cancel := context.WithDeadline(context.Background(), soon())
 		defer cancel()
 		s.tell("Handshake", tls.Client(c, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx))
 	}},
-	{"a certificate that is not trusted", func(s *scene) {
+	{name: "a certificate that is not trusted", do: func(s *scene) {
 		c, a := s.pair()
 		got := started(tls.Server(a, s.secret()).Handshake)
 		err := tls.Client(c, &tls.Config{ServerName: "x"}).Handshake()
@@ -331,7 +331,7 @@ var parityTLS = []parityCase{
 		s.tell("the client", errors.As(err, &unknown))
 		s.tell("the server", <-got)
 	}},
-	{"a deadline spoils the connection for writing", func(s *scene) {
+	{name: "a deadline spoils the connection for writing", do: func(s *scene) {
 		c, a := s.pair()
 		client, server := tls.Client(c, &tls.Config{InsecureSkipVerify: true}), tls.Server(a, s.secret())
 		got := started(server.Handshake)
@@ -343,19 +343,19 @@ var parityTLS = []parityCase{
 		client.SetDeadline(time.Time{})
 		s.write("another", client, "x")
 	}},
-	{"HTTP over TLS", func(s *scene) {
+	{name: "HTTP over TLS", do: func(s *scene) {
 		v := s.serve(tls.NewListener(s.listener(), s.secret()), "https", hello)
 		s.get("GET", v, context.Background())
 		s.get("GET", v, context.Background())
 		s.tell("connections", v.connections())
 	}},
-	{"a plain request to a TLS server", func(s *scene) {
+	{name: "a plain request to a TLS server", do: func(s *scene) {
 		l := s.listener()
 		v := s.serve(tls.NewListener(l, s.secret()), "https", hello)
 		v.url = "http://" + l.Addr().String() + "/"
 		s.get("GET", v, context.Background())
 	}},
-	{"a TLS request to a plain server", func(s *scene) {
+	{name: "a TLS request to a plain server", do: func(s *scene) {
 		l := s.listener()
 		v := s.serve(l, "http", hello)
 		v.url = "https://" + l.Addr().String() + "/"

@@ -22,7 +22,7 @@ func (s *scene) accept(what string, l net.Listener) {
 }
 
 var parityListen = []parityCase{
-	{"a listener that closes", func(s *scene) {
+	{name: "a listener that closes", do: func(s *scene) {
 		l := s.listener()
 		s.tell("Close", l.Close())
 		s.tell("Close again", l.Close())
@@ -30,7 +30,7 @@ var parityListen = []parityCase{
 		s.tell("SetDeadline", l.SetDeadline(later()))
 		s.tell("Addr", l.Addr())
 	}},
-	{"who was not accepted when it closes is reset", func(s *scene) {
+	{name: "who was not accepted when it closes is reset", do: func(s *scene) {
 		l := s.listener()
 		c, err := s.connect(l.Addr())
 		s.must(err)
@@ -40,20 +40,20 @@ var parityListen = []parityCase{
 		s.read("a read", c, 1)
 		s.read("another", c, 1)
 	}},
-	{"who was accepted when it closes goes on", func(s *scene) {
+	{name: "who was accepted when it closes goes on", do: func(s *scene) {
 		l := s.listener()
 		c, a := s.join(l)
 		l.Close()
 		s.write("a write", c, "text")
 		s.read("a read", a, 9)
 	}},
-	{"closing wakes Accept", func(s *scene) {
+	{name: "closing wakes Accept", do: func(s *scene) {
 		l := s.listener()
 		got := started(func() error { _, err := l.Accept(); return err })
 		l.Close()
 		s.tell("Accept", <-got)
 	}},
-	{"a deadline in the past", func(s *scene) {
+	{name: "a deadline in the past", do: func(s *scene) {
 		l := s.listener()
 		l.SetDeadline(past)
 		s.accept("Accept", l)
@@ -63,7 +63,7 @@ var parityListen = []parityCase{
 		defer c.Close()
 		s.accept("Accept without one", l)
 	}},
-	{"a deadline in the past, and somebody there", func(s *scene) {
+	{name: "a deadline in the past, and somebody there", do: func(s *scene) {
 		l := s.listener()
 		c, err := s.connect(l.Addr())
 		s.must(err)
@@ -72,18 +72,18 @@ var parityListen = []parityCase{
 		l.SetDeadline(past)
 		s.accept("Accept", l)
 	}},
-	{"a deadline passes", func(s *scene) {
+	{name: "a deadline passes", do: func(s *scene) {
 		l := s.listener()
 		l.SetDeadline(soon())
 		s.accept("Accept", l)
 	}},
-	{"a deadline that is set while somebody waits", func(s *scene) {
+	{name: "a deadline that is set while somebody waits", do: func(s *scene) {
 		l := s.listener()
 		got := started(func() error { _, err := l.Accept(); return err })
 		l.SetDeadline(past)
 		s.tell("Accept", <-got)
 	}},
-	{"connections are accepted in their order", func(s *scene) {
+	{name: "connections are accepted in their order", do: func(s *scene) {
 		l := s.listener()
 		for i := range 3 {
 			c, err := s.connect(l.Addr())
@@ -98,7 +98,7 @@ var parityListen = []parityCase{
 			s.read("a read", a, 9)
 		}
 	}},
-	{"one who reset before Accept is accepted all the same", func(s *scene) {
+	{name: "one who reset before Accept is accepted all the same", do: func(s *scene) {
 		l := s.listener()
 		c, err := s.connect(l.Addr())
 		s.must(err)
@@ -128,25 +128,25 @@ func portOf(addr net.Addr) string {
 }
 
 var parityPorts = []parityCase{
-	{"a port that is taken", func(s *scene) {
+	{name: "a port that is taken", do: func(s *scene) {
 		l := s.listener()
 		s.tryListen("the same address", "tcp", l.Addr().String())
 		s.tryListen("every address", "tcp4", "0.0.0.0:"+portOf(l.Addr()))
 		l.Close()
 		s.tryListen("when it has closed", "tcp", l.Addr().String())
-	}},
-	{"a port that is taken at every address", func(s *scene) {
+	}, v4: true},
+	{name: "a port that is taken at every address", do: func(s *scene) {
 		l, err := s.listen("tcp4", "0.0.0.0:0")
 		s.must(err)
 		defer l.Close()
 		s.tryListen("at one of them", "tcp", s.at(portOf(l.Addr())))
 		s.tryListen("at every one", "tcp4", l.Addr().String())
-	}},
-	{"another address of the same host", func(s *scene) {
+	}, v4: true},
+	{name: "another address of the same host", do: func(s *scene) {
 		l := s.listener()
 		s.tryListen("the same port", "tcp", "127.0.0.3:"+portOf(l.Addr()))
-	}},
-	{"a port for TCP is free for UDP", func(s *scene) {
+	}, v4: true},
+	{name: "a port for TCP is free for UDP", do: func(s *scene) {
 		l := s.listener()
 		c, err := s.packets("udp", l.Addr().String())
 		s.tell("UDP", err)
@@ -154,19 +154,19 @@ var parityPorts = []parityCase{
 			c.Close()
 		}
 	}},
-	{"port 0 is a free one, another each time", func(s *scene) {
+	{name: "port 0 is a free one, another each time", do: func(s *scene) {
 		one, two := s.listener(), s.listener()
 		s.tell("two", one.Addr().String() != two.Addr().String())
 		s.tell("addresses", one.Addr(), two.Addr())
 		number, err := strconv.Atoi(portOf(one.Addr()))
 		s.tell("ephemeral", number >= firstEphemeral && number <= lastEphemeral, err)
 	}},
-	{"somebody else's address", func(s *scene) {
+	{name: "somebody else's address", do: func(s *scene) {
 		s.tryListen("Listen", "tcp", "192.0.2.77:0")
 		_, err := s.packets("udp", "192.0.2.77:0")
 		s.tell("ListenPacket", err)
 	}},
-	{"networks that there are not", func(s *scene) {
+	{name: "networks that there are not", do: func(s *scene) {
 		for _, network := range []string{"tcp5", "http", ""} {
 			s.tryListen("Listen "+network, network, "127.0.0.1:0")
 		}
@@ -174,8 +174,8 @@ var parityPorts = []parityCase{
 			_, err := s.packets(network, "127.0.0.1:0")
 			s.tell("ListenPacket "+network, err)
 		}
-	}},
-	{"addresses that are none", func(s *scene) {
+	}, v4: true},
+	{name: "addresses that are none", do: func(s *scene) {
 		for _, address := range []string{"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:-1", "127.0.0.1:65536", "127.0.0.1:999999999999",
 			"127.0.0.1:1:2", "127.0.0.1:no-such-service", "[127.0.0.1:0", "[::1", "::1:0x"} {
 			s.tryListen("Listen "+address, "tcp4", address)
@@ -185,11 +185,11 @@ var parityPorts = []parityCase{
 				c.Close()
 			}
 		}
-	}},
-	{"an IPv6 address for tcp4", func(s *scene) {
+	}, v4: true},
+	{name: "an IPv6 address for tcp4", do: func(s *scene) {
 		s.tryListen("Listen", "tcp4", "[::1]:0")
-	}},
-	{"the server's port is free again though its connection waits in TIME-WAIT", func(s *scene) {
+	}, v4: true},
+	{name: "the server's port is free again though its connection waits in TIME-WAIT", do: func(s *scene) {
 		l := s.listener()
 		c, a := s.join(l)
 		a.Close()
@@ -199,7 +199,7 @@ var parityPorts = []parityCase{
 		s.settle()
 		s.tryListen("Listen", "tcp", l.Addr().String())
 	}},
-	{"the server's port is free again though a connection lives", func(s *scene) {
+	{name: "the server's port is free again though a connection lives", do: func(s *scene) {
 		l := s.listener()
 		c, a := s.join(l)
 		l.Close()
@@ -212,7 +212,7 @@ var parityPorts = []parityCase{
 		s.write("a write", c, "text")
 		s.read("a read", a, 9)
 	}},
-	{"the client's port, while it waits in TIME-WAIT", func(s *scene) {
+	{name: "the client's port, while it waits in TIME-WAIT", do: func(s *scene) {
 		l := s.listener()
 		c, a := s.join(l)
 		c.Close()
@@ -222,7 +222,7 @@ var parityPorts = []parityCase{
 		_, err := s.dial(context.Background(), "tcp", c.LocalAddr().String(), l.Addr().String())
 		s.tell("Dial", err)
 	}},
-	{"the client's port, when the server waits in TIME-WAIT", func(s *scene) {
+	{name: "the client's port, when the server waits in TIME-WAIT", do: func(s *scene) {
 		l := s.listener()
 		c, a := s.join(l)
 		a.Close()
@@ -237,7 +237,7 @@ var parityPorts = []parityCase{
 			s.tell("the same port", again.LocalAddr().String() == c.LocalAddr().String())
 		}
 	}},
-	{"the client's port, after a reset", func(s *scene) {
+	{name: "the client's port, after a reset", do: func(s *scene) {
 		l := s.listener()
 		c, _ := s.join(l)
 		c.SetLinger(0)
@@ -249,7 +249,7 @@ var parityPorts = []parityCase{
 			again.Close()
 		}
 	}},
-	{"the port of a connection that lives", func(s *scene) {
+	{name: "the port of a connection that lives", do: func(s *scene) {
 		l := s.listener()
 		c, _ := s.join(l)
 		_, err := s.dial(context.Background(), "tcp", c.LocalAddr().String(), l.Addr().String())
@@ -257,7 +257,7 @@ var parityPorts = []parityCase{
 		_, err = s.dial(context.Background(), "tcp", c.LocalAddr().String(), s.listener().Addr().String())
 		s.tell("to another server", err)
 	}},
-	{"two connections from ports of the system's choice", func(s *scene) {
+	{name: "two connections from ports of the system's choice", do: func(s *scene) {
 		l := s.listener()
 		one, _ := s.join(l)
 		two, _ := s.join(l)
@@ -275,17 +275,17 @@ func (s *scene) tryDial(what, network, address string) {
 }
 
 var parityDial = []parityCase{
-	{"nobody listens", func(s *scene) {
+	{name: "nobody listens", do: func(s *scene) {
 		l := s.listener()
 		l.Close()
 		s.tryDial("tcp", "tcp", l.Addr().String())
 		s.tryDial("tcp4", "tcp4", l.Addr().String())
-	}},
-	{"port 0", func(s *scene) {
+	}, v4: true},
+	{name: "port 0", do: func(s *scene) {
 		s.tryDial("port 0", "tcp", s.at("0"))
 		s.tryDial("no port", "tcp", s.at(""))
 	}},
-	{"a context that was cancelled", func(s *scene) {
+	{name: "a context that was cancelled", do: func(s *scene) {
 		l := s.listener()
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -294,7 +294,7 @@ var parityDial = []parityCase{
 			s.tell(network, err)
 		}
 	}},
-	{"a context whose deadline has passed", func(s *scene) {
+	{name: "a context whose deadline has passed", do: func(s *scene) {
 		l := s.listener()
 		ctx, cancel := context.WithDeadline(context.Background(), past)
 		defer cancel()
@@ -303,7 +303,7 @@ var parityDial = []parityCase{
 			s.tell(network, err)
 		}
 	}},
-	{"a context that ends after the dial", func(s *scene) {
+	{name: "a context that ends after the dial", do: func(s *scene) {
 		l := s.listener()
 		ctx, cancel := context.WithCancel(context.Background())
 		c, err := s.dial(ctx, "tcp", s.from("0"), l.Addr().String())
@@ -316,37 +316,37 @@ var parityDial = []parityCase{
 		s.write("a write", c, "text")
 		s.read("a read", a, 9)
 	}},
-	{"networks that there are not", func(s *scene) {
+	{name: "networks that there are not", do: func(s *scene) {
 		for _, network := range []string{"tcp5", "", "http"} {
 			s.tryDial(network, network, s.at("80"))
 		}
 	}},
-	{"addresses that are none", func(s *scene) {
+	{name: "addresses that are none", do: func(s *scene) {
 		for _, address := range []string{"", "127.0.0.1", "127.0.0.1:-1", "127.0.0.1:65536", "127.0.0.1:999999999999", "127.0.0.1:1:2",
 			"127.0.0.1:no-such-service", "[127.0.0.1:80", "127.0.0.1]:80"} {
 			s.tryDial("tcp "+address, "tcp", address)
 			s.tryDial("udp "+address, "udp", address)
 		}
-	}},
-	{"an IPv6 address for tcp4", func(s *scene) {
+	}, v4: true},
+	{name: "an IPv6 address for tcp4", do: func(s *scene) {
 		s.tryDial("tcp4", "tcp4", "[::1]:80")
 		s.tryDial("udp4", "udp4", "[::1]:80")
-	}},
-	{"an IPv4 address in IPv6's clothes", func(s *scene) {
+	}, v4: true},
+	{name: "an IPv4 address in IPv6's clothes", do: func(s *scene) {
 		l := s.listener()
 		c, err := s.dial(context.Background(), "tcp", s.from("0"), "[::ffff:"+s.server.String()+"]:"+portOf(l.Addr()))
 		s.must(err)
 		defer c.Close()
 		s.tell("addresses", c.LocalAddr(), c.RemoteAddr())
-	}},
-	{"from somebody else's address", func(s *scene) {
+	}, v4: true},
+	{name: "from somebody else's address", do: func(s *scene) {
 		l := s.listener()
 		for _, network := range []string{"tcp", "udp"} {
 			_, err := s.dial(context.Background(), network, "192.0.2.77:0", l.Addr().String())
 			s.tell(network, err)
 		}
 	}},
-	{"UDP needs nobody there", func(s *scene) {
+	{name: "UDP needs nobody there", do: func(s *scene) {
 		c, err := s.dial(context.Background(), "udp", s.from("0"), s.at("9"))
 		s.must(err)
 		defer c.Close()

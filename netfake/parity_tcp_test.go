@@ -32,7 +32,7 @@ func (s *scene) write(what string, c net.Conn, text string) {
 
 // How connections end: FIN, RST, half-close, Close.
 var parityTCPEnds = []parityCase{
-	{"half-close: the other direction goes on", func(s *scene) {
+	{name: "half-close: the other direction goes on", do: func(s *scene) {
 		c, a := s.pair()
 		c.Write([]byte("question"))
 		s.tell("CloseWrite", c.CloseWrite())
@@ -44,7 +44,7 @@ var parityTCPEnds = []parityCase{
 		b, err = io.ReadAll(c)
 		s.tell("the client reads", string(b), err)
 	}},
-	{"CloseWrite twice", func(s *scene) {
+	{name: "CloseWrite twice", do: func(s *scene) {
 		c, a := s.pair()
 		s.tell("CloseWrite", c.CloseWrite())
 		s.tell("again", c.CloseWrite())
@@ -52,7 +52,7 @@ var parityTCPEnds = []parityCase{
 		s.tell("the server's", a.CloseWrite())
 		s.read("the client's read", c, 1)
 	}},
-	{"CloseWrite on both ends, and once more", func(s *scene) {
+	{name: "CloseWrite on both ends, and once more", do: func(s *scene) {
 		c, a := s.pair()
 		c.CloseWrite()
 		s.read("the server's read", a, 1)
@@ -62,13 +62,13 @@ var parityTCPEnds = []parityCase{
 		s.tell("the server's CloseWrite, when all is over", a.CloseWrite())
 		s.tell("Close", c.Close(), a.Close())
 	}},
-	{"CloseRead ends reading", func(s *scene) {
+	{name: "CloseRead ends reading", do: func(s *scene) {
 		c, _ := s.pair()
 		s.tell("CloseRead", c.CloseRead())
 		s.read("a read", c, 1)
 		s.tell("CloseRead again", c.CloseRead())
 	}},
-	{"CloseRead with something unread", func(s *scene) {
+	{name: "CloseRead with something unread", do: func(s *scene) {
 		c, a := s.pair()
 		c.Write([]byte("text"))
 		s.readable(a)
@@ -77,19 +77,19 @@ var parityTCPEnds = []parityCase{
 		s.read("the rest", a, 9)
 		s.read("the end", a, 9)
 	}},
-	{"CloseRead wakes a read", func(s *scene) {
+	{name: "CloseRead wakes a read", do: func(s *scene) {
 		c, _ := s.pair()
 		got := started(func() error { _, err := c.Read(make([]byte, 1)); return err })
 		c.CloseRead()
 		s.tell("the read", <-got)
 	}},
-	{"CloseRead: writing goes on", func(s *scene) {
+	{name: "CloseRead: writing goes on", do: func(s *scene) {
 		c, a := s.pair()
 		c.CloseRead()
 		s.write("a write", c, "text")
 		s.read("the server's read", a, 9)
 	}},
-	{"closing with unread data resets", func(s *scene) {
+	{name: "closing with unread data resets", do: func(s *scene) {
 		c, a := s.pair()
 		c.Write([]byte("unread"))
 		s.readable(a)
@@ -99,7 +99,7 @@ var parityTCPEnds = []parityCase{
 		s.read("the second", c, 1)
 		s.write("a write", c, "x")
 	}},
-	{"what came before a RST is read", func(s *scene) {
+	{name: "what came before a RST is read", do: func(s *scene) {
 		c, a := s.pair()
 		a.Write([]byte("last words"))
 		s.readable(c)
@@ -110,7 +110,7 @@ var parityTCPEnds = []parityCase{
 		s.read("a read", c, 1)
 		s.read("another", c, 1)
 	}},
-	{"a write after a RST", func(s *scene) {
+	{name: "a write after a RST", do: func(s *scene) {
 		c, a := s.pair()
 		a.SetLinger(0)
 		a.Close()
@@ -119,7 +119,7 @@ var parityTCPEnds = []parityCase{
 		s.write("the second", c, "x")
 		s.read("a read", c, 1)
 	}},
-	{"a RST is told once, to a write or a read", func(s *scene) {
+	{name: "a RST is told once, to a write or a read", do: func(s *scene) {
 		c, a := s.pair()
 		a.SetLinger(0)
 		a.Close()
@@ -127,7 +127,7 @@ var parityTCPEnds = []parityCase{
 		s.read("a read", c, 1)
 		s.write("a write", c, "x")
 	}},
-	{"shutting down what was reset", func(s *scene) {
+	{name: "shutting down what was reset", do: func(s *scene) {
 		c, a := s.pair()
 		a.SetLinger(0)
 		a.Close()
@@ -138,14 +138,14 @@ var parityTCPEnds = []parityCase{
 		s.tell("SetDeadline", c.SetDeadline(later()))
 		s.tell("Close", c.Close())
 	}},
-	{"a RST wakes a read", func(s *scene) {
+	{name: "a RST wakes a read", do: func(s *scene) {
 		c, a := s.pair()
 		got := started(func() error { _, err := c.Read(make([]byte, 1)); return err })
 		a.SetLinger(0)
 		a.Close()
 		s.tell("the read", <-got)
 	}},
-	{"a RST wakes a write", func(s *scene) {
+	{name: "a RST wakes a write", do: func(s *scene) {
 		c, a := s.pair()
 		got := started(func() error {
 			_, err := io.Copy(struct{ io.Writer }{c}, endless{})
@@ -156,7 +156,7 @@ var parityTCPEnds = []parityCase{
 		a.Close()
 		s.tell("the write", <-got)
 	}},
-	{"a write to one who has closed is taken, the next is not", func(s *scene) {
+	{name: "a write to one who has closed is taken, the next is not", do: func(s *scene) {
 		c, a := s.pair()
 		a.Close()
 		s.read("a read", c, 1)
@@ -165,7 +165,7 @@ var parityTCPEnds = []parityCase{
 		s.write("the second", c, "x")
 		s.read("a read", c, 1)
 	}},
-	{"SetLinger(-1) and SetLinger(5): an orderly end", func(s *scene) {
+	{name: "SetLinger(-1) and SetLinger(5): an orderly end", do: func(s *scene) {
 		for _, sec := range []int{-1, 5} {
 			c, a := s.pair()
 			s.tell("SetLinger", c.SetLinger(sec))
@@ -175,14 +175,14 @@ var parityTCPEnds = []parityCase{
 			s.tell("the server reads", string(b), err)
 		}
 	}},
-	{"SetLinger(0), taken back", func(s *scene) {
+	{name: "SetLinger(0), taken back", do: func(s *scene) {
 		c, a := s.pair()
 		c.SetLinger(0)
 		c.SetLinger(-1)
 		c.Close()
 		s.read("the server's read", a, 1)
 	}},
-	{"the end of the stream stays", func(s *scene) {
+	{name: "the end of the stream stays", do: func(s *scene) {
 		c, a := s.pair()
 		a.Write([]byte("text"))
 		a.Close()
@@ -191,7 +191,7 @@ var parityTCPEnds = []parityCase{
 		s.read("the end", c, 9)
 		s.tell("CloseRead", c.CloseRead())
 	}},
-	{"Close delivers what was written", func(s *scene) {
+	{name: "Close delivers what was written", do: func(s *scene) {
 		c, a := s.pair()
 		got := make(chan int64)
 		go func() {
@@ -203,13 +203,13 @@ var parityTCPEnds = []parityCase{
 		c.Close()
 		s.tell("bytes", <-got)
 	}},
-	{"closing wakes a read", func(s *scene) {
+	{name: "closing wakes a read", do: func(s *scene) {
 		c, _ := s.pair()
 		got := started(func() error { _, err := c.Read(make([]byte, 1)); return err })
 		c.Close()
 		s.tell("the read", <-got)
 	}},
-	{"closing wakes a write", func(s *scene) {
+	{name: "closing wakes a write", do: func(s *scene) {
 		c, _ := s.pair()
 		got := started(func() error {
 			for {
@@ -221,7 +221,7 @@ var parityTCPEnds = []parityCase{
 		c.Close()
 		s.tell("the write", <-got)
 	}},
-	{"a closed connection", func(s *scene) {
+	{name: "a closed connection", do: func(s *scene) {
 		c, _ := s.pair()
 		s.tell("Close", c.Close())
 		s.tell("Close again", c.Close())
@@ -255,7 +255,7 @@ type endless struct{}
 func (endless) Read(b []byte) (int, error) { return len(b), nil }
 
 var parityTCPDeadlines = []parityCase{
-	{"deadlines in the past, before data that is there", func(s *scene) {
+	{name: "deadlines in the past, before data that is there", do: func(s *scene) {
 		c, a := s.pair()
 		c.Write([]byte("x"))
 		s.readable(a)
@@ -267,13 +267,13 @@ var parityTCPDeadlines = []parityCase{
 		s.read("a read without a deadline", a, 1)
 		s.write("a write without one", a, "x")
 	}},
-	{"a deadline in the past, and nothing to do", func(s *scene) {
+	{name: "a deadline in the past, and nothing to do", do: func(s *scene) {
 		c, _ := s.pair()
 		c.SetDeadline(past)
 		s.read("Read of nothing", c, 0)
 		s.write("Write of nothing", c, "")
 	}},
-	{"a deadline in the past at the end of the stream", func(s *scene) {
+	{name: "a deadline in the past at the end of the stream", do: func(s *scene) {
 		c, a := s.pair()
 		a.Close()
 		s.read("a read", c, 1)
@@ -282,14 +282,14 @@ var parityTCPDeadlines = []parityCase{
 		c.CloseWrite()
 		s.write("a write", c, "x")
 	}},
-	{"a read's deadline passes", func(s *scene) {
+	{name: "a read's deadline passes", do: func(s *scene) {
 		c, _ := s.pair()
 		c.SetReadDeadline(soon())
 		s.read("a read", c, 1)
 		s.read("another", c, 1)
 		s.write("a write", c, "x")
 	}},
-	{"a write's deadline passes", func(s *scene) {
+	{name: "a write's deadline passes", do: func(s *scene) {
 		c, a := s.pair()
 		text := make([]byte, 16<<20)
 		c.SetWriteDeadline(soon())
@@ -299,20 +299,20 @@ var parityTCPDeadlines = []parityCase{
 		a.Write([]byte("text"))
 		s.read("a read", c, 9)
 	}},
-	{"a deadline that is moved while somebody waits", func(s *scene) {
+	{name: "a deadline that is moved while somebody waits", do: func(s *scene) {
 		c, _ := s.pair()
 		c.SetReadDeadline(later())
 		got := started(func() error { _, err := c.Read(make([]byte, 1)); return err })
 		c.SetReadDeadline(past)
 		s.tell("the read", <-got)
 	}},
-	{"a deadline that is set while somebody waits without one", func(s *scene) {
+	{name: "a deadline that is set while somebody waits without one", do: func(s *scene) {
 		c, _ := s.pair()
 		got := started(func() error { _, err := c.Read(make([]byte, 1)); return err })
 		c.SetReadDeadline(soon())
 		s.tell("the read", <-got)
 	}},
-	{"a deadline that passed is set again", func(s *scene) {
+	{name: "a deadline that passed is set again", do: func(s *scene) {
 		c, a := s.pair()
 		c.SetReadDeadline(soon())
 		s.read("a read", c, 1)
@@ -320,7 +320,7 @@ var parityTCPDeadlines = []parityCase{
 		a.Write([]byte("text"))
 		s.read("a read", c, 9)
 	}},
-	{"a deadline does not end the connection", func(s *scene) {
+	{name: "a deadline does not end the connection", do: func(s *scene) {
 		c, a := s.pair()
 		c.SetDeadline(past)
 		s.read("a read", c, 9)
@@ -332,7 +332,7 @@ var parityTCPDeadlines = []parityCase{
 }
 
 var parityTCPStreams = []parityCase{
-	{"reads of nothing", func(s *scene) {
+	{name: "reads of nothing", do: func(s *scene) {
 		c, a := s.pair()
 		s.read("with nothing there", c, 0)
 		a.Write([]byte("text"))
@@ -343,7 +343,7 @@ var parityTCPStreams = []parityCase{
 		s.read("the end", c, 1)
 		s.read("after the end", c, 0)
 	}},
-	{"writes of nothing", func(s *scene) {
+	{name: "writes of nothing", do: func(s *scene) {
 		c, a := s.pair()
 		s.write("at the beginning", c, "")
 		c.Write([]byte("text"))
@@ -351,7 +351,7 @@ var parityTCPStreams = []parityCase{
 		c.CloseWrite()
 		s.write("after CloseWrite", c, "")
 	}},
-	{"a write of nothing after a RST", func(s *scene) {
+	{name: "a write of nothing after a RST", do: func(s *scene) {
 		c, a := s.pair()
 		a.SetLinger(0)
 		a.Close()
@@ -359,14 +359,14 @@ var parityTCPStreams = []parityCase{
 		s.write("the first", c, "")
 		s.write("the second", c, "")
 	}},
-	{"a read takes what is there, and no more than fits", func(s *scene) {
+	{name: "a read takes what is there, and no more than fits", do: func(s *scene) {
 		c, a := s.pair()
 		a.Write([]byte("some text"))
 		s.readable(c)
 		s.read("four bytes", c, 4)
 		s.read("the rest", c, 100)
 	}},
-	{"a large write arrives whole", func(s *scene) {
+	{name: "a large write arrives whole", do: func(s *scene) {
 		c, a := s.pair()
 		text := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
 		go func() {
@@ -378,7 +378,7 @@ var parityTCPStreams = []parityCase{
 		s.settle()
 		s.tell("the read", len(b), bytes.Equal(b, text), err)
 	}},
-	{"many small writes arrive in order", func(s *scene) {
+	{name: "many small writes arrive in order", do: func(s *scene) {
 		c, a := s.pair()
 		go func() {
 			for i := range 1000 {
@@ -393,7 +393,7 @@ var parityTCPStreams = []parityCase{
 		}
 		s.tell("the read", len(b), ordered, err)
 	}},
-	{"readers at one time share what comes", func(s *scene) {
+	{name: "readers at one time share what comes", do: func(s *scene) {
 		c, a := s.pair()
 		sums := make(chan int)
 		for range 4 {
@@ -417,7 +417,7 @@ var parityTCPStreams = []parityCase{
 		c.Close()
 		s.tell("the sum", <-sums+<-sums+<-sums+<-sums)
 	}},
-	{"writers at one time do not mix", func(s *scene) {
+	{name: "writers at one time do not mix", do: func(s *scene) {
 		c, a := s.pair()
 		var group sync.WaitGroup
 		for _, letter := range []byte("abc") {
@@ -436,7 +436,7 @@ var parityTCPStreams = []parityCase{
 		}
 		s.tell("the read", len(b), changes, err)
 	}},
-	{"reading and writing at one time", func(s *scene) {
+	{name: "reading and writing at one time", do: func(s *scene) {
 		c, a := s.pair()
 		go func() {
 			io.Copy(struct{ io.Writer }{a}, struct{ io.Reader }{a})
@@ -449,13 +449,13 @@ var parityTCPStreams = []parityCase{
 		n, err := io.Copy(io.Discard, struct{ io.Reader }{c})
 		s.tell("the echo", n, err)
 	}},
-	{"io.Copy to a connection", func(s *scene) {
+	{name: "io.Copy to a connection", do: func(s *scene) {
 		c, a := s.pair()
 		n, err := io.Copy(c, strings.NewReader("some text"))
 		s.tell("the copy", n, err)
 		s.read("the server's read", a, 100)
 	}},
-	{"io.Copy from a connection", func(s *scene) {
+	{name: "io.Copy from a connection", do: func(s *scene) {
 		c, a := s.pair()
 		c.Write([]byte("some text"))
 		c.Close()
@@ -463,18 +463,18 @@ var parityTCPStreams = []parityCase{
 		n, err := io.Copy(&b, a)
 		s.tell("the copy", n, b.String(), err)
 	}},
-	{"io.Copy from a source that fails", func(s *scene) {
+	{name: "io.Copy from a source that fails", do: func(s *scene) {
 		c, _ := s.pair()
 		n, err := io.Copy(c, io.MultiReader(strings.NewReader("text"), failing{}))
 		s.tell("the copy", n, err)
 	}},
-	{"io.Copy to a sink that fails", func(s *scene) {
+	{name: "io.Copy to a sink that fails", do: func(s *scene) {
 		c, a := s.pair()
 		c.Write([]byte("text"))
 		n, err := io.Copy(failing{}, a)
 		s.tell("the copy", n, err)
 	}},
-	{"io.Copy to a connection that was reset", func(s *scene) {
+	{name: "io.Copy to a connection that was reset", do: func(s *scene) {
 		c, a := s.pair()
 		a.SetLinger(0)
 		a.Close()
@@ -482,7 +482,7 @@ var parityTCPStreams = []parityCase{
 		n, err := io.Copy(c, struct{ io.Reader }{strings.NewReader("text")})
 		s.tell("the copy", n, err)
 	}},
-	{"io.Copy from a connection that was reset", func(s *scene) {
+	{name: "io.Copy from a connection that was reset", do: func(s *scene) {
 		c, a := s.pair()
 		a.SetLinger(0)
 		a.Close()
@@ -490,13 +490,13 @@ var parityTCPStreams = []parityCase{
 		n, err := io.Copy(struct{ io.Writer }{io.Discard}, c)
 		s.tell("the copy", n, err)
 	}},
-	{"io.Copy from a connection whose deadline passed", func(s *scene) {
+	{name: "io.Copy from a connection whose deadline passed", do: func(s *scene) {
 		c, _ := s.pair()
 		c.SetReadDeadline(past)
 		n, err := io.Copy(struct{ io.Writer }{io.Discard}, c)
 		s.tell("the copy", n, err)
 	}},
-	{"net.Buffers", func(s *scene) {
+	{name: "net.Buffers", do: func(s *scene) {
 		c, a := s.pair()
 		b := net.Buffers{[]byte("some "), nil, []byte("text")}
 		n, err := b.WriteTo(c)
@@ -505,7 +505,7 @@ var parityTCPStreams = []parityCase{
 		all, err := io.ReadAll(a)
 		s.tell("the read", string(all), err)
 	}},
-	{"the options", func(s *scene) {
+	{name: "the options", do: func(s *scene) {
 		c, a := s.pair()
 		for _, on := range []bool{false, true} {
 			s.tell("SetNoDelay", c.SetNoDelay(on))
@@ -521,7 +521,7 @@ var parityTCPStreams = []parityCase{
 		s.write("a write", c, "text")
 		s.read("a read", a, 9)
 	}},
-	{"values that the options do not take", func(s *scene) {
+	{name: "values that the options do not take", do: func(s *scene) {
 		c, _ := s.pair()
 		s.tell("SetKeepAlivePeriod", c.SetKeepAlivePeriod(24*time.Hour))
 		s.tell("SetKeepAliveConfig, idle", c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 24 * time.Hour}))
@@ -541,13 +541,13 @@ func (failing) Read([]byte) (int, error)  { return 0, errFailing }
 func (failing) Write([]byte) (int, error) { return 0, errFailing }
 
 var parityTCPNames = []parityCase{
-	{"addresses", func(s *scene) {
+	{name: "addresses", do: func(s *scene) {
 		c, a := s.pair()
 		s.tell("the client's", c.LocalAddr(), c.RemoteAddr())
 		s.tell("the server's", a.LocalAddr(), a.RemoteAddr())
 		s.tell("networks", c.LocalAddr().Network(), a.RemoteAddr().Network())
 	}},
-	{"addresses behind a wildcard", func(s *scene) {
+	{name: "addresses behind a wildcard", do: func(s *scene) {
 		l, err := s.listen("tcp4", "0.0.0.0:0")
 		s.must(err)
 		defer l.Close()
@@ -560,8 +560,8 @@ var parityTCPNames = []parityCase{
 		s.must(err)
 		defer a.Close()
 		s.tell("the server's", a.LocalAddr(), a.RemoteAddr())
-	}},
-	{"tcp4 is what errors call it", func(s *scene) {
+	}, v4: true},
+	{name: "tcp4 is what errors call it", do: func(s *scene) {
 		l, err := s.listen("tcp4", s.at("0"))
 		s.must(err)
 		c, err := s.dial(context.Background(), "tcp4", s.from("0"), l.Addr().String())
@@ -580,5 +580,5 @@ var parityTCPNames = []parityCase{
 		l.Close()
 		_, err = l.Accept()
 		s.tell("Accept", err)
-	}},
+	}, v4: true},
 }

@@ -26,6 +26,7 @@ import (
 type parityCase struct {
 	name string
 	do   func(s *scene)
+	v4   bool // it is about IPv4 alone
 }
 
 // scene is what a case works with: a server and a client, and the log of what it saw.
@@ -41,11 +42,30 @@ type scene struct {
 	ports map[string]string
 }
 
-// kernelScene has its hosts at two addresses of the machine's own loopback network.
-func kernelScene(t *testing.T) *scene {
-	server, client := netip.MustParseAddr("127.0.0.5"), netip.MustParseAddr("127.0.0.6")
+// sides are the kernel and a world, twice: two hosts that speak IPv4, for which the kernel
+// has two addresses of its loopback network, and one host that speaks to itself in IPv6.
+var sides = []struct {
+	name          string
+	kernel, world func(t *testing.T) *scene
+}{
+	{"IPv4", func(t *testing.T) *scene {
+		return kernelScene(t, netip.MustParseAddr("127.0.0.5"), netip.MustParseAddr("127.0.0.6"))
+	}, func(t *testing.T) *scene {
+		server, client := twoHosts(New(t, Config{Instant: true}))
+		return hostScene(t, server, server.Addr(), client, client.Addr())
+	}},
+	{"IPv6", func(t *testing.T) *scene {
+		return kernelScene(t, netip.IPv6Loopback(), netip.IPv6Loopback())
+	}, func(t *testing.T) *scene {
+		host := New(t, Config{Instant: true}).Internet().Host("host", "2001:db8::1")
+		return hostScene(t, host, netip.IPv6Loopback(), host, netip.IPv6Loopback())
+	}},
+}
+
+// kernelScene has its hosts at addresses of the machine itself.
+func kernelScene(t *testing.T, server, client netip.Addr) *scene {
 	return &scene{
-		T: t, server: server, client: client,
+		T: t, server: server, client: client, ports: map[string]string{},
 		listen: net.Listen, packets: net.ListenPacket,
 		dial: func(ctx context.Context, network, local, address string) (net.Conn, error) {
 			var d net.Dialer
@@ -59,14 +79,12 @@ func kernelScene(t *testing.T) *scene {
 	}
 }
 
-// hostScene has two hosts of a world in real time.
-func hostScene(t *testing.T) *scene {
-	w := New(t, Config{Instant: true})
-	server, client := twoHosts(w)
+// hostScene has hosts of a world in real time.
+func hostScene(t *testing.T, server *Host, serverAddr netip.Addr, client *Host, clientAddr netip.Addr) *scene {
 	return &scene{
-		T: t, server: server.Addr(), client: client.Addr(), listen: server.Listen,
+		T: t, server: serverAddr, client: clientAddr, ports: map[string]string{}, listen: server.Listen,
 		packets: func(network, address string) (net.PacketConn, error) {
-			if strings.HasPrefix(address, client.Addr().String()) {
+			if strings.HasPrefix(address, clientAddr.String()) {
 				return client.ListenPacket(network, address)
 			}
 			return server.ListenPacket(network, address)
@@ -83,27 +101,42 @@ func checkParity(t *testing.T, cases []parityCase) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the hosts behave like Linux")
 	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			var logs [2][]string
-			for i, open := range []func(*testing.T) *scene{kernelScene, hostScene} {
-				t.Run([]string{"kernel", "netfake"}[i], func(t *testing.T) {
-					var s *scene
-					t.Cleanup(func() { logs[i] = s.log }) // after those of the case
-					s = open(t)
-					s.ports = map[string]string{}
-					c.do(s)
-				})
+	for _, s := range sides {
+		for _, c := range cases {
+			if s.name == "IPv4" || !c.v4 && machineHasIPv6() {
+				t.Run(s.name+"/"+c.name, func(t *testing.T) { compareSides(t, c, s.kernel, s.world) })
 			}
-			if len(logs[0]) == 0 {
-				t.Error("the case tells nothing")
-			}
-			for i := range max(len(logs[0]), len(logs[1])) {
-				if kernel, ours := line(logs[0], i), line(logs[1], i); kernel != ours {
-					t.Errorf("kernel:  %s\nnetfake: %s", kernel, ours)
-				}
-			}
+		}
+	}
+}
+
+// machineHasIPv6 reports whether there is a kernel to compare with: containers often have
+// IPv4 alone.
+func machineHasIPv6() bool {
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err == nil {
+		l.Close()
+	}
+	return err == nil
+}
+
+func compareSides(t *testing.T, c parityCase, kernel, world func(t *testing.T) *scene) {
+	var logs [2][]string
+	for i, open := range []func(*testing.T) *scene{kernel, world} {
+		t.Run([]string{"kernel", "netfake"}[i], func(t *testing.T) {
+			var s *scene
+			t.Cleanup(func() { logs[i] = s.log }) // after those of the case
+			s = open(t)
+			c.do(s)
 		})
+	}
+	if len(logs[0]) == 0 {
+		t.Error("the case tells nothing")
+	}
+	for i := range max(len(logs[0]), len(logs[1])) {
+		if kernel, ours := line(logs[0], i), line(logs[1], i); kernel != ours {
+			t.Errorf("kernel:  %s\nnetfake: %s", kernel, ours)
+		}
 	}
 }
 
@@ -130,9 +163,8 @@ func (s *scene) tell(what string, seen ...any) {
 			text += fmt.Sprintf(" %v", v)
 		}
 	}
-	for addr, name := range map[netip.Addr]string{s.server: "server", s.client: "client"} {
-		text = strings.ReplaceAll(text, addr.String(), name)
-	}
+	text = strings.ReplaceAll(text, s.server.String(), "server")
+	text = strings.ReplaceAll(text, s.client.String(), "client")
 	text = strings.ReplaceAll(text, "*netfake.", "*net.")
 	text = portNumber.ReplaceAllStringFunc(text, func(port string) string {
 		if s.ports[port] == "" {

@@ -68,14 +68,14 @@ func (s *scene) sendTo(what string, c net.PacketConn, text string, to net.Addr) 
 func addrPort(a net.Addr) netip.AddrPort { return a.(*net.UDPAddr).AddrPort() }
 
 var parityUDP = []parityCase{
-	{"there and back", func(s *scene) {
+	{name: "there and back", do: func(s *scene) {
 		c, a := s.sockets()
 		s.sendTo("a question", c, "question", a.LocalAddr())
 		s.receive("it arrives", a, 100)
 		s.sendTo("an answer", a, "answer", c.LocalAddr())
 		s.receive("it arrives", c, 100)
 	}},
-	{"addresses", func(s *scene) {
+	{name: "addresses", do: func(s *scene) {
 		c, a := s.sockets()
 		s.tell("unconnected", c.LocalAddr(), c.RemoteAddr())
 		d := s.connected(a.LocalAddr())
@@ -83,8 +83,8 @@ var parityUDP = []parityCase{
 		s.tell("networks", d.LocalAddr().Network())
 		w := s.open("udp4", "0.0.0.0:0")
 		s.tell("a wildcard's", w.LocalAddr())
-	}},
-	{"a datagram of nothing", func(s *scene) {
+	}, v4: true},
+	{name: "a datagram of nothing", do: func(s *scene) {
 		c, a := s.sockets()
 		s.sendTo("from an unconnected socket", c, "", a.LocalAddr())
 		s.receive("it arrives", a, 100)
@@ -96,21 +96,21 @@ var parityUDP = []parityCase{
 		s.sendTo("back", a, "text", d.LocalAddr())
 		s.read("what comes after it", d, 100)
 	}},
-	{"what does not fit is cut", func(s *scene) {
+	{name: "what does not fit is cut", do: func(s *scene) {
 		c, a := s.sockets()
 		c.WriteTo([]byte("a long text"), a.LocalAddr())
 		c.WriteTo([]byte("next"), a.LocalAddr())
 		s.receive("six bytes", a, 6)
 		s.receive("the next", a, 6)
 	}},
-	{"a read of nothing takes a datagram", func(s *scene) {
+	{name: "a read of nothing takes a datagram", do: func(s *scene) {
 		c, a := s.sockets()
 		c.WriteTo([]byte("first"), a.LocalAddr())
 		c.WriteTo([]byte("second"), a.LocalAddr())
 		s.receive("nothing", a, 0)
 		s.receive("the next", a, 100)
 	}},
-	{"datagrams keep their order and their bounds", func(s *scene) {
+	{name: "datagrams keep their order and their bounds", do: func(s *scene) {
 		c, a := s.sockets()
 		for i := range 20 {
 			c.WriteTo([]byte(strconv.Itoa(i*i)), a.LocalAddr())
@@ -119,7 +119,7 @@ var parityUDP = []parityCase{
 			s.receive("one", a, 100)
 		}
 	}},
-	{"two senders", func(s *scene) {
+	{name: "two senders", do: func(s *scene) {
 		c, a := s.sockets()
 		d := s.connected(a.LocalAddr())
 		c.WriteTo([]byte("from the one"), a.LocalAddr())
@@ -127,14 +127,14 @@ var parityUDP = []parityCase{
 		s.receive("first", a, 100)
 		s.receive("second", a, 100)
 	}},
-	{"a connected socket hears its peer alone", func(s *scene) {
+	{name: "a connected socket hears its peer alone", do: func(s *scene) {
 		stranger, a := s.open("udp", s.at("0")), s.open("udp", s.at("0"))
 		c := s.connected(a.LocalAddr())
 		stranger.WriteTo([]byte("not for you"), c.LocalAddr())
 		a.WriteTo([]byte("for you"), c.LocalAddr())
 		s.receive("ReadFrom", c, 100)
 	}},
-	{"connected and unconnected sockets write in their own ways", func(s *scene) {
+	{name: "connected and unconnected sockets write in their own ways", do: func(s *scene) {
 		c, a := s.sockets()
 		d := s.connected(a.LocalAddr())
 		s.sendTo("WriteTo, connected, to its peer", d, "x", a.LocalAddr())
@@ -158,7 +158,7 @@ var parityUDP = []parityCase{
 		_, err = c.WriteTo([]byte("x"), nil)
 		s.tell("WriteTo nobody", err)
 	}},
-	{"the methods of *net.UDPConn", func(s *scene) {
+	{name: "the methods of *net.UDPConn", do: func(s *scene) {
 		c, a := s.sockets()
 		to, b := a.LocalAddr().(*net.UDPAddr), make([]byte, 100)
 		n, err := c.WriteToUDP([]byte("WriteToUDP"), to)
@@ -191,21 +191,21 @@ var parityUDP = []parityCase{
 		_, from, err = a.ReadFromUDP(b)
 		s.tell("ReadFromUDP, too late", from == nil, err)
 	}},
-	{"a socket at every address answers from the one that was asked", func(s *scene) {
+	{name: "a socket at every address answers from the one that was asked", do: func(s *scene) {
 		a := s.open("udp4", "0.0.0.0:0")
 		c := s.open("udp", s.from("0"))
 		to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(s.server, addrPort(a.LocalAddr()).Port()))
 		s.sendTo("a question", c, "question", to)
 		s.receive("it arrives", a, 100)
-	}},
-	{"a host's own wildcard address is the host itself", func(s *scene) {
+	}, v4: true},
+	{name: "a host's own wildcard address is the host itself", do: func(s *scene) {
 		a := s.open("udp4", "0.0.0.0:0")
 		b := s.open("udp4", "127.0.0.1:0")
 		s.sendTo("to 0.0.0.0", b, "text", a.LocalAddr())
 		a.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 		s.receive("it arrives", a, 100)
-	}},
-	{"a large datagram within a host", func(s *scene) {
+	}, v4: true},
+	{name: "a large datagram within a host", do: func(s *scene) {
 		a, b := s.open("udp4", "127.0.0.1:0"), s.open("udp4", "127.0.0.1:0")
 		n, err := b.WriteTo(make([]byte, 65507), a.LocalAddr())
 		s.tell("the largest", n, err)
@@ -213,15 +213,15 @@ var parityUDP = []parityCase{
 		s.tell("it arrives", n, err)
 		n, err = b.WriteTo(make([]byte, 65508), a.LocalAddr())
 		s.tell("one byte more", n, err)
-	}},
-	{"buffers", func(s *scene) {
+	}, v4: true},
+	{name: "buffers", do: func(s *scene) {
 		c, _ := s.sockets()
 		s.tell("SetReadBuffer", c.SetReadBuffer(4096))
 		s.tell("SetWriteBuffer", c.SetWriteBuffer(4096))
 		s.tell("of nothing", c.SetReadBuffer(0), c.SetWriteBuffer(0))
 		s.tell("of less", c.SetReadBuffer(-1), c.SetWriteBuffer(-1))
 	}},
-	{"readers at one time share what comes", func(s *scene) {
+	{name: "readers at one time share what comes", do: func(s *scene) {
 		c, a := s.sockets()
 		got := make(chan int)
 		for range 4 {
@@ -248,7 +248,7 @@ var parityUDP = []parityCase{
 }
 
 var parityUDPErrors = []parityCase{
-	{"too long", func(s *scene) {
+	{name: "too long", do: func(s *scene) {
 		c, a := s.sockets()
 		n, err := c.WriteTo(make([]byte, 70000), a.LocalAddr())
 		s.tell("WriteTo", n, err)
@@ -260,7 +260,7 @@ var parityUDPErrors = []parityCase{
 		s.write("the socket goes on", d, "text")
 		s.receive("it arrives", a, 100)
 	}},
-	{"nobody is there: a connected socket's read learns it", func(s *scene) {
+	{name: "nobody is there: a connected socket's read learns it", do: func(s *scene) {
 		_, a := s.sockets()
 		c := s.connected(a.LocalAddr())
 		a.Close()
@@ -269,7 +269,7 @@ var parityUDPErrors = []parityCase{
 		c.SetReadDeadline(soon())
 		s.read("it is told once", c, 1)
 	}},
-	{"nobody is there: a connected socket's write learns it", func(s *scene) {
+	{name: "nobody is there: a connected socket's write learns it", do: func(s *scene) {
 		_, a := s.sockets()
 		c := s.connected(a.LocalAddr())
 		a.Close()
@@ -277,7 +277,7 @@ var parityUDPErrors = []parityCase{
 		s.settle()
 		s.write("the next", c, "x")
 	}},
-	{"nobody is there: ReadFrom and ReadMsgUDP of a connected socket", func(s *scene) {
+	{name: "nobody is there: ReadFrom and ReadMsgUDP of a connected socket", do: func(s *scene) {
 		_, a := s.sockets()
 		c := s.connected(a.LocalAddr())
 		a.Close()
@@ -291,7 +291,7 @@ var parityUDPErrors = []parityCase{
 		_, _, err = c.WriteMsgUDP([]byte("x"), nil, nil)
 		s.tell("WriteMsgUDP", err)
 	}},
-	{"nobody is there: a read that waits learns it", func(s *scene) {
+	{name: "nobody is there: a read that waits learns it", do: func(s *scene) {
 		_, a := s.sockets()
 		c := s.connected(a.LocalAddr())
 		a.Close()
@@ -299,7 +299,7 @@ var parityUDPErrors = []parityCase{
 		c.Write([]byte("x"))
 		s.tell("the read", <-got)
 	}},
-	{"nobody is there: an unconnected socket does not learn it", func(s *scene) {
+	{name: "nobody is there: an unconnected socket does not learn it", do: func(s *scene) {
 		c, a := s.sockets()
 		a.Close()
 		s.sendTo("a write", c, "x", a.LocalAddr())
@@ -308,7 +308,7 @@ var parityUDPErrors = []parityCase{
 		c.SetReadDeadline(soon())
 		s.receive("a read", c, 1)
 	}},
-	{"what was there before the error is read after it", func(s *scene) {
+	{name: "what was there before the error is read after it", do: func(s *scene) {
 		_, a := s.sockets()
 		c := s.connected(a.LocalAddr())
 		a.WriteTo([]byte("text"), c.LocalAddr())
@@ -319,7 +319,7 @@ var parityUDPErrors = []parityCase{
 		s.read("a read", c, 9)
 		s.read("another", c, 9)
 	}},
-	{"destinations that are none", func(s *scene) {
+	{name: "destinations that are none", do: func(s *scene) {
 		c, _ := s.sockets()
 		s.sendTo("port 0", c, "x", &net.UDPAddr{IP: s.server.AsSlice()})
 		s.sendTo("IPv6", c, "x", &net.UDPAddr{IP: net.IPv6loopback, Port: 9})
@@ -328,8 +328,8 @@ var parityUDPErrors = []parityCase{
 		_, err = c.WriteToUDPAddrPort([]byte("x"), netip.AddrPortFrom(netip.AddrFrom16(s.server.As16()), 9))
 		s.tell("IPv4 in IPv6's clothes", err)
 		s.sendTo("broadcast", c, "x", &net.UDPAddr{IP: net.IPv4bcast, Port: 9})
-	}},
-	{"a deadline in the past, before what is there", func(s *scene) {
+	}, v4: true},
+	{name: "a deadline in the past, before what is there", do: func(s *scene) {
 		c, a := s.sockets()
 		c.WriteTo([]byte("text"), a.LocalAddr())
 		s.must(a.SetReadDeadline(past))
@@ -337,7 +337,7 @@ var parityUDPErrors = []parityCase{
 		a.SetReadDeadline(time.Time{})
 		s.receive("a read without one", a, 9)
 	}},
-	{"a write's deadline in the past", func(s *scene) {
+	{name: "a write's deadline in the past", do: func(s *scene) {
 		c, a := s.sockets()
 		d := s.connected(a.LocalAddr())
 		c.SetWriteDeadline(past)
@@ -348,25 +348,25 @@ var parityUDPErrors = []parityCase{
 		s.sendTo("WriteTo in time", c, "text", a.LocalAddr())
 		s.receive("it arrives", a, 9)
 	}},
-	{"a read's deadline passes", func(s *scene) {
+	{name: "a read's deadline passes", do: func(s *scene) {
 		c, _ := s.sockets()
 		c.SetReadDeadline(soon())
 		s.receive("a read", c, 1)
 	}},
-	{"a deadline that is set while somebody waits", func(s *scene) {
+	{name: "a deadline that is set while somebody waits", do: func(s *scene) {
 		c, _ := s.sockets()
 		got := started(func() error { _, _, err := c.ReadFrom(make([]byte, 1)); return err })
 		c.SetDeadline(past)
 		s.tell("the read", <-got)
 	}},
-	{"closing wakes a read", func(s *scene) {
+	{name: "closing wakes a read", do: func(s *scene) {
 		_, a := s.sockets()
 		c := s.connected(a.LocalAddr())
 		got := started(func() error { _, err := c.Read(make([]byte, 1)); return err })
 		c.Close()
 		s.tell("the read", <-got)
 	}},
-	{"a closed socket", func(s *scene) {
+	{name: "a closed socket", do: func(s *scene) {
 		c, a := s.sockets()
 		d := s.connected(a.LocalAddr())
 		for _, c := range []udpConn{c, d} {
@@ -384,7 +384,7 @@ var parityUDPErrors = []parityCase{
 			s.tell("addresses", c.LocalAddr(), c.RemoteAddr())
 		}
 	}},
-	{"a port that is taken", func(s *scene) {
+	{name: "a port that is taken", do: func(s *scene) {
 		_, a := s.sockets()
 		for _, address := range []string{a.LocalAddr().String(), "0.0.0.0:" + portOf(a.LocalAddr())} {
 			_, err := s.packets("udp4", address)
@@ -404,14 +404,14 @@ var parityUDPErrors = []parityCase{
 		if err == nil {
 			again.Close()
 		}
-	}},
-	{"a connected socket's port that is taken", func(s *scene) {
+	}, v4: true},
+	{name: "a connected socket's port that is taken", do: func(s *scene) {
 		_, a := s.sockets()
 		c := s.connected(a.LocalAddr())
 		_, err := s.dial(context.Background(), "udp", c.LocalAddr().String(), a.LocalAddr().String())
 		s.tell("Dial", err)
 	}},
-	{"udp4 is what errors call it", func(s *scene) {
+	{name: "udp4 is what errors call it", do: func(s *scene) {
 		c := s.open("udp4", s.from("0"))
 		d, err := s.dial(context.Background(), "udp4", s.from("0"), s.at("9"))
 		s.must(err)
@@ -421,5 +421,5 @@ var parityUDPErrors = []parityCase{
 			c.Close()
 			s.tell("Close again", c.Close())
 		}
-	}},
+	}, v4: true},
 }
