@@ -1,6 +1,7 @@
 package fabricfake
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/netspec-go/netspec/netfake"
@@ -144,6 +145,15 @@ func (t *tracker) related(dir netfake.Direction, inner netfake.Flow, now time.Du
 		return nil
 	}
 	return c
+}
+
+// relatedEcho is related for an error that quotes an echo, a request or a reply: only the
+// side that asked has the identifier, see trackedFlow.
+func (t *tracker) relatedEcho(dir netfake.Direction, inner netfake.Flow, now time.Duration) bool {
+	request, reply := inner, inner
+	request.Dst = netip.AddrPortFrom(request.Dst.Addr(), 0)
+	reply.Src = netip.AddrPortFrom(reply.Src.Addr(), 0)
+	return t.related(dir, request, now) != nil || t.related(dir, reply, now) != nil
 }
 
 func (t *tracker) find(f netfake.Flow) *connection {

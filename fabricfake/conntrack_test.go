@@ -149,6 +149,27 @@ func TestTrackerRelated(t *testing.T) {
 	}
 }
 
+// An ICMP error that quotes an echo is related to it, whichever side asked.
+func TestTrackerRelatedEcho(t *testing.T) {
+	tr := newTracker(ConnectionTracking{})
+	tr.insert(netfake.Egress, flow(netfake.ICMP, "10.0.1.5:7", "10.0.2.9:0"), 0)
+	tr.insert(netfake.Ingress, flow(netfake.ICMP, "10.0.3.3:8", "10.0.1.5:0"), 0)
+	for _, row := range []struct {
+		name  string
+		quote netfake.Flow
+		want  bool
+	}{
+		{"a request that was sent", flow(netfake.ICMP, "10.0.1.5:7", "10.0.2.9:7"), true},
+		{"a reply that was sent", flow(netfake.ICMP, "10.0.1.5:8", "10.0.3.3:8"), true},
+		{"another identifier", flow(netfake.ICMP, "10.0.1.5:9", "10.0.2.9:9"), false},
+		{"another destination", flow(netfake.ICMP, "10.0.1.5:7", "10.0.2.8:7"), false},
+	} {
+		if got := tr.relatedEcho(netfake.Ingress, row.quote, 0); got != row.want {
+			t.Errorf("%s: %t, want %t", row.name, got, row.want)
+		}
+	}
+}
+
 func TestConnectionTrackingRanges(t *testing.T) {
 	s := time.Second
 	for _, row := range []struct {

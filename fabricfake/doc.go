@@ -37,9 +37,9 @@
 //
 // IPv6; ARP and everything else below IP; several interfaces per instance and
 // secondary addresses; gateway route tables; caches of mappings on the
-// hosts and their delay (a change is known everywhere at once); fragments and the ICMP
-// messages of path MTU discovery; bandwidth and packet rate limits; instance metadata,
-// time and DHCP services; of flow logs the versions from 6 on, and the minutes until a
-// record is delivered; load balancers as targets of mirrors, and mirrors across VPCs;
-// quotas of tables, groups and subnets per VPC.
+// hosts and their delay (a change is known everywhere at once); fragments: what is too big
+// is dropped and answered even where it might be cut; bandwidth and packet rate limits;
+// instance metadata, time and DHCP services; of flow logs the versions from 6 on, and the
+// minutes until a record is delivered; load balancers as targets of mirrors, and mirrors
+// across VPCs; quotas of tables, groups and subnets per VPC.
 package fabricfake

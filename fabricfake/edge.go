@@ -13,6 +13,10 @@ type NextHop struct {
 	Interface *Interface
 	Edge      *Edge
 
+	// MTU is the largest packet that the target takes. Larger ones are dropped, and
+	// the VPC's router tells the sender. If 0, whatever an interface sends.
+	MTU int
+
 	// Tracks says that security groups track every connection that is routed there,
 	// those that their rules would leave untracked as well.
 	Tracks bool

@@ -22,7 +22,7 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	if f.device.failed(p) {
 		return p.Drop(f.hop(f.device.self(), netfake.Egress, "the physical host is down", codeBadState))
 	}
-	if m := f.sent.find(p); m != nil && m.current(f, p.At()) {
+	if m := f.sent.find(p); m != nil && m.current(f, p.At()) && m.takes(p) {
 		m.take(f, p, netfake.Egress)
 		return f.device.send(p, &m.frame, m.way)
 	}
@@ -144,7 +144,13 @@ func (f *Interface) speaksOfTracked(p *netfake.Packet, dir netfake.Direction) bo
 		return false
 	}
 	about, ok := p.Quoted()
-	return ok && f.tracker.related(dir, about, p.At()) != nil
+	if !ok {
+		return false
+	}
+	if about.Proto == netfake.ICMP {
+		return f.tracker.relatedEcho(dir, about, p.At())
+	}
+	return f.tracker.related(dir, about, p.At()) != nil
 }
 
 // trackedFlow returns the flow under which a packet's connection is tracked. Of an ICMP
@@ -235,6 +241,9 @@ func (f *Interface) route(p *netfake.Packet, m *passage) netfake.Next {
 	}
 	next := r.Target.NextHop()
 	m.target, m.next = r.Target, next
+	if end, ok := f.fits(p, &r, next.MTU); !ok {
+		return end
+	}
 	switch {
 	case next.Interface != nil:
 		return f.encapsulate(p, next.Interface.device.addr, next.Interface.id, m)

@@ -92,6 +92,11 @@ func (m *passage) current(f *Interface, now time.Duration) bool {
 	return true
 }
 
+// takes reports whether a packet is small enough for the way.
+func (m *passage) takes(p *netfake.Packet) bool {
+	return m.next.MTU == 0 || p.Largest() <= m.next.MTU
+}
+
 // take does what the stages of interface f do about a packet besides deciding.
 func (m *passage) take(f *Interface, p *netfake.Packet, dir netfake.Direction) {
 	if m.tracked != nil {

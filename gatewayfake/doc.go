@@ -9,6 +9,13 @@
 // A gateway is a target of routes and a component of traces: assertions name it to
 // require that packets go through it, or that it is the one that blocks them.
 //
+// Both translate ICMP errors with what these quote, so that a host behind them sees ports
+// refused, paths that are too narrow and the routers of a traceroute as if it were on the
+// internet itself. In a traceroute a NAT gateway is a hop with its private address and an
+// internet gateway one that keeps silent. AWS documents neither; a trace in its guide
+// shows the silence:
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/network_mtu.html
+//
 // What makes, attaches and deletes gateways and addresses is for the test's own
 // goroutine; their other methods may be called at any time.
 //
@@ -16,8 +23,7 @@
 //
 // Egress-only internet gateways, peering, transit gateways, VPN, Direct Connect,
 // endpoints; private and regional NAT gateways, several addresses per NAT gateway, its
-// bandwidth limits and metrics; gateway route tables; fragments; the ICMP messages of
-// path MTU discovery: a packet above the internet's 1,500 bytes is dropped silently,
-// where the real gateway tells the sender; ICMP errors from beyond a gateway: what they
-// quote is not translated back, so that the sender does not get them.
+// bandwidth limits and metrics; gateway route tables; fragments; the clamping of
+// segment sizes by the NAT gateway, which path MTU discovery makes up for; a packet of
+// IPv4 that may be cut, which is dropped and answered as one that may not.
 package gatewayfake

@@ -28,7 +28,8 @@ var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
 
 // InternetGateway connects a VPC with the internet. It translates between the private
 // address of an interface and the public one that belongs to it, one to one and
-// without state; it is no device and has no limit.
+// without state; it is no device and has no limit. What ICMP errors quote is translated
+// with them. It counts as a hop, which answers no traceroute.
 type InternetGateway struct {
 	vpc      *fabricfake.VPC
 	name     string
@@ -62,7 +63,7 @@ func (g *InternetGateway) Attached() bool { return g != nil && g.attached }
 
 // NextHop leads to the gateway's edge.
 func (g *InternetGateway) NextHop() fabricfake.NextHop {
-	return fabricfake.NextHop{Edge: g.edge, Path: fabricfake.PathInternetGateway}
+	return fabricfake.NextHop{Edge: g.edge, MTU: internetGatewayMTU, Path: fabricfake.PathInternetGateway}
 }
 
 // Uplink returns the gateway's connection to the internet, to be slowed down, made
@@ -111,8 +112,13 @@ func (g *InternetGateway) Leave(p *netfake.Packet, from *fabricfake.Interface) n
 		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%v is a shared address", dst), codeToShared))
 	case p.Largest() > internetGatewayMTU:
 		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%d bytes exceed the MTU of %d", p.Largest(), internetGatewayMTU), codeTooBig))
+	case !p.CountDown():
+		return p.Expire(g.hop(netfake.Egress, "", ""), netip.Addr{}, nil)
 	}
 	p.SetSrc(netip.AddrPortFrom(owner.Public(), p.Flow.Src.Port()))
+	if about, ok := p.Quoted(); ok { // what it speaks of went to the public address
+		p.SetQuotedDst(netip.AddrPortFrom(owner.Public(), about.Dst.Port()))
+	}
 	if p.Traced() {
 		p.Passed(g.hop(netfake.Egress, fmt.Sprintf("source %v → %v", src, owner.Public()), ""))
 	}
@@ -134,8 +140,13 @@ func (g *InternetGateway) Step(p *netfake.Packet) netfake.Next {
 		return p.Drop(g.hop(netfake.Ingress, fmt.Sprintf("%v is an address of the VPC", src), codeSpoofed))
 	case owner == nil:
 		return p.Drop(g.hop(netfake.Ingress, fmt.Sprintf("%v belongs to no interface", dst), codeNoPrivateIP))
+	case !p.CountDown():
+		return p.Expire(g.hop(netfake.Ingress, "", ""), netip.Addr{}, nil)
 	}
 	p.SetDst(netip.AddrPortFrom(owner.PrivateIP(), p.Flow.Dst.Port()))
+	if about, ok := p.Quoted(); ok { // what it speaks of came from the private address
+		p.SetQuotedSrc(netip.AddrPortFrom(owner.PrivateIP(), about.Src.Port()))
+	}
 	if p.Traced() {
 		p.Passed(g.hop(netfake.Ingress, fmt.Sprintf("destination %v → %v", dst, owner.PrivateIP()), ""))
 	}

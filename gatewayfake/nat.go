@@ -21,6 +21,9 @@ const (
 	// destination: address, port and protocol.
 	NATConnections = 55000
 
+	// NATGatewayMTU is the largest packet that a NAT gateway takes.
+	NATGatewayMTU = 8500
+
 	// A TCP connection that has ended is forgotten sooner. AWS documents no number;
 	// these are the ones of Linux's nf_conntrack.
 	natClosed = 120 * time.Second // after FINs both ways
@@ -152,7 +155,7 @@ func (n *NATGateway) Attached() bool { return n != nil && !n.deleted }
 // Source:
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html
 func (n *NATGateway) NextHop() fabricfake.NextHop {
-	return fabricfake.NextHop{Interface: n.iface, Tracks: true}
+	return fabricfake.NextHop{Interface: n.iface, MTU: NATGatewayMTU, Tracks: true}
 }
 
 // Interface returns the gateway's interface in its subnet.
@@ -202,8 +205,16 @@ func (n *NATGateway) Step(p *netfake.Packet) netfake.Next {
 		return n.drop(p, "the gateway is deleted", "BAD_STATE")
 	case p.Flow.Proto != netfake.TCP && p.Flow.Proto != netfake.UDP && p.Flow.Proto != netfake.ICMP:
 		return n.drop(p, fmt.Sprintf("%v is not translated", p.Flow.Proto), codeProtocol)
-	case p.Flow.Dst.Addr() == n.iface.PrivateIP():
+	}
+	about, isError := p.Quoted()
+	inward := p.Flow.Dst.Addr() == n.iface.PrivateIP()
+	switch {
+	case inward && isError:
+		return n.errorInward(p, about)
+	case inward:
 		return n.inward(p)
+	case isError:
+		return n.errorOutward(p, about)
 	}
 	return n.outward(p)
 }
@@ -222,10 +233,13 @@ func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
 		n.forget(p, t)
 		t = nil
 	}
+	switch {
+	case t == nil && p.SegmentSize() > 0:
+		return p.Apart() // each is answered
+	case !p.CountDown():
+		return n.timeExceeded(p)
+	}
 	if t == nil {
-		if p.SegmentSize() > 0 {
-			return p.Apart() // each is answered
-		}
 		if p.Flow.Proto == netfake.TCP && !opens {
 			return n.reset(p)
 		}
@@ -248,6 +262,9 @@ func (n *NATGateway) inward(p *netfake.Packet) netfake.Next {
 	t := n.back[p.Flow]
 	if t == nil || t.expired(p.At()) {
 		return n.drop(p, fmt.Sprintf("no connection of a client that %v would answer", p.Flow.Src), codeUnsolicited)
+	}
+	if !p.CountDown() {
+		return n.timeExceeded(p)
 	}
 	n.touch(p, t, netfake.Ingress)
 	before := p.Flow.Dst

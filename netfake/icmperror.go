@@ -125,12 +125,31 @@ func (p *Packet) icmpError(e ICMPError, from netip.Addr) *Packet {
 // error from an address, which starts its way at a node. An address that is not valid is
 // that of a router which keeps silent.
 func (p *Packet) Reject(h Hop, e ICMPError, from netip.Addr, at Node) Next {
-	if out := p.ICMPError(e, from); out != nil {
+	answered := false
+	if p.train > 0 {
+		for i := range p.Segments() {
+			q := p.segment(i)
+			answered = q.answer(h.Place, e, from, at) || answered
+			p.world.packets.put(q)
+		}
+	} else {
+		answered = p.answer(h.Place, e, from, at)
+	}
+	if answered {
 		h.Rule += ": answered with " + e.Kind.String()
-		p.world.startTrace(out, h.Place)
-		p.world.Send(out, at)
 	}
 	return p.Drop(h)
+}
+
+// answer sends an ICMP error about the packet and reports whether it deserves one.
+func (p *Packet) answer(place string, e ICMPError, from netip.Addr, at Node) bool {
+	out := p.ICMPError(e, from)
+	if out == nil {
+		return false
+	}
+	p.world.startTrace(out, place)
+	p.world.Send(out, at)
+	return true
 }
 
 // complain tells the sender of a packet that came to the host what is wrong with it.
@@ -231,4 +250,22 @@ func (p *Packet) isICMPError() bool {
 	}
 	typ := p.buf[p.l4]
 	return p.Flow.Proto == ICMP && wire.IsICMPError(typ) || p.Flow.Proto == ICMPv6 && wire.IsICMPv6Error(typ)
+}
+
+// SetQuotedSrc rewrites the source address and port of the packet that an ICMP error
+// quotes, and the checksums that cover them, as a translating gateway does that has
+// translated the packet. It does nothing to other packets, nor to those of IPv6.
+func (p *Packet) SetQuotedSrc(src netip.AddrPort) { p.setQuoted(wire.QuotedSrc, src) }
+
+// SetQuotedDst is SetQuotedSrc for the destination.
+func (p *Packet) SetQuotedDst(dst netip.AddrPort) { p.setQuoted(wire.QuotedDst, dst) }
+
+func (p *Packet) setQuoted(side wire.QuotedSide, to netip.AddrPort) {
+	if p.Flow.Proto != ICMP || !p.isICMPError() {
+		return
+	}
+	l4 := p.Payload()
+	wire.RewriteQuote(l4[wire.ICMPHeaderLen:], side, to)
+	l4[2], l4[3] = 0, 0
+	putChecksum(l4[2:], p)
 }

@@ -1,0 +1,49 @@
+package fabricfake
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// The VPC's router does not count the TTL down: a traceroute inside a VPC has one hop. But
+// it is the router that tells an instance that a packet is too big for what its route leads
+// to, as tracepath shows in
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/network_mtu.html
+
+// RouterAddr returns the address of the VPC's router in the subnet: the block's first
+// behind the network's own.
+func (s *Subnet) RouterAddr() netip.Addr { return s.block.Addr().Next() }
+
+const codeTooBig netfake.Code = "MTU_EXCEEDED"
+
+// fits reports whether a packet may take a route whose target has an MTU, and what becomes
+// of it if not.
+func (f *Interface) fits(p *netfake.Packet, r *Route, mtu int) (netfake.Next, bool) {
+	if mtu == 0 || p.Largest() <= mtu {
+		return netfake.Next{}, true
+	}
+	rule := fmt.Sprintf("%d bytes exceed the MTU of %d", p.Largest(), mtu)
+	hop := f.hop(r.Target, netfake.Egress, rule, codeTooBig)
+	e := netfake.ICMPError{Kind: netfake.PacketTooBig, MTU: mtu}
+	return p.Reject(hop, e, f.subnet.RouterAddr(), routerVoice{f}), false
+}
+
+// routerVoice is where what the VPC's router has to say to an interface starts. It comes
+// in like any packet from outside of the subnet: the network ACL must let it in, and the
+// security groups do if they track what it is about.
+type routerVoice struct{ *Interface }
+
+// Step takes the router's packet to the guest.
+func (v routerVoice) Step(p *netfake.Packet) netfake.Next {
+	f := v.Interface
+	m := passage{to: f, opened: f.tracker.opened}
+	if f.subnet.stopped(p, f, netfake.Ingress, &m) || f.stopped(p, netfake.Ingress, nil, &m) {
+		f.log(p, netfake.Ingress, FlowReject, PathWithinVPC)
+		return netfake.Next{}
+	}
+	f.log(p, netfake.Ingress, FlowAccept, PathWithinVPC)
+	f.mirror(p, netfake.Ingress, false)
+	return p.To(f.guest)
+}
