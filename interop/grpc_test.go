@@ -78,9 +78,7 @@ func dialGRPC(t *testing.T, p pair, options ...grpc.DialOption) *grpc.ClientConn
 	t.Helper()
 	cc, err := grpc.NewClient("passthrough:///"+p.address("50051"), append([]grpc.DialOption{
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
-			return p.client.DialContext(ctx, "tcp", address)
-		}),
+		grpc.WithContextDialer(p.client.DialTCP),
 	}, options...)...)
 	must(t, err)
 	t.Cleanup(func() { cc.Close() })
