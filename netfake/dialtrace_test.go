@@ -72,20 +72,31 @@ func testDialTrace(t *testing.T, w *World) {
 	)
 }
 
-// A hook that takes its time does not make the race miss what happens meanwhile.
-func TestSlowHook(t *testing.T) { Run(t, testSlowHook) }
-
-func testSlowHook(t *testing.T, w *World) {
-	client := raceWorld(t, w)
-	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
-		ConnectStart: func(_, addr string) {
-			if addr == "203.0.113.1:7" {
-				w.Sleep(time.Second) // the primary's handshake ends after 304 ms
-			}
-		},
-	})
-	c, err := runRace(ctx, client.Dialer(), raceAddrs("slow"), raceAddrs("answers"))
-	if err != nil || racerAt(c.RemoteAddr()) != "slow" || w.Now() != 1300*time.Millisecond {
-		t.Errorf("at %v: %v, %v", w.Now(), c, err)
+// A hook that takes its time does not make the race miss what happens meanwhile: the
+// primary's handshake ends after 304 ms.
+func TestSlowHook(t *testing.T) {
+	for _, fallback := range []string{"answers", "no way"} { // begins in the hook; has failed with it
+		t.Run(fallback, func(t *testing.T) {
+			Run(t, func(t *testing.T, w *World) {
+				client := raceWorld(t, w)
+				slowly := func(addr string) {
+					if addr != racers["slow"]+":7" {
+						w.Sleep(time.Second)
+					}
+				}
+				ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+					ConnectDone: func(_, addr string, _ error) { slowly(addr) },
+				})
+				if fallback == "answers" {
+					ctx = httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+						ConnectStart: func(_, addr string) { slowly(addr) },
+					})
+				}
+				c, err := runRace(ctx, client.Dialer(), raceAddrs("slow"), raceAddrs(fallback))
+				if err != nil || racerAt(c.RemoteAddr()) != "slow" || w.Now() != 1300*time.Millisecond {
+					t.Errorf("at %v: %v, %v", w.Now(), c, err)
+				}
+			})
+		})
 	}
 }

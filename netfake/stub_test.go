@@ -348,6 +348,54 @@ func testLookupEnds(t *testing.T, w *World) {
 	}
 }
 
+// A server that cuts its answers and has no TCP: the error is that of the second try's
+// socket, whose port the caller did not choose, and the next server may do better.
+func TestResolverWithoutTCP(t *testing.T) { Run(t, testResolverWithoutTCP) }
+
+func testResolverWithoutTCP(t *testing.T, w *World) {
+	server, client := neighbours(w)
+	pc, err := server.ListenPacket("udp", ":53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports := map[dnsmessage.Type]uint16{}
+	w.Go(func(context.Context) {
+		b := make([]byte, 1500)
+		for {
+			n, from, err := pc.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			reply := zone{"a.example": {"truncated"}}.answer(b[:n], "udp")
+			var m dnsmessage.Message
+			if m.Unpack(reply) == nil {
+				ports[m.Questions[0].Type] = from.(*net.UDPAddr).AddrPort().Port()
+			}
+			pc.WriteTo(reply, from)
+		}
+	})
+	client.SetResolvers(server.Addr())
+	_, err = client.LookupNetIP(t.Context(), "ip", "a.example")
+	var got *net.DNSError
+	want := net.DNSError{
+		Err: "dial tcp 203.0.113.10:53: connect: connection refused", Name: "a.example", Server: "203.0.113.10:53", IsTemporary: true,
+	}
+	if !errors.As(err, &got) || *got != want || w.Now() != 2*2*4*LastMile {
+		t.Errorf("after %v: %#v, want %#v", w.Now(), got, want)
+	}
+	// What is asked for at once comes from different thirds of the ports.
+	if a, aaaa := (ports[dnsmessage.TypeA]-firstEphemeral)%3, (ports[dnsmessage.TypeAAAA]-firstEphemeral)%3; a != 0 || aaaa != 1 {
+		t.Errorf("questions came from %v", ports)
+	}
+	// Another server that answers is asked after it.
+	other := w.Internet().Host("other", "203.0.113.11")
+	serveZone(t, other, zone{"a.example": {"192.0.2.1"}})
+	client.SetResolvers(server.Addr(), other.Addr())
+	if addrs, err := client.LookupNetIP(t.Context(), "ip4", "a.example"); err != nil || addrs[0].String() != "192.0.2.1" {
+		t.Errorf("found %v, %v", addrs, err)
+	}
+}
+
 // Names that nobody is asked for.
 func TestNoQuestion(t *testing.T) { Run(t, testNoQuestion) }
 
