@@ -88,3 +88,31 @@ func bit(f assert.Fault) string {
 	assert.Bit(r, f)
 	return strings.Join(r.failures, "\n")
 }
+
+// A partition of hosts finds its packets whatever became of their addresses: here an
+// internet gateway changes them in both directions.
+func TestBitThroughTranslation(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		s := build(t, w)
+		dial := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			_, err := s.app.DialContext(ctx, "tcp", "203.0.113.80:443")
+			return err
+		}
+		for _, traffic := range []netfake.Traffic{
+			w.Toward(netfake.Hosts{s.app}, netfake.Hosts{s.site}), w.Toward(netfake.Hosts{s.site}, netfake.Hosts{s.app}),
+		} {
+			fault := traffic.Partition()
+			assert.Unreachable(t, s.app, s.site.TCP(443), assert.BlockedBy(fault))
+			if err := dial(); err == nil {
+				t.Errorf("%v lets a connection through", fault)
+			}
+			assert.Bit(t, fault)
+			fault.Undo()
+			if err := dial(); err != nil {
+				t.Errorf("%v is undone: %v", fault, err)
+			}
+		}
+	})
+}

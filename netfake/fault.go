@@ -1,7 +1,9 @@
 package netfake
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -95,6 +97,13 @@ func (w *World) Faults() []*Fault {
 	w.lock()
 	defer w.unlock()
 	return slices.Clone(w.faults)
+}
+
+// writeFaults writes a line for each fault in force.
+func (w *World) writeFaults(b *strings.Builder) {
+	for _, f := range w.Faults() {
+		fmt.Fprintf(b, "in force: %v, hits: %d\n", f, f.Hits())
+	}
 }
 
 // repair undoes the faults that match, the newest first.

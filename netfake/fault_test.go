@@ -185,3 +185,70 @@ func TestNewFault(t *testing.T) {
 		}
 	})
 }
+
+// The table of verbs in the package's documentation: what somebody sees who dials while
+// a fault is in force that ends after two seconds. SYNs go out after 0, 1 and 3 s.
+func TestVerbs(t *testing.T) {
+	const heals = 2 * time.Second
+	toServer := oneWay - LastMile // from the client to the server's last mile
+	for _, row := range []struct {
+		verb  string
+		begin func(server *Host, l *Link) *Fault
+		took  time.Duration
+		err   string // "" if the connection was made
+		hits  uint64
+	}{
+		{"nothing", func(_ *Host, l *Link) *Fault { return l.Delay(0) }, 2 * oneWay, "", 3},
+		{"Partition of a link", func(_ *Host, l *Link) *Fault { return l.Partition() }, 3*time.Second + 2*oneWay, "", 2},
+		{"Partition of a host", func(h *Host, _ *Link) *Fault { return h.Partition() }, 3*time.Second + 2*oneWay, "", 2},
+		{"SetLoss", func(_ *Host, l *Link) *Fault { return l.SetLoss(1) }, 3*time.Second + 2*oneWay, "", 2},
+		{"SetFaults", func(_ *Host, l *Link) *Fault {
+			return l.Forth().SetFaults(Faults{Reorder: 1, ReorderBy: time.Second / 2})
+		},
+			2*oneWay + time.Second/2, "", 1},
+		{"Hold of a link", func(_ *Host, l *Link) *Fault { return l.Hold() }, heals + 2*oneWay - toServer, "", 2},
+		{"Hold of a host", func(h *Host, _ *Link) *Fault { return h.Hold() }, heals + oneWay, "", 2},
+		{"Pause", func(h *Host, _ *Link) *Fault { return h.Pause() }, heals + oneWay, "", 2},
+		{"Delay", func(_ *Host, l *Link) *Fault { return l.Delay(time.Second / 5) }, 2*oneWay + 2*time.Second/5, "", 3},
+		{"Crash, and nobody listens after the restart", func(h *Host, _ *Link) *Fault { return h.Crash() },
+			3*time.Second + 2*oneWay, "connect: connection refused", 2},
+		{"Refuse", func(_ *Host, l *Link) *Fault { return l.Refuse(HostUnreachable) }, 2 * toServer, "connect: no route to host", 1},
+	} {
+		t.Run(row.verb, func(t *testing.T) {
+			Run(t, func(t *testing.T, w *World) {
+				server, client := twoHosts(w)
+				if _, err := server.Listen("tcp", ":80"); err != nil {
+					t.Fatal(err)
+				}
+				f := row.begin(server, server.Uplink().Link())
+				time.AfterFunc(heals, f.Undo)
+				began := w.Now()
+				_, err := client.Dial("tcp", "203.0.113.10:80")
+				if took := w.Now() - began; took != row.took {
+					t.Errorf("it took %v, want %v", took, row.took)
+				}
+				if (err == nil) != (row.err == "") || (err != nil && !strings.HasSuffix(err.Error(), row.err)) {
+					t.Errorf("got %v, want %q", err, row.err)
+				}
+				w.Sleep(10 * time.Second)
+				if f.Hits() != row.hits {
+					t.Errorf("%v: %d hits, want %d", f, f.Hits(), row.hits)
+				}
+			})
+		})
+	}
+}
+
+// A failed test's report names the faults that are in force, and none that is over.
+func TestReportFaults(t *testing.T) {
+	Run(t, func(t *testing.T, w *World) {
+		p := newDuo(t, w)
+		p.a.Uplink().Link().Partition()
+		p.b.Pause().Undo()
+		p.toB.Write([]byte{1})
+		want := "\nin force: partition of a last mile, hits: 1\nseed "
+		if got := w.Report(); !strings.Contains(got, want) || strings.Contains(got, "pause") {
+			t.Errorf("the report is\n%s\nwant %q in it, and no pause", got, want)
+		}
+	})
+}

@@ -156,7 +156,7 @@ func (w *World) reportFailure() {
 }
 
 // Report returns the state of the world as a failed test logs it: sockets, the last
-// packets that were dropped, alarms, and how to repeat the run.
+// packets that were dropped, faults in force, alarms, and how to repeat the run.
 func (w *World) Report() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "netfake: the world at +%v\n", w.Now())
@@ -169,6 +169,7 @@ func (w *World) Report() string {
 			fmt.Fprintf(&b, "  %v\n", d)
 		}
 	}
+	w.writeFaults(&b)
 	for _, a := range w.Alarms() {
 		fmt.Fprintf(&b, "alarm: %v\n", a)
 	}
