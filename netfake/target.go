@@ -85,7 +85,7 @@ func reach(network string, peer netip.AddrPort) netip.AddrPort {
 	switch {
 	case !isWildcard(peer.Addr()):
 		return peer
-	case network[3:] == "6":
+	case peer.Addr() == netip.IPv6Unspecified(), network[3:] == "6":
 		return netip.AddrPortFrom(netip.IPv6Loopback(), peer.Port())
 	}
 	return netip.AddrPortFrom(loopback, peer.Port())

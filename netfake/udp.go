@@ -252,7 +252,10 @@ func (u *UDPConn) Write(b []byte) (int, error) {
 // destination shown.
 func (u *UDPConn) send(call string, b []byte, to netip.AddrPort, shown net.Addr) (int, error) {
 	w, h := u.host.world, u.host
-	to = netip.AddrPortFrom(toHost(to.Addr().Unmap()), to.Port())
+	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	if to.Addr().Is4() || !u.at.Addr().Is4() {
+		to = netip.AddrPortFrom(toHost(to.Addr()), to.Port())
+	}
 	w.lock()
 	defer w.unlock()
 	if err := u.check(call, b, to); err != nil {
