@@ -26,22 +26,21 @@ func TestParityFamilies(t *testing.T) {
 	}
 }
 
-// bind opens a socket of either protocol and returns where it is bound.
-func (s *scene) bind(network, address string) (string, error) {
+// bind opens a socket of either protocol, and returns where it is bound and how to close
+// it.
+func (s *scene) bind(network, address string) (at net.Addr, unbind func() error, err error) {
 	if network[:3] == "udp" {
 		c, err := s.packets(network, address)
 		if err != nil {
-			return "", err
+			return nil, nil, err
 		}
-		s.Cleanup(func() { c.Close() })
-		return c.LocalAddr().String(), nil
+		return c.LocalAddr(), c.Close, nil
 	}
 	l, err := s.listen(network, address)
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
-	s.Cleanup(func() { l.Close() })
-	return l.Addr().String(), nil
+	return l.Addr(), l.Close, nil
 }
 
 // networks is every network of a protocol.
@@ -52,8 +51,12 @@ var parityFamilies = []parityCase{
 		for _, proto := range []string{"tcp", "udp"} {
 			for _, network := range networks(proto) {
 				for _, host := range []string{"", "0.0.0.0", "[::]", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:0.0.0.0]", "192.0.2.1", "[2001:db8:9::9]"} {
-					at, err := s.bind(network, host+":0")
+					at, unbind, err := s.bind(network, host+":0")
+					clear(s.ports) // the kernel may give one port twice
 					s.tell(network+" "+host, at, err)
+					if err == nil {
+						unbind()
+					}
 				}
 			}
 		}
@@ -63,11 +66,15 @@ var parityFamilies = []parityCase{
 		for _, proto := range []string{"tcp", "udp"} {
 			for _, first := range everything {
 				for _, second := range everything {
-					at, err := s.bind(proto+first[0], first[1]+":0")
+					at, unbind, err := s.bind(proto+first[0], first[1]+":0")
 					s.must(err)
-					_, port, _ := net.SplitHostPort(at)
-					_, err = s.bind(proto+second[0], second[1]+":"+port)
+					_, also, err := s.bind(proto+second[0], second[1]+":"+portOf(at))
+					clear(s.ports)
 					s.tell(fmt.Sprint(proto, first, " and ", second), err)
+					unbind()
+					if err == nil {
+						also()
+					}
 				}
 			}
 		}
@@ -81,6 +88,7 @@ var parityFamilies = []parityCase{
 			s.must(err)
 			a, err := l.Accept()
 			s.must(err)
+			clear(s.ports)
 			s.tell(host, a.LocalAddr(), a.RemoteAddr(), c.LocalAddr(), c.RemoteAddr())
 			s.tell("networks", a.LocalAddr().Network(), c.RemoteAddr().Network())
 			c.Close()
@@ -105,6 +113,7 @@ var parityFamilies = []parityCase{
 			c := s.open("udp", net.JoinHostPort(host, "0"))
 			to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(host), addrPort(a.LocalAddr()).Port()))
 			b := make([]byte, 9)
+			clear(s.ports)
 			c.WriteTo([]byte("x"), to)
 			n, at, err := a.ReadFromUDPAddrPort(b)
 			s.tell("ReadFromUDPAddrPort", n, at, err)
@@ -124,6 +133,7 @@ var parityFamilies = []parityCase{
 	{name: "where a UDP socket can send", do: func(s *scene) {
 		for _, from := range [][2]string{{"udp", ":0"}, {"udp4", ":0"}, {"udp6", ":0"}, {"udp", "127.0.0.1:0"}, {"udp", "[::1]:0"}} {
 			c := s.open(from[0], from[1])
+			clear(s.ports)
 			for _, text := range []string{"127.0.0.1:9", "[::1]:9", "[::ffff:127.0.0.1]:9", "0.0.0.0:9", "[::]:9"} {
 				to := netip.MustParseAddrPort(text)
 				_, err := c.WriteToUDPAddrPort(nil, to)
@@ -135,6 +145,20 @@ var parityFamilies = []parityCase{
 			s.tell(fmt.Sprint(from, " to no address"), err)
 			_, err = c.WriteToUDPAddrPort(nil, netip.AddrPort{})
 			s.tell(fmt.Sprint(from, " to the zero AddrPort"), err)
+		}
+	}},
+	{name: "the wildcard is the host itself", do: func(s *scene) {
+		for _, at := range [][3]string{{"tcp", "[::1]:0", "[::]:"}, {"tcp", "127.0.0.1:0", "0.0.0.0:"}, {"tcp6", "[::1]:0", ":"}, {"tcp4", "127.0.0.1:0", ":"}} {
+			l, err := s.listen(at[0], at[1])
+			s.must(err)
+			clear(s.ports)
+			c, err := s.dial(context.Background(), at[0], at[1], at[2]+portOf(l.Addr()))
+			s.tell(fmt.Sprint(at), err)
+			if err == nil {
+				s.tell("addresses", c.LocalAddr(), c.RemoteAddr())
+				c.Close()
+			}
+			l.Close()
 		}
 	}},
 	{name: "which ends a connection can have", do: func(s *scene) {
