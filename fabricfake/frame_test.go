@@ -3,10 +3,12 @@ package fabricfake_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -178,6 +180,7 @@ func TestForgedFrames(t *testing.T) {
 		{"one more option that is unknown and critical", raw(func(g []byte) []byte { return withOption(g, 0x85) }), "unknown critical option"},
 		{"an option of the wrong length", raw(func(g []byte) []byte { g[geneveLen+3] = 5; return g }), "fabricfake"},
 		{"a packet with a wrong header checksum", alter(func(b *bank, f *frame) { f.Inner[10] ^= 1 }), "checksum"},
+		{"a whole packet of IPv6", alter(func(b *bank, f *frame) { f.Inner = datagram6("[2001:db8::1]:1", "[2001:db8::2]:9", "money") }), "not IPv4"},
 		{"a packet that is no IPv4", alter(func(b *bank, f *frame) { f.Inner[0] = 0x60 }), "the packet in the frame"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -209,6 +212,20 @@ func TestForgedFrames(t *testing.T) {
 	}
 }
 
+// datagram6 is datagram for IPv6.
+func datagram6(src, dst string, data string) []byte {
+	from, to := netip.MustParseAddrPort(src), netip.MustParseAddrPort(dst)
+	b := make([]byte, wire.IPv6HeaderLen+wire.UDPHeaderLen+len(data))
+	ip := wire.IPv6{HopLimit: 64, NextHeader: wire.ProtoUDP, Src: from.Addr(), Dst: to.Addr()}
+	ip.Put(b, len(b)-wire.IPv6HeaderLen)
+	seg := b[wire.IPv6HeaderLen:]
+	udp := wire.UDP{SrcPort: from.Port(), DstPort: to.Port()}
+	udp.Put(seg, len(data))
+	copy(seg[wire.UDPHeaderLen:], data)
+	binary.BigEndian.PutUint16(seg[wire.UDPChecksumOffset:], wire.TransportChecksum(wire.ProtoUDP, from.Addr(), to.Addr(), seg))
+	return b
+}
+
 // withOption puts an empty option behind those of a GENEVE packet.
 func withOption(g []byte, kind byte) []byte {
 	const end = geneveLen + 24
@@ -232,6 +249,30 @@ func testSpoofingGuest(t *testing.T, w *netfake.World) {
 	}
 	if d := w.Drops(); len(d) != 1 || d[0].Hop.Code != "ENI_SOURCE_DEST_CHECK_RESTRICTION" {
 		t.Errorf("drops: %v", d)
+	}
+}
+
+// A VPC has no IPv6: a guest that sends it all the same is told why by the drop, and one
+// that dials it has no address to do so from.
+func TestIPv6IsRefused(t *testing.T) { netfake.Run(t, testIPv6IsRefused) }
+
+func testIPv6IsRefused(t *testing.T, w *netfake.World) {
+	b := newBank(t, w)
+	w.Internet().Host("outside", "2001:db8::9").ServeHTTP(":80", nil)
+	b.teller.Interface().Inject(datagram6("[2001:db8::1]:1", "[2001:db8::9]:9", "money"))
+	b.teller.AddNIC(netip.MustParseAddr("2001:db8::1"), 1500, b.teller.Interface().Out())
+	b.teller.Probe(netfake.Endpoint{Proto: netfake.TCP, Addr: netip.MustParseAddrPort("[2001:db8::9]:80")})
+	c, err := b.teller.Dial("udp", "[2001:db8::9]:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Write([]byte("money"))
+	time.Sleep(time.Second)
+	if d := w.Drops(); len(d) != 2 || d[0].Hop.Code != "NO_PATH" || d[1].Hop.Code != "NO_PATH" {
+		t.Errorf("drops: %v", d)
+	}
+	if _, err := b.evil.Dial("tcp", "[2001:db8::9]:80"); !errors.Is(err, syscall.ENETUNREACH) {
+		t.Errorf("a guest without an IPv6 address dials: %v, want ENETUNREACH", err)
 	}
 }
 

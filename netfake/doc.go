@@ -40,6 +40,14 @@
 // names before it dials needs [Host.LookupHost] or [Host.LookupNetIP] too: its default
 // would ask the real network.
 //
+// # IPv6
+//
+// A host has addresses of either family or of both: Internet.Host takes several. Its
+// sockets are those of net on Linux: ":80" listens at [::]:80 to both families, and shows
+// an IPv4 peer as such. A host without an IPv6 address is a machine whose kernel has no
+// IPv6, and binds ":80" to 0.0.0.0:80. Sources are chosen as RFC 6724 says; extension
+// headers are skipped where they come, and never sent.
+//
 // # Faults
 //
 // A link has latency and, if a test says so, a bandwidth with a queue in front of it. What

@@ -59,6 +59,26 @@ func testProbe6(t *testing.T, w *World) {
 	}
 }
 
+// A traceroute over IPv6 finds the routers by their own addresses, and the destination by
+// the port that is closed.
+func TestTraceroute6(t *testing.T) { Run(t, testTraceroute6) }
+
+func testTraceroute6(t *testing.T, w *World) {
+	server, client := twoHosts6(w)
+	hops, err := client.Traceroute(t.Context(), server.Addr6())
+	if err != nil || len(hops) != 3 {
+		t.Fatalf("got %v, %v, want two routers and the server", hops, err)
+	}
+	for i, hop := range hops[:2] {
+		if !routerBlock6.Contains(hop.Addr) || hop.Kind != TimeExceeded {
+			t.Errorf("hop %d is %v", i+1, hop)
+		}
+	}
+	if last := hops[2]; last.Addr != server.Addr6() || last.Kind != PortUnreachable || last.RTT != 2*oneWay {
+		t.Errorf("the last hop is %v, want the server after %v", last, 2*oneWay)
+	}
+}
+
 // The text of a flow has the port outside of the brackets, and that of ICMP no port.
 func TestFlowText6(t *testing.T) {
 	from, to := endpoint(TCP, "[2001:db8::1]:40000").Addr, endpoint(TCP, "[2001:db8::2]:443").Addr
@@ -179,26 +199,30 @@ func TestCapture6(t *testing.T) {
 	if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tshark := func(filter string) string {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	tshark := func(args ...string) string {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		text, err := exec.CommandContext(ctx, "tshark", "-n", "-r", file, "-Y", filter, "-o", "udp.check_checksum:TRUE",
-			"-o", "tcp.check_checksum:TRUE").Output()
+		text, err := exec.CommandContext(ctx, "tshark", append([]string{"-n", "-r", file}, args...)...).Output()
 		if err != nil {
-			t.Fatalf("tshark %s: %v", filter, err)
+			t.Fatalf("tshark %v: %v", args, err)
 		}
 		return string(text)
 	}
-	if bad := tshark("_ws.malformed || _ws.expert.severity >= \"Warning\" || tcp.analysis.flags || " +
-		"tcp.checksum.status == Bad || udp.checksum.status == Bad || icmpv6.checksum.status == Bad || !ipv6"); bad != "" {
-		t.Errorf("tshark complains of:\n%s", bad)
+	const bad = `_ws.malformed || _ws.expert.severity >= "Warning" || tcp.analysis.flags || tcp.checksum.status == "Bad" ||
+		udp.checksum.status == "Bad" || icmpv6.checksum.status == "Bad" || !ipv6`
+	if found := tshark("-o", "udp.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-Y", bad); found != "" {
+		t.Errorf("tshark complains of:\n%s", found)
 	}
-	for _, filter := range []string{
-		"tcp.flags.syn == 1 && tcp.flags.ack == 0 && tcp.options.mss_val == 1440", "tcp.len == 1428", "udp.dstport == 7777",
-		"icmpv6.type == 128", "icmpv6.type == 129", "icmpv6.type == 1 && icmpv6.code == 4 && udp.dstport == 7777",
+	all := tshark("-T", "fields", "-E", "separator=,", "-E", "occurrence=f", "-e", "ipv6.src", "-e", "ipv6.dst",
+		"-e", "tcp.options.mss_val", "-e", "tcp.len", "-e", "udp.dstport", "-e", "icmpv6.type", "-e", "icmpv6.code")
+	const there, back = "2001:db8:2::20,2001:db8:1::10,", "2001:db8:1::10,2001:db8:2::20,"
+	for what, want := range map[string]string{
+		"SYN": there + "1440,0,,,", "SYN-ACK": back + "1440,0,,,", "full segment": there + ",1428,,,",
+		"datagram": there + ",,7777,,", "port unreachable": back + ",,7777,1,4",
+		"echo request": there + ",,,128,0", "echo reply": back + ",,,129,0",
 	} {
-		if tshark(filter) == "" {
-			t.Errorf("the capture has no packet that is %s", filter)
+		if !strings.Contains(all, want+"\n") {
+			t.Errorf("the capture has no %s, %s:\n%s", what, want, all)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package tcp
 import (
 	"testing"
 	"time"
+
+	"github.com/netspec-go/netspec/internal/wire"
 )
 
 func TestHandshake(t *testing.T) {
@@ -42,6 +44,21 @@ func TestHandshake(t *testing.T) {
 			write 537
 			> A 1+536 ack 1
 			> A 537+1 ack 1`},
+		{"RFC 9293 3.7.1: over IPv6 the header takes 20 bytes more", Config{IPHeader: wire.IPv6HeaderLen}, `
+			dial
+			> S 0 mss 1440
+			< SA 0 ack 1 mss 9000
+			> A 1 ack 1
+			write 1441
+			> A 1+1440 ack 1
+			> A 1441+1 ack 1`},
+		{"RFC 9293 3.7.1: over IPv6, without the option, segments of 1220 bytes", Config{IPHeader: wire.IPv6HeaderLen}, `
+			accept S 0 win 5000
+			> SA 0 ack 1 mss 1440
+			< A 1 ack 1
+			write 1300
+			> A 1+1220 ack 1
+			> A 1221+80 ack 1`},
 		{"RFC 7323 2.3: a scale above 14 is 14", Config{}, `
 			accept S 0 win 1 mss 1460 scale 200
 			> SA 0 ack 1

@@ -267,7 +267,7 @@ func (c *checker) sentACK(h *wire.TCP) {
 
 func (c *checker) sentData(h *wire.TCP, data []byte) {
 	c.tb.Helper()
-	if limit := max(48, min(c.mss, c.cfg.MTU-40)); len(data) > limit {
+	if limit := max(48, min(c.mss, c.cfg.MTU-max(c.cfg.IPHeader, 20)-20)); len(data) > limit {
 		c.tb.Fatalf("RFC 9293, 3.7.1: %d bytes where the maximum is %d: %v", len(data), limit, h)
 	}
 	end := h.Seq + uint32(len(data))
@@ -297,6 +297,9 @@ func (c *checker) heard(h *wire.TCP) {
 		c.heardS, c.mss, c.peerScl = true, max(int(h.MSS), 48), noScale
 		if h.MSS == 0 {
 			c.mss = 536
+			if c.cfg.IPHeader == wire.IPv6HeaderLen {
+				c.mss = 1220
+			}
 		}
 		if h.HasScale {
 			c.peerScl = min(h.WindowScale, 14)
