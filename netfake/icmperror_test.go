@@ -217,6 +217,14 @@ func TestICMPErrorsDissect(t *testing.T) {
 		c.Write(make([]byte, 3000))
 		c.CloseWrite()
 		read(3000)
+		server6, client6 := w.Internet().HostAt(Sydney, "server6", "2001:db8::10"), w.Internet().HostAt(Melbourne, "client6", "2001:db8::20")
+		server6.Uplink().Link().SetMTU(1400)
+		read6 := sink(t, server6, ":80")
+		client6.Traceroute(t.Context(), server6.Addr())
+		c = dialTCPFrom(t, client6, "[2001:db8::10]:80")
+		c.Write(make([]byte, 3000))
+		c.CloseWrite()
+		read6(3000)
 		if err := file.Stop(); err != nil {
 			t.Fatal(err)
 		}
@@ -229,11 +237,15 @@ func TestICMPErrorsDissect(t *testing.T) {
 		filter string
 		want   int
 	}{
-		{`_ws.malformed || ip.checksum.status == "Bad" || udp.checksum.status == "Bad" || (tcp.checksum.status == "Bad" && !icmp) || icmp.checksum.status == "Bad"`, 0},
+		{`_ws.malformed || ip.checksum.status == "Bad" || udp.checksum.status == "Bad" || (tcp.checksum.status == "Bad" && !icmp && !icmpv6) || icmp.checksum.status == "Bad"`, 0},
 		{"icmp.type == 11 && icmp.code == 0", 2},
 		{"icmp.type == 3 && icmp.code == 3 && udp.dstport == 33436", 1},
 		{"icmp.type == 3 && icmp.code == 4 && icmp.mtu == 1400", 2},
-		{"udp && !icmp && ip.ttl < 4", 3},
+		{"udp && !icmp && !icmpv6 && ip.ttl < 4", 3},
+		{`icmpv6.checksum.status == "Bad" || (tcp.checksum.status == "Bad" && !icmpv6 && !icmp)`, 0},
+		{"icmpv6.type == 3 && icmpv6.code == 0", 2},
+		{"icmpv6.type == 1 && icmpv6.code == 4 && udp.dstport == 33436", 1},
+		{"icmpv6.type == 2 && icmpv6.mtu == 1400", 2},
 	} {
 		b, err := exec.Command(path, "-n", "-2", "-r", file, "-Y", row.filter, "-o", "ip.check_checksum:TRUE",
 			"-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE").Output()

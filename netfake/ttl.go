@@ -67,6 +67,9 @@ func (n *Internet) routersAt(place Place) routers {
 // reached there.
 func (u *Uplink) RouterAddr() netip.Addr { return u.routers.v4 }
 
+// RouterAddr6 is RouterAddr for IPv6.
+func (u *Uplink) RouterAddr6() netip.Addr { return u.routers.v6 }
+
 func (r routers) of(family netip.Addr) netip.Addr {
 	if family.Is4() {
 		return r.v4
