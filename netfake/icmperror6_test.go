@@ -14,9 +14,9 @@ func onlyIPv6(w *World) (server, client *Host) {
 }
 
 // A traceroute over IPv6 finds what one over IPv4 does.
-func TestTraceroute6(t *testing.T) { Run(t, testTraceroute6) }
+func TestTracerouteTimes6(t *testing.T) { Run(t, testTracerouteTimes6) }
 
-func testTraceroute6(t *testing.T, w *World) {
+func testTracerouteTimes6(t *testing.T, w *World) {
 	server, client := onlyIPv6(w)
 	near, far := client.Uplink().RouterAddr6(), server.Uplink().RouterAddr6()
 	hops, err := client.Traceroute(t.Context(), server.Addr())
