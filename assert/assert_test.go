@@ -3,7 +3,6 @@ package assert_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -14,19 +13,9 @@ import (
 	"github.com/netspec-go/netspec/assert"
 	"github.com/netspec-go/netspec/fabricfake"
 	"github.com/netspec-go/netspec/gatewayfake"
+	"github.com/netspec-go/netspec/internal/faketb"
 	"github.com/netspec-go/netspec/netfake"
 )
-
-// recorder is a test that only remembers how it failed.
-type recorder struct {
-	netfake.TB
-	failures []string
-}
-
-func (r *recorder) Helper() {}
-func (r *recorder) Errorf(format string, args ...any) {
-	r.failures = append(r.failures, fmt.Sprintf(format, args...))
-}
 
 // shop is an application and its database in two subnets, and a site on the internet.
 type shop struct {
@@ -105,9 +94,9 @@ func TestRequirements(t *testing.T) {
 			{"another code", unreachable, s.app, s.db.TCP(5433), []assert.Requirement{assert.WithCode("ENI_SG_RULES_MISMATCH")}, "blocked with ENI_SG"},
 			{"on the way there, not back", unreachable, s.app, s.db.TCP(5433), []assert.Requirement{assert.OnTheWayBack()}, "on the way back"},
 		} {
-			tb := &recorder{TB: t}
+			tb := faketb.New(t)
 			row.claim(tb, row.from, row.to, row.must...)
-			switch got := strings.Join(tb.failures, "\n"); {
+			switch got := strings.Join(tb.Failures(), "\n"); {
 			case row.fails == "" && got != "":
 				t.Errorf("%s: failed:\n%s", row.name, got)
 			case row.fails != "" && !strings.Contains(got, row.fails):
@@ -141,7 +130,7 @@ func TestFailureText(t *testing.T) {
 		s := build(t, w)
 		s.dataACL.RemoveEgress(100)
 		s.dbSG.RevokeIngress("tcp/5432", s.appSG).AllowIngress("tcp/5433", s.appSG)
-		tb := &recorder{TB: t}
+		tb := faketb.New(t)
 		assert.Reachable(tb, s.app, s.db.TCP(5432))
 		want := `app → db 10.0.2.9:5432 tcp should be reachable
 app 10.0.1.5:41950 → db 10.0.2.9:5432 tcp: BLOCKED at sg db (ingress): ENI_SG_RULES_MISMATCH
@@ -155,7 +144,7 @@ app 10.0.1.5:41950 → db 10.0.2.9:5432 tcp: BLOCKED at sg db (ingress): ENI_SG_
   nearest rule: sg db ingress 1 allows tcp/5433 from sg app
   on the way back, acl data egress would also drop tcp/41950 (rule *)
   seed 42; replay: NETSPEC_SEED=42 go test -run '^TestFailureText$' -cpu=1 ./assert`
-		got := strings.Join(tb.failures, "\n")
+		got := strings.Join(tb.Failures(), "\n")
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("the failure's text, want -, got +:\n%s", diff)
 		}
@@ -174,10 +163,10 @@ func TestEventually(t *testing.T) {
 		assert.Equal(t, assert.Eventually(t, time.Minute, f), 7300*time.Millisecond) // the next look after 7.25 s
 
 		ready = time.Now().Add(time.Hour)
-		tb := &recorder{TB: t}
+		tb := faketb.New(t)
 		assert.Equal(t, assert.Eventually(tb, time.Minute, f), time.Minute)
-		if len(tb.failures) != 1 || !strings.Contains(tb.failures[0], "after 1m0s it is still so: not yet") {
-			t.Errorf("got %q", tb.failures)
+		if len(tb.Failures()) != 1 || !strings.Contains(tb.Failures()[0], "after 1m0s it is still so: not yet") {
+			t.Errorf("got %q", tb.Failures())
 		}
 	})
 }
@@ -186,11 +175,11 @@ func TestWithin(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		sleep := func() error { time.Sleep(time.Second); return nil }
 		assert.Equal(t, assert.Within(t, time.Second, sleep), time.Second)
-		tb := &recorder{TB: t}
+		tb := faketb.New(t)
 		assert.Within(tb, time.Second-1, sleep)
 		assert.Within(tb, time.Second, func() error { return context.Canceled })
-		if len(tb.failures) != 2 {
-			t.Errorf("got %q", tb.failures)
+		if len(tb.Failures()) != 2 {
+			t.Errorf("got %q", tb.Failures())
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/netspec-go/netspec/assert"
+	"github.com/netspec-go/netspec/internal/faketb"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -41,20 +42,20 @@ func TestBit(t *testing.T) {
 				s := build(t, w)
 				fault := row.begin(s)
 				want := row.text + " hit nothing, so the test proves nothing about it"
-				if got := bit(fault); got != want {
+				if got := bit(t, fault); got != want {
 					t.Errorf("before any packet: %q, want %q", got, want)
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 				defer cancel()
 				_, err := s.app.DialContext(ctx, "tcp", "10.0.2.9:5432")
 				if row.hits == 0 {
-					if err != nil || bit(fault) != want {
-						t.Errorf("%v is not in the way: %v, %q", fault, err, bit(fault))
+					if err != nil || bit(t, fault) != want {
+						t.Errorf("%v is not in the way: %v, %q", fault, err, bit(t, fault))
 					}
 					return
 				}
-				if err == nil || fault.Hits() != row.hits || bit(fault) != "" {
-					t.Errorf("the dial: %v; %d hits, want %d; %q", err, fault.Hits(), row.hits, bit(fault))
+				if err == nil || fault.Hits() != row.hits || bit(t, fault) != "" {
+					t.Errorf("the dial: %v; %d hits, want %d; %q", err, fault.Hits(), row.hits, bit(t, fault))
 				}
 				fault.Undo()
 				w.Sleep(time.Millisecond)
@@ -71,22 +72,22 @@ func TestLinkBit(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		s := build(t, w)
 		link := s.site.Uplink().Link()
-		if got := bit(link); got != "no fault of site last mile hit a packet, so the test proves nothing about what it breaks" {
+		if got := bit(t, link); got != "no fault of site last mile hit a packet, so the test proves nothing about what it breaks" {
 			t.Errorf("got %q", got)
 		}
 		link.Delay(time.Millisecond)
 		s.app.Dial("tcp", "203.0.113.80:443")
-		if got := bit(link); got != "" {
+		if got := bit(t, link); got != "" {
 			t.Errorf("a packet was delayed: %q", got)
 		}
 	})
 }
 
 // bit returns what Bit fails with, "" if it does not.
-func bit(f assert.Fault) string {
-	r := &recorder{}
-	assert.Bit(r, f)
-	return strings.Join(r.failures, "\n")
+func bit(t *testing.T, f assert.Fault) string {
+	tb := faketb.New(t)
+	assert.Bit(tb, f)
+	return strings.Join(tb.Failures(), "\n")
 }
 
 // A partition of hosts finds its packets whatever became of their addresses: here an

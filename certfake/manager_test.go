@@ -9,13 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/netspec-go/netspec/dnsfake"
+	"github.com/netspec-go/netspec/internal/faketb"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -297,18 +297,6 @@ func TestManagerRepeats(t *testing.T) {
 	}
 }
 
-// fatalTB stands in for a test that is expected to fail.
-type fatalTB struct {
-	netfake.TB
-	text string
-}
-
-func (f *fatalTB) Helper() {}
-func (f *fatalTB) Fatalf(format string, args ...any) {
-	f.text = fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
 // What ACM would refuse fails the test.
 func TestBadInput(t *testing.T) {
 	for _, test := range []struct {
@@ -320,17 +308,12 @@ func TestBadInput(t *testing.T) {
 		{`"Sydney" is not a region`, func(m *Manager) { m.In("Sydney") }},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			tb := &fatalTB{TB: t}
-			w := netfake.New(tb, netfake.Config{Instant: true})
-			m := New(w, dnsfake.New(w))
-			ended := make(chan struct{})
-			go func() {
-				defer close(ended)
-				test.f(m)
-			}()
-			<-ended
-			if !strings.Contains(tb.text, test.want) {
-				t.Errorf("the test fails with %q, want %q", tb.text, test.want)
+			text := faketb.Fatal(t, func(tb *faketb.TB) {
+				w := netfake.New(tb, netfake.Config{Instant: true})
+				test.f(New(w, dnsfake.New(w)))
+			})
+			if !strings.Contains(text, test.want) {
+				t.Errorf("the test fails with %q, want %q", text, test.want)
 			}
 		})
 	}

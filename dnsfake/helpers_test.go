@@ -3,13 +3,12 @@ package dnsfake
 import (
 	"fmt"
 	"net/netip"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/netspec-go/netspec/internal/faketb"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -58,37 +57,13 @@ func lines(rs []Resource) string {
 	return b.String()
 }
 
-// fatalTB stands in for a test that is expected to fail: it keeps the text of Fatalf
-// and ends the goroutine as testing.T does.
-type fatalTB struct {
-	netfake.TB
-	mu   sync.Mutex
-	text string
-}
-
-func (f *fatalTB) Helper() {}
-func (f *fatalTB) Fatalf(format string, args ...any) {
-	f.mu.Lock()
-	f.text = fmt.Sprintf(format, args...)
-	f.mu.Unlock()
-	runtime.Goexit()
-}
-
 // wantFatal runs f in a world whose test is expected to be failed with a text.
 func wantFatal(t *testing.T, want string, f func(sys *System)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		tb := &fatalTB{TB: t}
-		w := netfake.New(tb, netfake.Config{Instant: true})
-		sys := New(w)
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			f(sys)
-		}()
-		<-ended
-		if !strings.Contains(tb.text, want) {
-			t.Errorf("the test fails with\n%q\nwant\n%q", tb.text, want)
+		text := faketb.Fatal(t, func(tb *faketb.TB) { f(New(netfake.New(tb, netfake.Config{Instant: true}))) })
+		if !strings.Contains(text, want) {
+			t.Errorf("the test fails with\n%q\nwant\n%q", text, want)
 		}
 	})
 }

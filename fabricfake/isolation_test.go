@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/netspec-go/netspec/fabricfake"
+	"github.com/netspec-go/netspec/internal/faketb"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -163,7 +164,7 @@ func testPhysicalHostFails(t *testing.T, w *netfake.World) {
 // golang.org/x/net's own conformance suite of connections, between two instances.
 func TestNettest(t *testing.T) {
 	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
-		tb := &fakeTB{T: t}
+		tb := faketb.New(t)
 		w := netfake.New(tb, netfake.Config{Instant: true})
 		p := newTenants(w)[0]
 		l, err := p[1].Listen("tcp", ":80")
@@ -174,6 +175,6 @@ func TestNettest(t *testing.T) {
 			return nil, nil, nil, err
 		}
 		c2, err = l.Accept()
-		return c1, c2, tb.clean, err
+		return c1, c2, tb.Clean, err
 	})
 }

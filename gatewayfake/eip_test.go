@@ -6,13 +6,14 @@ import (
 
 	"github.com/netspec-go/netspec/fabricfake"
 	"github.com/netspec-go/netspec/gatewayfake"
+	"github.com/netspec-go/netspec/internal/faketb"
 	"github.com/netspec-go/netspec/netfake"
 )
 
 // The quota of elastic IPs is a region's; raising it, and releasing one, makes room.
 func TestElasticIPQuota(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, _ *netfake.World) {
-		tb := &api{T: t}
+		tb := faketb.New(t)
 		w := netfake.New(tb, netfake.Config{})
 		vpc := fabricfake.NewVPC(w, "prod", "10.0.0.0/16")
 		gatewayfake.NewInternetGateway(vpc, "igw")
@@ -20,7 +21,7 @@ func TestElasticIPQuota(t *testing.T) {
 		var held []*gatewayfake.ElasticIP
 		allocate := func() { held = append(held, gatewayfake.NewElasticIP(vpc)) }
 		for range gatewayfake.ElasticIPQuota {
-			if refused := tb.try(allocate); refused != "" {
+			if refused := tb.Try(allocate); refused != "" {
 				t.Fatal(refused)
 			}
 		}
@@ -44,7 +45,7 @@ func TestElasticIPQuota(t *testing.T) {
 			{"one in its place", allocate, ""},
 			{"and another in no place", allocate, "AddressLimitExceeded"},
 		} {
-			got := tb.try(row.do)
+			got := tb.Try(row.do)
 			if (row.want == "") != (got == "") || !strings.Contains(got, row.want) {
 				t.Errorf("%s: got %q, want %q", row.name, got, row.want)
 			}

@@ -1,15 +1,14 @@
 package gatewayfake_test
 
 import (
-	"fmt"
 	"net/netip"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/netspec-go/netspec/fabricfake"
 	"github.com/netspec-go/netspec/gatewayfake"
+	"github.com/netspec-go/netspec/internal/faketb"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -59,33 +58,10 @@ func TestInternetGateway(t *testing.T) {
 	})
 }
 
-// api is a test that outlives what the API refuses.
-type api struct {
-	*testing.T
-	refusal string
-}
-
-func (a *api) Fatalf(format string, args ...any) {
-	a.refusal = fmt.Sprintf(format, args...)
-	runtime.Goexit()
-}
-
-// try returns why something was refused, "" if it was not.
-func (a *api) try(f func()) string {
-	a.refusal = ""
-	done := make(chan bool)
-	go func() {
-		defer close(done)
-		f()
-	}()
-	<-done
-	return a.refusal
-}
-
 // Bad input is refused with the code of the real API.
 func TestRefusals(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, _ *netfake.World) {
-		tb := &api{T: t}
+		tb := faketb.New(t)
 		w := netfake.New(tb, netfake.Config{})
 		x := build(w)
 		alone := fabricfake.NewVPC(w, "alone", "10.1.0.0/16")
@@ -144,7 +120,7 @@ func TestRefusals(t *testing.T) {
 			{"detaching what is detached", x.igw.Detach, ""},
 			{"a third gateway", func() { gatewayfake.NewInternetGateway(x.vpc, "igw-3") }, "Resource.AlreadyAssociated"},
 		} {
-			got := tb.try(row.do)
+			got := tb.Try(row.do)
 			if (row.want == "") != (got == "") || !strings.Contains(got, row.want) {
 				t.Errorf("%s: got %q, want %q", row.name, got, row.want)
 			}

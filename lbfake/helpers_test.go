@@ -4,15 +4,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/netspec-go/netspec/fabricfake"
 	"github.com/netspec-go/netspec/gatewayfake"
+	"github.com/netspec-go/netspec/internal/faketb"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -151,37 +150,14 @@ func instant(t *testing.T, f func(t *testing.T, s *site)) {
 	netfake.RunConfig(t, netfake.Config{Instant: true}, func(t *testing.T, w *netfake.World) { f(t, newSite(w)) })
 }
 
-// fatalTB stands in for a test that is expected to fail: it keeps the text of Fatalf
-// and ends the goroutine as testing.T does.
-type fatalTB struct {
-	netfake.TB
-	mu   sync.Mutex
-	text string
-}
-
-func (f *fatalTB) Helper() {}
-func (f *fatalTB) Fatalf(format string, args ...any) {
-	f.mu.Lock()
-	f.text = fmt.Sprintf(format, args...)
-	f.mu.Unlock()
-	runtime.Goexit()
-}
-
 // wantFatal runs f in a world whose test is expected to be failed with a text that
 // begins with want.
 func wantFatal(t *testing.T, want string, f func(s *site)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		tb := &fatalTB{TB: t}
-		w := netfake.New(tb, netfake.Config{Instant: true})
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			f(newSite(w))
-		}()
-		<-done
-		if !strings.HasPrefix(tb.text, want) {
-			t.Errorf("the test was failed with %q, want %q", tb.text, want)
+		text := faketb.Fatal(t, func(tb *faketb.TB) { f(newSite(netfake.New(tb, netfake.Config{Instant: true}))) })
+		if !strings.HasPrefix(text, want) {
+			t.Errorf("the test was failed with %q, want %q", text, want)
 		}
 	})
 }

@@ -23,6 +23,8 @@ import (
 	"golang.org/x/net/nettest"
 
 	lo "github.com/netspec-go/netspec/internal/loopback"
+
+	"github.com/netspec-go/netspec/internal/faketb"
 )
 
 // run runs a real program and returns what it prints.
@@ -220,7 +222,7 @@ func TestBridgeNettest(t *testing.T) {
 	for _, bridge := range bridges {
 		t.Run(bridge.name, func(t *testing.T) {
 			nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
-				tb := &fakeTB{T: t}
+				tb := faketb.New(t)
 				n := bridge.open(t, New(tb, Config{Instant: true}))
 				l, err := n.Listen()
 				if err != nil {
@@ -230,7 +232,7 @@ func TestBridgeNettest(t *testing.T) {
 					return nil, nil, nil, err
 				}
 				c2, err = l.Accept()
-				return c1, c2, func() { c1.Close(); c2.Close(); l.Close(); tb.clean() }, err
+				return c1, c2, func() { c1.Close(); c2.Close(); l.Close(); tb.Clean() }, err
 			})
 		})
 	}
@@ -444,7 +446,7 @@ func testBridgeIdle(t *testing.T, w *World) {
 // With the world everything ends: ports are closed, connections are reset, and no
 // goroutine stays.
 func TestBridgeEnds(t *testing.T) {
-	tb := &fakeTB{T: t}
+	tb := faketb.New(t)
 	w := New(tb, Config{Instant: true})
 	server, client := twoHosts(w)
 	echoServer(t, server, ":7")
@@ -474,7 +476,7 @@ func TestBridgeEnds(t *testing.T) {
 	ask(t, u, "Inlet")
 	c.Write([]byte("x"))
 	io.ReadFull(c, make([]byte, 1))
-	tb.clean()
+	tb.Clean()
 
 	_, err = c.Read(make([]byte, 1))
 	want(t, "a connection", err, syscall.ECONNRESET)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netspec-go/netspec/internal/faketb"
 	"github.com/netspec-go/netspec/internal/wire"
 )
 
@@ -153,7 +154,7 @@ func TestDecode6Errors(t *testing.T) {
 
 // An address of the other family fails the test and leaves the packet as it is.
 func TestRewriteAcrossFamilies(t *testing.T) {
-	tb := &fakeTB{T: t}
+	tb := faketb.New(t)
 	w := New(tb, Config{})
 	four, six := netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("[2001:db8::2]:2")
 	for _, row := range []struct {
@@ -169,18 +170,19 @@ func TestRewriteAcrossFamilies(t *testing.T) {
 		{Flow{UDP, six, six}, netip.MustParseAddrPort("[fe80::1%eth0]:1"), false},
 		{Flow{UDP, four, four}, netip.AddrPort{}, false},
 	} {
-		tb.failure = ""
+		before := len(tb.Failures())
 		w.Do(func(time.Duration) {
 			p := (&Host{world: w}).udpPacket(row.flow, nil, 1)
-			before := string(p.Bytes())
+			bytes := string(p.Bytes())
 			p.SetSrc(row.to)
 			p.SetDst(row.to)
-			if got := string(p.Bytes()) == before && p.Flow == row.flow && tb.failure != ""; got == row.ok {
-				t.Errorf("%v to %v: refused %v: %q", row.flow, row.to, got, tb.failure)
+			refused := len(tb.Failures()) > before
+			if got := string(p.Bytes()) == bytes && p.Flow == row.flow && refused; got == row.ok {
+				t.Errorf("%v to %v: refused %v: %q", row.flow, row.to, got, tb.Failures())
 			}
 		})
 	}
-	if text := tb.failure; !strings.Contains(text, "cannot have the address") {
+	if text := tb.Failures()[0]; !strings.Contains(text, "cannot have the address") {
 		t.Errorf("it says %q", text)
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/net/nettest"
+
+	"github.com/netspec-go/netspec/internal/faketb"
 )
 
 // parityCase is something that an application does. It runs on the kernel's loopback
@@ -337,7 +339,7 @@ func later() time.Time { return time.Now().Add(time.Hour) }
 // golang.org/x/net's own conformance suite of connections.
 func TestNettest(t *testing.T) {
 	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
-		tb := &fakeTB{T: t}
+		tb := faketb.New(t)
 		w := New(tb, Config{Instant: true})
 		server, client := twoHosts(w)
 		l, err := server.Listen("tcp", ":80")
@@ -348,6 +350,6 @@ func TestNettest(t *testing.T) {
 			return nil, nil, nil, err
 		}
 		c2, err = l.Accept()
-		return c1, c2, tb.clean, err
+		return c1, c2, tb.Clean, err
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/netspec-go/netspec/internal/faketb"
 )
 
 // A deadlock's panic fails the test with who is stuck; another panic goes on.
@@ -45,7 +47,7 @@ func TestReplay(t *testing.T) {
 // A test that fails logs the world: sockets, drops, the seed. One that passes does not.
 func TestFailureReport(t *testing.T) {
 	for _, fails := range []bool{true, false} {
-		tb := &fakeTB{T: t}
+		tb := faketb.New(t)
 		w := New(tb, Config{Seed: 42, Instant: true})
 		server, client := twoHosts(w)
 		server.Listen("tcp", ":80")
@@ -53,13 +55,13 @@ func TestFailureReport(t *testing.T) {
 		if fails {
 			tb.Errorf("something is wrong")
 		}
-		tb.clean()
+		tb.Clean()
 		says := func(s string) bool {
-			return slices.ContainsFunc(tb.logs, func(line string) bool { return strings.Contains(line, s) })
+			return slices.ContainsFunc(tb.Logs(), func(line string) bool { return strings.Contains(line, s) })
 		}
 		for _, s := range []string{"NETSPEC_SEED=42", "nobody listens on tcp/81"} {
 			if says(s) != fails {
-				t.Errorf("failed %v: the log says %q %v\n%v", fails, s, says(s), tb.logs)
+				t.Errorf("failed %v: the log says %q %v\n%v", fails, s, says(s), tb.Logs())
 			}
 		}
 	}
