@@ -5,10 +5,10 @@
 //	rapid.Check(t, func(t *rapid.T) { rapid.SyncTest(t, property) })
 //
 //	func property(t *rapid.T) {
-//		w := netfake.New(t, netfake.Config{Seed: generate.Seed().Draw(t, "seed")})
+//		w := netfake.New(t, netfake.Config{Seed: generate.Seeds().Draw(t, "seed")})
 //		...
-//		flow := generate.Flow(sources, endpoints).Draw(t, "flow")
-//		fault := generate.Fault(links).Draw(t, "fault").Apply()
+//		who := generate.Conversations(sources, endpoints).Draw(t, "who")
+//		fault := generate.Breaks(links).Draw(t, "break").Apply()
 //		...
 //	}
 package generate
@@ -23,8 +23,8 @@ import (
 	"github.com/netspec-go/netspec/netfake"
 )
 
-// Seed generates seeds of worlds.
-func Seed() *rapid.Generator[uint64] { return rapid.Uint64Range(1, 1<<32) }
+// Seeds generates seeds of worlds.
+func Seeds() *rapid.Generator[uint64] { return rapid.Uint64Range(1, 1<<32) }
 
 // Conversation is somebody who wants to talk with an endpoint.
 type Conversation struct {
@@ -35,9 +35,9 @@ type Conversation struct {
 // String returns "app → db 10.0.2.9:5432 tcp".
 func (c Conversation) String() string { return fmt.Sprintf("%v → %v", c.From, c.To) }
 
-// Flow generates conversations between sources and endpoints. It shrinks towards the
-// first of both.
-func Flow(from []assert.Source, to []netfake.Endpoint) *rapid.Generator[Conversation] {
+// Conversations generates who talks with whom, of sources and endpoints. It shrinks
+// towards the first of both.
+func Conversations(from []assert.Source, to []netfake.Endpoint) *rapid.Generator[Conversation] {
 	return rapid.Custom(func(t *rapid.T) Conversation {
 		return Conversation{
 			From: rapid.SampledFrom(from).Draw(t, "from").NetHost(),
@@ -46,10 +46,10 @@ func Flow(from []assert.Source, to []netfake.Endpoint) *rapid.Generator[Conversa
 	})
 }
 
-// Kind is what a fault does to a link.
+// Kind is what a Break does to a link.
 type Kind uint8
 
-// The kinds of faults, the mildest first.
+// The kinds of breaks, the mildest first.
 const (
 	Nothing   Kind = iota
 	Delay          // latency on top
@@ -70,7 +70,7 @@ type Break struct {
 	Delay time.Duration // added, for Delay
 }
 
-// String returns what the fault does.
+// String returns what happens, and to what.
 func (b Break) String() string {
 	switch b.Kind {
 	case Delay:
@@ -81,7 +81,7 @@ func (b Break) String() string {
 	return fmt.Sprintf("%v on %v", b.Kind, b.Link)
 }
 
-// Apply makes the fault happen. Nothing is a delay of no time.
+// Apply makes it happen, until the fault that it returns is undone. Nothing is a delay of no time.
 func (b Break) Apply() *netfake.Fault {
 	switch b.Kind {
 	case Delay:
@@ -94,8 +94,8 @@ func (b Break) Apply() *netfake.Fault {
 	return b.Link.Delay(0)
 }
 
-// Fault generates faults of links. It shrinks towards no fault of the first link.
-func Fault(links []*netfake.Link) *rapid.Generator[Break] {
+// Breaks generates what happens to links. It shrinks towards nothing, to the first link.
+func Breaks(links []*netfake.Link) *rapid.Generator[Break] {
 	return rapid.Custom(func(t *rapid.T) Break {
 		return Break{
 			Link:  rapid.SampledFrom(links).Draw(t, "link"),

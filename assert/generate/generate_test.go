@@ -23,10 +23,10 @@ func TestProbeAndDialAgree(t *testing.T) {
 }
 
 func probeAndDialAgree(t *rapid.T) {
-	w := netfake.New(t, netfake.Config{Seed: generate.Seed().Draw(t, "seed")})
+	w := netfake.New(t, netfake.Config{Seed: generate.Seeds().Draw(t, "seed")})
 	sources, endpoints, links := build(t, w)
-	talk := generate.Flow(sources, endpoints).Draw(t, "flow")
-	fault := generate.Fault(links).Draw(t, "fault")
+	talk := generate.Conversations(sources, endpoints).Draw(t, "talk")
+	fault := generate.Breaks(links).Draw(t, "fault")
 
 	healthy := talk.From.Probe(talk.To)
 	broken := fault.Apply()

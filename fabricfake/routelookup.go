@@ -1,0 +1,67 @@
+package fabricfake
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// unroutable are addresses of services beside the instance, which no route reaches.
+// Source: https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html
+var unroutable = blocks("169.254.168.0/22", "fd00:ec2::/32")
+
+// put inserts a route behind those that precede it or came before it.
+func (t *RouteTable) put(r Route) {
+	at := slices.IndexFunc(t.routes, func(o Route) bool { return precedes(r, o) })
+	if at < 0 {
+		at = len(t.routes)
+	}
+	t.routes = slices.Insert(t.routes, at, r)
+}
+
+func precedes(a, b Route) bool {
+	if a.Destination.Bits() != b.Destination.Bits() {
+		return a.Destination.Bits() > b.Destination.Bits()
+	}
+	return a.Origin.rank() < b.Origin.rank()
+}
+
+// lookup returns the route that a packet to dst takes: the longest prefix, and of
+// those to one destination the one of the lowest rank. A local route wins against a
+// propagated one even where that is more specific.
+func (t *RouteTable) lookup(dst netip.Addr) (Route, bool) {
+	for _, never := range unroutable {
+		if never.Contains(dst) {
+			return Route{}, false
+		}
+	}
+	best, learnt := -1, -1
+	for i := range t.routes {
+		r := &t.routes[i]
+		if !r.Destination.Contains(dst) {
+			continue
+		}
+		if !r.Origin.propagated() {
+			best = i
+			break
+		}
+		if learnt < 0 {
+			learnt = i
+		}
+	}
+	if learnt >= 0 && (best < 0 || !t.isLocal(dst)) {
+		best = learnt
+	}
+	if best < 0 {
+		return Route{}, false
+	}
+	return t.routes[best], true
+}
+
+func (t *RouteTable) isLocal(dst netip.Addr) bool {
+	for i := range t.routes {
+		if t.routes[i].Origin == OriginLocal && t.routes[i].Destination.Contains(dst) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,138 @@
+package fabricfake
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestRoutePriority(t *testing.T) {
+	const dst = "192.168.7.7"
+	block := netip.MustParsePrefix("192.168.0.0/16")
+	// With one destination: added by hand, of a prefix list, Direct Connect, VPN by
+	// hand, VPN. Each is used when those before it have gone, in whatever order they came.
+	order := []Origin{OriginStatic, OriginPrefixList, OriginDirectConnect, OriginVPNStatic, OriginVPN}
+	rtb, _ := aTable(t)
+	for _, i := range []int{3, 0, 4, 2, 1} {
+		rtb.install(Route{block, &aTarget{name: fmt.Sprint("gw ", i)}, order[i], nil})
+	}
+	for i := range order {
+		r, ok := rtb.lookup(netip.MustParseAddr(dst))
+		if !ok || r.Origin != order[i] {
+			t.Fatalf("%d: %v, origin %v", i, r, r.Origin)
+		}
+		rtb.withdraw(r)
+	}
+	if got := find(rtb, dst); got != "none" {
+		t.Errorf("%s takes %q when all routes are withdrawn", dst, got)
+	}
+	// Of two prefix lists with one destination the first keeps it.
+	first, second := Route{block, &aTarget{name: "one"}, OriginPrefixList, nil}, Route{block, &aTarget{name: "two"}, OriginPrefixList, nil}
+	rtb.install(first)
+	rtb.install(second)
+	if got := find(rtb, dst); got != "192.168.0.0/16 → one" {
+		t.Errorf("%s takes %q", dst, got)
+	}
+	// A route of a longer prefix wins whatever its origin...
+	rtb.install(Route{netip.MustParsePrefix("192.168.7.0/24"), &aTarget{name: "vgw"}, OriginVPN, nil})
+	if got := find(rtb, dst); got != "192.168.7.0/24 → vgw" {
+		t.Errorf("%s takes %q", dst, got)
+	}
+	// ...but a propagated one does not win against local, nor hide a route that does.
+	rtb.install(Route{netip.MustParsePrefix("10.0.1.128/25"), &aTarget{name: "vgw"}, OriginVPN, nil})
+	if got := find(rtb, "10.0.1.200"); got != "10.0.0.0/16 → local" {
+		t.Errorf("10.0.1.200 takes %q", got)
+	}
+	wantCode(t, "a subnet's block", rtb.add(netip.MustParsePrefix("10.0.1.0/24"), &aTarget{name: "fw"}), "")
+	if got := find(rtb, "10.0.1.200"); got != "10.0.1.0/24 → fw" {
+		t.Errorf("10.0.1.200 takes %q", got)
+	}
+}
+
+// The table decides as one would who looks at every route and compares them two by
+// two.
+func TestLookupAgainstScan(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rtb := newRouteTable(nil, "x", blocks("10.0.0.0/16"), nil)
+		targets := []Target{&aTarget{name: "a"}, &aTarget{name: "b"}}
+		addr := rapid.Custom(func(t *rapid.T) netip.Addr {
+			return netip.AddrFrom4([4]byte{10, rapid.Byte().Draw(t, "b") & 1, rapid.Byte().Draw(t, "c") & 3, rapid.Byte().Draw(t, "d") & 3})
+		})
+		all := []Route{rtb.routes[0]}
+		for range rapid.IntRange(0, 30).Draw(t, "edits") {
+			r := Route{
+				Destination: netip.PrefixFrom(addr.Draw(t, "dst"), rapid.SampledFrom([]int{0, 8, 15, 16, 17, 22, 23, 24, 30, 31, 32}).Draw(t, "bits")).Masked(),
+				Target:      rapid.SampledFrom(targets).Draw(t, "target"),
+				Origin:      rapid.SampledFrom([]Origin{OriginStatic, OriginPrefixList, OriginDirectConnect, OriginVPNStatic, OriginVPN}).Draw(t, "origin"),
+			}
+			at := -1
+			for i := range all {
+				if all[i] == r {
+					at = i
+				}
+			}
+			if rapid.IntRange(0, 3).Draw(t, "edit") == 0 {
+				rtb.withdraw(r)
+				if at >= 0 {
+					all = append(all[:at:at], all[at+1:]...)
+				}
+				continue
+			}
+			rtb.install(r)
+			if at < 0 {
+				all = append(all, r)
+			}
+		}
+		dst := addr.Draw(t, "packet")
+
+		beats := func(a, b Route) bool { // a is used rather than b, which came first
+			switch {
+			case a.Origin == OriginLocal && b.Origin >= OriginDirectConnect:
+				return true
+			case b.Origin == OriginLocal && a.Origin >= OriginDirectConnect:
+				return false
+			case a.Destination.Bits() != b.Destination.Bits():
+				return a.Destination.Bits() > b.Destination.Bits()
+			case (a.Origin == OriginLocal) != (b.Origin == OriginLocal):
+				return a.Origin == OriginLocal
+			}
+			return a.Origin < b.Origin
+		}
+		local := all[0].Destination.Contains(dst)
+		var want *Route
+		for i, r := range all {
+			if !r.Destination.Contains(dst) || local && r.Origin >= OriginDirectConnect {
+				continue
+			}
+			if want == nil || beats(r, *want) {
+				want = &all[i]
+			}
+		}
+		got, ok := rtb.lookup(dst)
+		if ok != (want != nil) || ok && got != *want {
+			t.Fatalf("%v takes %v (%v, %v), want %v among %v", dst, got, got.Origin, ok, want, all)
+		}
+	})
+}
+
+func BenchmarkLookupLastOf50(b *testing.B) {
+	rtb := newRouteTable(nil, "x", blocks("10.0.0.0/16"), nil)
+	for n := range 48 {
+		dst := netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 168, byte(n), 0}), 24)
+		if err := rtb.add(dst, Local); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := rtb.add(netip.MustParsePrefix("0.0.0.0/0"), Local); err != nil {
+		b.Fatal(err)
+	}
+	dst := netip.MustParseAddr("8.8.8.8")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok := rtb.lookup(dst); !ok {
+			b.Fatal("no route")
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package netfake
+
+import (
+	"fmt"
+
+	"github.com/netspec-go/netspec/internal/tcp"
+	"github.com/netspec-go/netspec/internal/wire"
+)
+
+// refuse answers a segment that belongs to nothing.
+func (h *Host) refuse(p *Packet, in *wire.TCP, dataLen int, hop Hop) Next {
+	hop.Rule = fmt.Sprintf("nobody listens on tcp/%d", p.Flow.Dst.Port())
+	if in.Flags&wire.SYN == 0 {
+		hop.Rule = "no connection that the segment belongs to"
+	}
+	if out, ok := tcp.Reset(in, dataLen); ok {
+		hop.Rule += ": answered with RST"
+		h.send(h.world.tcpPacket(p.Flow.Reverse(), &out, nil, h.number()))
+	}
+	return p.Drop(hop)
+}
+
+// Reset returns the RST that answers a TCP packet which belongs to no connection, in
+// the name of the one it was sent to; nil if it deserves none. It is for gateways, and
+// may be called only inside the scheduler.
+func (p *Packet) Reset() *Packet {
+	in, data, err := wire.ParseTCP(p.Payload())
+	if err != nil {
+		return nil
+	}
+	out, ok := tcp.Reset(&in, len(data))
+	if !ok {
+		return nil
+	}
+	answer := p.world.tcpPacket(p.Flow.Reverse(), &out, nil, p.event.Seq)
+	answer.probe, answer.at = p.probe, p.at
+	if p.probe == nil {
+		p.world.startTrace(answer, p.node.String())
+	}
+	return answer
+}
