@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/net/nettest"
+
+	"github.com/netspec-go/netspec/internal/faketb"
 )
 
 // What the rest of a world does, it does over IPv6 too.
@@ -155,7 +157,7 @@ func TestDeterministic6(t *testing.T) {
 // golang.org/x/net's own conformance suite of connections, over IPv6.
 func TestNettest6(t *testing.T) {
 	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
-		tb := &fakeTB{T: t}
+		tb := faketb.New(t)
 		server, client := twoHosts6(New(tb, Config{Instant: true}))
 		l, err := server.Listen("tcp", ":80")
 		if err != nil {
@@ -165,7 +167,7 @@ func TestNettest6(t *testing.T) {
 			return nil, nil, nil, err
 		}
 		c2, err = l.Accept()
-		return c1, c2, tb.clean, err
+		return c1, c2, tb.Clean, err
 	})
 }
 
