@@ -35,11 +35,10 @@
 //
 // # Not modelled
 //
-// IPv6; ARP and everything else below IP; several interfaces per instance and
-// secondary addresses; gateway route tables; caches of mappings on the
-// hosts and their delay (a change is known everywhere at once); fragments: what is too big
-// is dropped and answered even where it might be cut; bandwidth and packet rate limits;
-// instance metadata, time and DHCP services; of flow logs the versions from 6 on, and the
-// minutes until a record is delivered; load balancers as targets of mirrors, and mirrors
-// across VPCs; quotas of tables, groups and subnets per VPC.
+// ARP and everything else below IP; several interfaces per instance; gateway route
+// tables; caches of mappings on the hosts and their delay (a change is known everywhere at
+// once); fragments: what is too big is dropped and answered even where it might be cut;
+// bandwidth and packet rate limits; instance metadata, time and DHCP services; of flow logs
+// the versions from 6 on, and the minutes until a record is delivered; load balancers as
+// targets of mirrors, and mirrors across VPCs; quotas of tables, groups and subnets per VPC.
 package fabricfake

@@ -27,19 +27,16 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 		return f.device.send(p, &m.frame, m.way)
 	}
 	m := passage{from: f, opened: f.tracker.opened}
-	if !p.Flow.Dst.Addr().Is4() {
-		return p.Drop(f.hop(f, netfake.Egress, "the VPC has no IPv6 block, and carries IPv4 alone", "NO_PATH"))
-	}
 	if f.check == SourceDestCheckOn && !f.owns(p.Flow.Src.Addr()) {
 		p.Alarm(f, fmt.Sprintf("sends as %v, which is not its address", p.Flow.Src.Addr()))
-		return p.Drop(f.hop(f, netfake.Egress, fmt.Sprintf("source check: %v is not %v", p.Flow.Src.Addr(), f.addr), codeSourceCheck))
+		return p.Drop(f.hop(f, netfake.Egress, fmt.Sprintf("source check: %v is not %v", p.Flow.Src.Addr(), listed(f.addresses())), codeSourceCheck))
 	}
 	dst := p.Flow.Dst.Addr()
 	if service := f.vpc.services[dst]; service != nil {
 		f.mirror(p, netfake.Egress, true)
 		return p.Over(f.vpc.region.inside, service)
 	}
-	within := f.subnet.block.Contains(dst)
+	within := f.subnet.contains(dst)
 	if f.stopped(p, netfake.Egress, f.vpc.ids, &m) || !within && f.subnet.stopped(p, f, netfake.Egress, &m) {
 		f.log(p, netfake.Egress, FlowReject, f.path(dst, within))
 		return netfake.Next{}
@@ -109,7 +106,7 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 
 // tracksTo reports whether the way to an address tracks all connections.
 func (f *Interface) tracksTo(dst netip.Addr) bool {
-	if f.subnet.block.Contains(dst) {
+	if f.subnet.contains(dst) {
 		return false
 	}
 	r, ok := f.subnet.routes().lookup(dst)

@@ -291,6 +291,8 @@ func (f *Interface) localFlow(flow netfake.Flow, dir netfake.Direction) netfake.
 	}
 	if own.Addr().Is4() {
 		*own = netip.AddrPortFrom(f.addr, own.Port())
+	} else if i := slices.IndexFunc(f.more, func(a netip.Addr) bool { return !a.Is4() }); i >= 0 {
+		*own = netip.AddrPortFrom(f.more[i], own.Port())
 	}
 	return flow
 }

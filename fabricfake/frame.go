@@ -35,10 +35,11 @@ type Frame struct {
 
 // Why a frame cannot be read.
 var (
-	errNotGeneve   = errors.New("not GENEVE over UDP port 6081")
-	errInnerType   = errors.New("the payload is not IPv4")
-	errCritical    = errors.New("an unknown critical option")
-	errOptionShape = errors.New("an interface option of the wrong length")
+	errNotGeneve    = errors.New("not GENEVE over UDP port 6081")
+	errInnerType    = errors.New("the payload is not IP")
+	errInnerVersion = errors.New("the payload is of another IP version than the header says")
+	errCritical     = errors.New("an unknown critical option")
+	errOptionShape  = errors.New("an interface option of the wrong length")
 )
 
 // Marshal returns the frame's bytes, for a test that puts frames of its own on the
@@ -58,10 +59,19 @@ func (f *Frame) putHeader(b []byte, innerLen int) {
 	udp := wire.UDP{SrcPort: f.Entropy, DstPort: wire.GenevePort}
 	udp.Put(b, wire.GeneveHeaderLen+optionsLen+innerLen) // no checksum: RFC 8926, 3.3
 	b = b[wire.UDPHeaderLen:]
-	wire.PutGeneve(b, wire.Geneve{Protocol: wire.EtherTypeIPv4, VNI: f.VNI}, optionsLen)
+	inner := b[frameHeaderLen-wire.IPv4HeaderLen-wire.UDPHeaderLen:]
+	wire.PutGeneve(b, wire.Geneve{Protocol: innerType(inner), VNI: f.VNI}, optionsLen)
 	b = b[wire.GeneveHeaderLen:]
 	putInterface(b, optionSource, f.Source)
 	putInterface(b[interfaceOptionLen:], optionReceiver, f.Receiver)
+}
+
+// innerType returns the type of the packet in a frame, as its first byte tells.
+func innerType(inner []byte) uint16 {
+	if len(inner) > 0 && inner[0]>>4 == 6 {
+		return wire.EtherTypeIPv6
+	}
+	return wire.EtherTypeIPv4
 }
 
 func putInterface(b []byte, kind uint8, id uint64) {
@@ -85,8 +95,11 @@ func ParseFrame(b []byte) (Frame, error) {
 	if err != nil {
 		return Frame{}, fmt.Errorf("fabricfake: %w", err)
 	}
-	if head.Protocol != wire.EtherTypeIPv4 {
+	switch {
+	case head.Protocol != wire.EtherTypeIPv4 && head.Protocol != wire.EtherTypeIPv6:
 		return Frame{}, fmt.Errorf("fabricfake: %w", errInnerType)
+	case len(inner) > 0 && head.Protocol != innerType(inner):
+		return Frame{}, fmt.Errorf("fabricfake: %w", errInnerVersion)
 	}
 	f := Frame{From: ip.Src, To: ip.Dst, Entropy: udp.SrcPort, VNI: head.VNI, Inner: inner}
 	if err := f.readOptions(options); err != nil {

@@ -33,8 +33,9 @@ type Interface struct {
 	subnet  *Subnet
 	id      uint64
 	name    string
-	addr    netip.Addr
-	public  netip.Addr // what an internet gateway translates addr to
+	addr    netip.Addr   // the primary one
+	more    []netip.Addr // secondary and IPv6 addresses
+	public  netip.Addr   // what an internet gateway translates addr to
 	groups  Groups
 	managed bool // by a service: no groups apply
 	check   SourceDestCheck
@@ -44,6 +45,10 @@ type Interface struct {
 	out     egress
 	sent    passages
 	logs    []*coverage // the flow logs that record here
+
+	instance *Instance // behind it, nil for a service's
+	nics     map[netip.Addr]*netfake.NIC
+	gone     bool
 
 	mirrors      []*MirrorSession // of which it is the source, by number
 	mirrorTarget int              // of how many sessions
@@ -147,7 +152,7 @@ func (f *Interface) Subnet() *Subnet { return f.subnet }
 // VPC returns the VPC that the interface is in.
 func (f *Interface) VPC() *VPC { return f.vpc }
 
-// PrivateIP returns the interface's address.
+// PrivateIP returns the interface's primary address.
 func (f *Interface) PrivateIP() netip.Addr { return f.addr }
 
 // PhysicalHost returns where the interface is: the same pointer at each call, which
@@ -210,6 +215,3 @@ func (f *Interface) Inject(packet []byte) {
 		w.TB().Fatalf("fabricfake: %s: no IP packet: %v", f.name, err)
 	}
 }
-
-// owns reports whether an address is the interface's own.
-func (f *Interface) owns(addr netip.Addr) bool { return addr == f.addr }

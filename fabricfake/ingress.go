@@ -36,10 +36,7 @@ func (r port) Step(p *netfake.Packet) netfake.Next {
 		return d.reject(p, fmt.Sprintf("a frame for %v", frame.To))
 	}
 	p.Pull(p.Len() - len(frame.Inner))
-	if err = p.Decode(); err == nil && !p.Flow.Dst.Addr().Is4() {
-		err = errInnerType
-	}
-	if err != nil {
+	if err = p.Decode(); err != nil {
 		return d.reject(p, fmt.Sprintf("the packet in the frame: %v", err))
 	}
 	if m := d.came.find(p); m != nil && m.frame.same(&frame) && (m.to == nil || m.current(m.to, p.At())) {
@@ -89,7 +86,7 @@ func (f *Interface) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 	f.log(p, netfake.Ingress, FlowAccept, PathWithinVPC)
 	f.mirror(p, netfake.Ingress, false)
 	if dst := p.Flow.Dst.Addr(); f.check == SourceDestCheckOn && !f.owns(dst) {
-		return p.Drop(f.hop(f, netfake.Ingress, fmt.Sprintf("destination check: %v is not %v", dst, f.addr), codeSourceCheck))
+		return p.Drop(f.hop(f, netfake.Ingress, fmt.Sprintf("destination check: %v is not %v", dst, listed(f.addresses())), codeSourceCheck))
 	}
 	if m.worthKeeping(f, p) {
 		f.device.came.put(p, &m)

@@ -13,6 +13,14 @@ type InstanceConfig struct {
 	// free.
 	PrivateIP string
 
+	// SecondaryIPs are more IPv4 addresses of the subnet.
+	SecondaryIPs []string
+
+	// IPv6Addresses are addresses of the subnet's IPv6 block. If there is none, the
+	// instance gets IPv6AddressCount of those that are free.
+	IPv6Addresses    []string
+	IPv6AddressCount int
+
 	// Groups are the security groups of its interface. If there is none, the VPC's
 	// default group.
 	Groups Groups
@@ -41,11 +49,24 @@ func (s *Subnet) Instance(name string, cfg InstanceConfig) *Instance {
 	f := s.newInterface(name, interfaceConfig{
 		addr: cfg.PrivateIP, groups: cfg.Groups, on: cfg.On, check: cfg.SourceDestCheck,
 	}, h)
-	h.AddNIC(f.addr, MTU, &f.out)
+	i := &Instance{Host: h, iface: f}
+	f.instance = i
+	f.plug(f.addr)
+	for _, addr := range cfg.SecondaryIPs {
+		f.AssignPrivateIP(addr)
+	}
+	for _, addr := range cfg.IPv6Addresses {
+		f.AssignIPv6(addr)
+	}
+	if len(cfg.IPv6Addresses) == 0 {
+		for range cfg.IPv6AddressCount {
+			f.AssignIPv6("")
+		}
+	}
 	if s.vpc.resolver.IsValid() {
 		h.SetResolvers(s.vpc.resolver)
 	}
-	return &Instance{Host: h, iface: f}
+	return i
 }
 
 // ID returns the instance's identifier, as the real ones look: "i-0…".

@@ -36,6 +36,10 @@ func (m *MappingService) add(vni uint32, addr netip.Addr, f *Interface) {
 	m.entries[mappingKey{vni, addr}] = f
 }
 
+func (m *MappingService) remove(vni uint32, addr netip.Addr) {
+	delete(m.entries, mappingKey{vni, addr})
+}
+
 // describe returns an entry as traces print it.
 func (m *MappingService) describe(f *Interface, addr netip.Addr) string {
 	return fmt.Sprintf("%v is %s on %s (%v), vni %d", addr, f.name, f.device.name, f.device.addr, f.vpc.vni)

@@ -194,7 +194,7 @@ func (s *MirrorSession) send(p *netfake.Packet) {
 	udp := wire.UDP{SrcPort: entropy(p), DstPort: MirrorPort}
 	udp.Put(b[wire.IPv4HeaderLen:], payload)
 	wire.PutVXLAN(b[outer:], s.cfg.VNI)
-	wire.PutEthernet(b[outer+wire.VXLANHeaderLen:], macOf(p.Flow.Dst.Addr()), macOf(p.Flow.Src.Addr()), etherType(inner))
+	wire.PutEthernet(b[outer+wire.VXLANHeaderLen:], macOf(p.Flow.Dst.Addr()), macOf(p.Flow.Src.Addr()), innerType(inner))
 	copy(b[outer+wire.VXLANHeaderLen+wire.EthernetHeaderLen:], inner)
 	if err := c.Decode(); err != nil {
 		panic(fmt.Sprint("fabricfake: a mirrored packet: ", err))
@@ -212,13 +212,6 @@ func macOf(addr netip.Addr) (mac [6]byte) {
 	return mac
 }
 
-func etherType(ip []byte) uint16 {
-	if ip[0]>>4 == 6 {
-		return wire.EtherTypeIPv6
-	}
-	return wire.EtherTypeIPv4
-}
-
 // mirrorOut takes copies from the source to the fabric.
 type mirrorOut MirrorSession
 
@@ -228,7 +221,7 @@ func (s *mirrorOut) String() string { return s.name }
 // Step sends a copy where the ACL and the routes of the source's subnet let it.
 func (s *mirrorOut) Step(p *netfake.Packet) netfake.Next {
 	f, dst, m := s.source, p.Flow.Dst.Addr(), passage{partial: true}
-	if f.subnet.block.Contains(dst) {
+	if f.subnet.contains(dst) {
 		return f.toInterface(p, dst, &m)
 	}
 	if f.subnet.stopped(p, f, netfake.Egress, &m) {

@@ -323,3 +323,10 @@ func TestProbeLeavesNothing(t *testing.T) {
 		}
 	})
 }
+
+// timeout returns a context that ends after d.
+func timeout(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}

@@ -43,6 +43,8 @@ type regions struct {
 	all    []*Region
 	vpcs   uint32
 	ifaces uint64
+
+	provided uint64 // IPv6 blocks
 }
 
 func newRegions() *regions { return &regions{} }

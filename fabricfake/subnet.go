@@ -17,6 +17,10 @@ type Subnet struct {
 	zone  string
 	block netip.Prefix
 	free  *allocator
+
+	block6 netip.Prefix // invalid for none
+	free6  *allocatorIPv6
+
 	table *RouteTable // nil: the VPC's main table
 	acl   *NetworkACL
 }

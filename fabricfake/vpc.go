@@ -15,7 +15,8 @@ type VPC struct {
 	region *Region
 	name   string
 	vni    uint32
-	cidrs  []netip.Prefix
+	cidrs  []netip.Prefix // IPv4, the primary first
+	cidrs6 []netip.Prefix
 
 	main     *RouteTable
 	tables   []*RouteTable
@@ -97,7 +98,11 @@ func (v *VPC) CIDR() netip.Prefix { return v.cidrs[0] }
 // Contains reports whether an address lies in one of the VPC's blocks. It may be
 // called inside the scheduler.
 func (v *VPC) Contains(addr netip.Addr) bool {
-	for _, c := range v.cidrs {
+	cidrs := v.cidrs
+	if !addr.Is4() {
+		cidrs = v.cidrs6
+	}
+	for _, c := range cidrs {
 		if c.Contains(addr) {
 			return true
 		}
@@ -105,7 +110,8 @@ func (v *VPC) Contains(addr netip.Addr) bool {
 	return false
 }
 
-// SecurityGroup makes a group: nothing may come in, everything may leave. A name that
+// SecurityGroup makes a group: nothing may come in, everything may leave, over IPv6 too
+// if the VPC has a block of it by then. A name that
 // the VPC has already fails the test with InvalidGroup.Duplicate.
 func (v *VPC) SecurityGroup(name string) *SecurityGroup {
 	v.world.TB().Helper()
@@ -113,6 +119,10 @@ func (v *VPC) SecurityGroup(name string) *SecurityGroup {
 		v.world.TB().Fatalf("%v (vpc %s)", err, v.name)
 	}
 	g := newSecurityGroup(v.world, v.name, name)
+	if len(v.cidrs6) > 0 {
+		g.egress.rules = append(g.egress.rules, anywhereIPv6Rule())
+		g.egress.refresh()
+	}
 	v.groups = append(v.groups, g)
 	return g
 }
@@ -133,6 +143,9 @@ func (v *VPC) NetworkACL(name string) *NetworkACL {
 		}
 	}
 	a := newNetworkACL(v.world, name)
+	if len(v.cidrs6) > 0 {
+		a.addIPv6(false)
+	}
 	v.acls = append(v.acls, a)
 	return a
 }
@@ -153,7 +166,7 @@ func (v *VPC) RouteTable(name string) *RouteTable {
 			v.world.TB().Fatalf("fabricfake: vpc %s has a route table %s already", v.name, name)
 		}
 	}
-	t := newRouteTable(v.world, name, v.cidrs, func() []netip.Prefix { return v.blocks })
+	t := newRouteTable(v.world, name, v.allBlocks(), func() []netip.Prefix { return v.blocks })
 	t.vpc = v
 	v.tables = append(v.tables, t)
 	return t

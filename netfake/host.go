@@ -3,6 +3,7 @@ package netfake
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,6 +107,19 @@ func (h *Host) AddNIC(addr netip.Addr, mtu int, out Node, dest ...netip.Prefix) 
 		h.addr.CompareAndSwap(nil, &nic.addr)
 	})
 	return nic
+}
+
+// Remove takes the interface off its host. Sockets that are bound to its address stay, as
+// in Linux, and what they send leaves through another interface, if one leads there. It
+// may be called only inside the scheduler.
+func (n *NIC) Remove() {
+	h := n.host
+	h.nics = slices.DeleteFunc(h.nics, func(o *NIC) bool { return o == n })
+	var first *netip.Addr
+	if len(h.nics) > 0 {
+		first = &h.nics[0].addr
+	}
+	h.addr.Store(first)
 }
 
 // String returns the host's name.
