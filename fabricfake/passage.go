@@ -49,9 +49,9 @@ func memorable(p *netfake.Packet) bool {
 
 // worthKeeping reports whether what interface f has decided about p is to be remembered:
 // nothing is where each packet is logged or mirrored, nor of one that has opened a
-// connection.
+// connection or has no data, after which there may be none like it.
 func (m *passage) worthKeeping(f *Interface, p *netfake.Packet) bool {
-	return memorable(p) && !m.partial && m.opened == f.tracker.opened && len(f.logs) == 0 && len(f.mirrors) == 0
+	return memorable(p) && p.DataLen() > 0 && !m.partial && m.opened == f.tracker.opened && len(f.logs) == 0 && len(f.mirrors) == 0
 }
 
 // find returns the passage of p's flow, nil if there is none or something has changed.

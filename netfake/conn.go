@@ -79,7 +79,7 @@ func (c *TCPConn) read(b []byte, chunks []tcp.Chunk) (taken, n int, err error) {
 			return 0, 0, net.ErrClosed
 		case len(b) == 0:
 			return 0, 0, nil
-		case c.readBy.passed:
+		case c.readBy.over():
 			return 0, 0, os.ErrDeadlineExceeded
 		case m.Buffered() > 0:
 			taken = m.Take(chunks, len(b), w.now)
@@ -128,7 +128,7 @@ func (c *TCPConn) write(b []byte) (int, error) {
 		switch {
 		case c.closed, c.killed:
 			return taken, net.ErrClosed
-		case c.writeBy.passed:
+		case c.writeBy.over():
 			return taken, os.ErrDeadlineExceeded
 		case m.Err() != nil && !c.failed && !c.refusedAfterEnd():
 			c.failed = true
@@ -206,8 +206,8 @@ func (c *TCPConn) Close() error {
 // awaitEnd waits until the other end has acknowledged all and the FIN, or the time to
 // linger is over.
 func (c *TCPConn) awaitEnd() {
-	c.writeBy.set(c.host.world.Time(c.host.world.now + c.linger))
-	for c.machine.Closing() && !c.writeBy.passed && !c.killed {
+	c.writeUntil(c.host.world.Time(c.host.world.now + c.linger))
+	for c.machine.Closing() && !c.writeBy.over() && !c.killed {
 		c.awaitWritable()
 	}
 	c.writeBy.stop()
@@ -241,17 +241,17 @@ func (c *TCPConn) over() bool { return c.machine.Done() || c.machine.State() == 
 
 // SetDeadline sets when reads and writes give up with os.ErrDeadlineExceeded.
 func (c *TCPConn) SetDeadline(t time.Time) error {
-	return c.set(func() { c.readBy.set(t); c.writeBy.set(t) })
+	return c.set(func() { c.readUntil(t); c.writeUntil(t) })
 }
 
 // SetReadDeadline sets when reads give up. The zero time is never.
 func (c *TCPConn) SetReadDeadline(t time.Time) error {
-	return c.set(func() { c.readBy.set(t) })
+	return c.set(func() { c.readUntil(t) })
 }
 
 // SetWriteDeadline sets when writes give up. The zero time is never.
 func (c *TCPConn) SetWriteDeadline(t time.Time) error {
-	return c.set(func() { c.writeBy.set(t) })
+	return c.set(func() { c.writeUntil(t) })
 }
 
 // do runs f inside the scheduler on a connection that the application holds.

@@ -13,7 +13,7 @@ import (
 // Dialer.DialContext with nothing set, and fits http.Transport.DialContext, the DialFunc
 // of pgx and the Dialer of go-redis as it is.
 func (h *Host) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return (&Dialer{Host: h}).DialContext(ctx, network, address)
+	return h.dialer.DialContext(ctx, network, address)
 }
 
 // Dial is DialContext with the background context.
@@ -103,7 +103,12 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if isUDP(network) {
 		return d.dialUDP(ctx, network, peers)
 	}
-	c, err := newRace(d, network, peers).run(ctx)
+	var c *TCPConn
+	if len(peers) == 1 && ctx.Done() == nil && d.trace(ctx).hooks == nil {
+		c, err = d.connect(network, peers[0])
+	} else {
+		c, err = newRace(d, network, peers).run(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}

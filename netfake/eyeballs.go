@@ -79,6 +79,33 @@ func (r *race) run(ctx context.Context) (*TCPConn, error) {
 	}
 }
 
+// connect is a race without a rival, a clock or spectators: it connects to the one address
+// that there is, however long it takes.
+func (d *Dialer) connect(network string, peer netip.AddrPort) (*TCPConn, error) {
+	w := d.Host.world
+	w.lock()
+	defer w.unlock()
+	c, err := d.Host.openTCP(network, reach(network, peer), d.LocalAddr, nil)
+	if err != nil {
+		return nil, d.opError(network, peer, err)
+	}
+	c.opener = &c.writable
+	for {
+		over, err := c.opened()
+		switch {
+		case !over:
+			w.wait(c.opener)
+			continue
+		case err != nil:
+			c.closed, c.opener = true, nil
+			return nil, d.opError(network, peer, err)
+		}
+		c.opener = nil
+		c.startKeepAlive(cmp.Or(d.KeepAlive, w.cfg.KeepAlive), d.KeepAliveConfig)
+		return c, nil
+	}
+}
+
 func (r *race) delay() time.Duration {
 	if r.dialer.FallbackDelay > 0 {
 		return r.dialer.FallbackDelay

@@ -31,6 +31,7 @@ type Host struct {
 	ports     map[portKey]uint16 // where the search for a free port goes on
 	resolvers []netip.Addr
 	lookup    LookupFunc // nil: the stub resolver
+	dialer    Dialer     // the one with nothing set
 	lastPeer  netip.Addr
 	crashes   []*Fault // in force
 	pauses    []*Fault
@@ -72,7 +73,7 @@ func (w *World) NewHost(name string, place Place) *Host {
 		conns: map[uint64]*TCPConn{}, listeners: map[netip.AddrPort]*Listener{},
 		udp: map[netip.AddrPort]*UDPConn{}, echoes: map[uint16]*echoWait{}, ports: map[portKey]uint16{},
 	}
-	h.changed.L = &w.mu
+	h.changed.L, h.dialer.Host = &w.mu, h
 	taken := false
 	w.Do(func(time.Duration) {
 		if taken = w.hostNames[name] != nil; !taken {

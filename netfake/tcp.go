@@ -112,8 +112,8 @@ type TCPConn struct {
 
 	readable, writable sync.Cond
 	readers, writers   int
-	writing            bool // a Write has sent a part and waits for room
-	readBy, writeBy    deadline
+	writing            bool          // a Write has sent a part and waits for room
+	readBy, writeBy    *deadline     // nil until one is set
 	closed             bool          // by the application
 	killed             bool          // the host or the world went down
 	linger             time.Duration // how long Close waits; 0 is that it resets, negative the default
@@ -126,8 +126,6 @@ func (h *Host) newConn(network string, flow Flow) *TCPConn {
 	c.hash = c.arriving.Hash()
 	c.readable.L, c.writable.L = &h.world.mu, &h.world.mu
 	c.timer = sched.Event{Class: sched.Expiry, Key: mix(h.key, c.hash), Task: (*connTimer)(c)}
-	c.readBy.init(h.world, mix(h.key, c.hash), &c.readable)
-	c.writeBy.init(h.world, mix(h.key, c.hash), &c.writable)
 	c.next = h.conns[c.hash]
 	h.conns[c.hash] = c
 	return c
@@ -259,6 +257,18 @@ func (c *TCPConn) kill() {
 	}
 }
 
+// readUntil and writeUntil set the connection's deadlines.
+func (c *TCPConn) readUntil(t time.Time)  { c.until(&c.readBy, &c.readable, t) }
+func (c *TCPConn) writeUntil(t time.Time) { c.until(&c.writeBy, &c.writable, t) }
+
+func (c *TCPConn) until(d **deadline, cond *sync.Cond, t time.Time) {
+	if *d == nil {
+		*d = new(deadline)
+		(*d).init(c.host.world, mix(c.host.key, c.hash), cond)
+	}
+	(*d).set(t)
+}
+
 // deadline is a socket's read or write deadline.
 type deadline struct {
 	world  *World
@@ -278,7 +288,14 @@ func (d *deadline) Fire(time.Duration) {
 	d.world.wake(d.cond)
 }
 
-func (d *deadline) stop() { d.world.queue.Remove(&d.event) }
+// over reports whether the deadline has passed. One that is nil never does.
+func (d *deadline) over() bool { return d != nil && d.passed }
+
+func (d *deadline) stop() {
+	if d != nil {
+		d.world.queue.Remove(&d.event)
+	}
+}
 
 // set moves the deadline to t; the zero time is none.
 func (d *deadline) set(t time.Time) {
