@@ -79,8 +79,7 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 		}
 		return false
 	}
-	typ, code := p.ICMPType()
-	d := checkGroups(f.groups, dir, p.Flow, typ, code, ids)
+	d := f.judge(p, dir, p.Flow, ids)
 	d.tracked = d.tracked || d.allowed && dir == netfake.Egress && f.tracksTo(p.Flow.Dst.Addr())
 	switch {
 	case !d.allowed:
@@ -129,8 +128,7 @@ func (f *Interface) path(dst netip.Addr, within bool) TrafficPath {
 // the other direction and is not tracked, because rules let everything through both
 // ways: then it is judged by the rules of its own direction alone.
 func (f *Interface) answersUntracked(p *netfake.Packet, dir netfake.Direction, ids identities) bool {
-	typ, code := p.ICMPType()
-	d := checkGroups(f.groups, opposite(dir), p.Flow.Reverse(), typ, code, ids)
+	d := f.judge(p, opposite(dir), p.Flow.Reverse(), ids)
 	return d.allowed && !d.tracked
 }
 

@@ -44,7 +44,8 @@ type Interface struct {
 	tracker *tracker
 	out     egress
 	sent    passages
-	logs    []*coverage // the flow logs that record here
+	judged  [netfake.Ingress + 1]judgements // by direction
+	logs    []*coverage                     // the flow logs that record here
 
 	instance *Instance // behind it, nil for a service's
 	nics     map[netip.Addr]*netfake.NIC
