@@ -63,3 +63,49 @@ func TestTimerRepeats(t *testing.T) {
 		}
 	})
 }
+
+// meter is a stage that counts what passes in windows of a minute.
+type meter struct {
+	timer   *Timer
+	packets int
+	windows []int
+}
+
+func newMeter(w *World) *meter {
+	m := &meter{}
+	m.timer = w.NewTimer("meter", func(time.Duration) { m.windows, m.packets = append(m.windows, m.packets), 0 })
+	return m
+}
+
+func (m *meter) String() string { return "meter" }
+
+func (m *meter) Step(p *Packet) Next {
+	if m.packets++; !m.timer.Pending() {
+		m.timer.Set(p.At() + time.Minute)
+	}
+	return p.Onward()
+}
+
+// A room that counts the keep-alives of idle connections does not keep the world from
+// resting, and misses none.
+func TestTimerOfKeepAlives(t *testing.T) {
+	Run(t, func(t *testing.T, w *World) {
+		server, _, c, _ := dialPair(t, w, Dialer{})
+		m := newMeter(w)
+		server.Uplink().Link().Insert(m)
+		time.Sleep(24 * time.Hour)
+		if !w.resting() {
+			t.Error("the world did not rest")
+		}
+		w.Events() // it catches up
+		if n := len(m.windows); n < 24*60*4/5 {
+			t.Errorf("%d windows of a minute in a day", n)
+		}
+		for i, n := range m.windows[1:] {
+			if n != m.windows[1] {
+				t.Fatalf("window %d has %d packets, the second %d", i+1, n, m.windows[1])
+			}
+		}
+		c.Close()
+	})
+}
