@@ -40,5 +40,5 @@
 // once); fragments: what is too big is dropped and answered even where it might be cut;
 // bandwidth and packet rate limits; instance metadata, time and DHCP services; of flow logs
 // the versions from 6 on, and the minutes until a record is delivered; load balancers as
-// targets of mirrors, and mirrors across VPCs; quotas of tables, groups and subnets per VPC.
+// targets of mirrors, and mirrors across VPCs; the quota of VPCs.
 package fabricfake

@@ -30,11 +30,14 @@ const (
 	codePermissionNotFound  = "InvalidPermission.NotFound"
 	codeGroupRuleLimit      = "RulesPerSecurityGroupLimitExceeded"
 
+	codeACLNotFound      = "InvalidNetworkAclID.NotFound"
 	codeACLEntryExists   = "NetworkAclEntryAlreadyExists"
 	codeACLEntryNotFound = "InvalidNetworkAclEntry.NotFound"
 	codeACLEntryLimit    = "NetworkAclEntryLimitExceeded"
 
 	codeAlreadyAssociated = "Resource.AlreadyAssociated"
+	codeDependency        = "DependencyViolation"
+	codeCannotDelete      = "CannotDelete"
 
 	codeRouteExists   = "RouteAlreadyExists"
 	codeRouteNotFound = "InvalidRoute.NotFound"

@@ -107,8 +107,8 @@ func (s *Subnet) checkInterface(cfg *interfaceConfig) error {
 
 // checkGroups says whether an interface of the VPC may have the groups.
 func (v *VPC) checkGroups(gs Groups) error {
-	if len(gs) > maxInterfaceGroups {
-		return refuse("SecurityGroupsPerInterfaceLimitExceeded", "%d groups, and %d are allowed", len(gs), maxInterfaceGroups)
+	if most := v.quotas().GroupsPerInterface; len(gs) > most {
+		return refuse("SecurityGroupsPerInterfaceLimitExceeded", "%d groups, and %d are allowed", len(gs), most)
 	}
 	for _, g := range gs {
 		if g == nil || !slices.Contains(v.groups, g) {

@@ -26,7 +26,7 @@ func (t *RouteTable) RoutePrefixList(l *PrefixList, target Target) *RouteTable {
 		if err := t.checkListTarget(l, target); err != nil {
 			return err
 		}
-		if err := t.checkQuota(l.max); err != nil {
+		if err := t.checkQuota(l.ipv4, l.max); err != nil {
 			return err
 		}
 		t.lists = append(t.lists, listRoute{l, target})

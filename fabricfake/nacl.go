@@ -2,7 +2,6 @@ package fabricfake
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -18,11 +17,8 @@ const (
 	lastACLNumber = 32767 // of the "*" entry, which refuses what nothing else matched
 	lastACLIPv6   = 32768 // of the "*" entry for IPv6, in a VPC that has it
 	maxACLEntries = 20    // in each direction and for each address family, "*" not counted
+	maxACLs       = 200   // in a VPC
 )
-
-// codeACL is the explanation code for a packet that a network ACL refuses. Source:
-// https://docs.aws.amazon.com/vpc/latest/reachability/explanation-codes.html
-const codeACL netfake.Code = "SUBNET_ACL_RESTRICTION"
 
 // NetworkACL is the stateless filter at a subnet's border: a reply needs an entry of
 // its own. Entries are tried by ascending number and the first that matches decides.
@@ -30,8 +26,10 @@ const codeACL netfake.Code = "SUBNET_ACL_RESTRICTION"
 // connections too.
 type NetworkACL struct {
 	world           *netfake.World
+	vpc             *VPC // which it is in
 	name            string
 	ingress, egress []ACLEntry // by number, the "*" entry last
+	deleted         bool
 }
 
 // ACLEntry is one numbered entry of a network ACL, in one direction.
@@ -41,6 +39,24 @@ type ACLEntry struct {
 	Permission Permission
 	CIDR       netip.Prefix // source of what comes in, destination of what leaves
 	Hits       uint64       // packets that it decided about
+}
+
+// ACLAction is what an entry does with the packets that it matches. The zero ACLAction is
+// Deny.
+type ACLAction uint8
+
+// What entries do.
+const (
+	Deny ACLAction = iota
+	Allow
+)
+
+// String returns "deny" or "allow".
+func (a ACLAction) String() string {
+	if a == Allow {
+		return "allow"
+	}
+	return "deny"
 }
 
 // newNetworkACL returns an ACL as the API makes it: it refuses everything.
@@ -107,25 +123,25 @@ func (a *NetworkACL) Name() string { return a.name }
 // new.
 func (a *NetworkACL) AllowIngress(number int, perm, cidr string) *NetworkACL {
 	a.world.TB().Helper()
-	return a.insert(netfake.Ingress, ACLEntry{Number: number, Allow: true}, perm, cidr)
+	return a.edit(netfake.Ingress, ACLEntry{Number: number, Allow: true}, perm, cidr, (*NetworkACL).addEntry)
 }
 
 // AllowEgress adds an entry that lets traffic out of the subnet, to cidr.
 func (a *NetworkACL) AllowEgress(number int, perm, cidr string) *NetworkACL {
 	a.world.TB().Helper()
-	return a.insert(netfake.Egress, ACLEntry{Number: number, Allow: true}, perm, cidr)
+	return a.edit(netfake.Egress, ACLEntry{Number: number, Allow: true}, perm, cidr, (*NetworkACL).addEntry)
 }
 
 // DenyIngress adds an entry that keeps traffic out of the subnet.
 func (a *NetworkACL) DenyIngress(number int, perm, cidr string) *NetworkACL {
 	a.world.TB().Helper()
-	return a.insert(netfake.Ingress, ACLEntry{Number: number}, perm, cidr)
+	return a.edit(netfake.Ingress, ACLEntry{Number: number}, perm, cidr, (*NetworkACL).addEntry)
 }
 
 // DenyEgress adds an entry that keeps traffic in the subnet.
 func (a *NetworkACL) DenyEgress(number int, perm, cidr string) *NetworkACL {
 	a.world.TB().Helper()
-	return a.insert(netfake.Egress, ACLEntry{Number: number}, perm, cidr)
+	return a.edit(netfake.Egress, ACLEntry{Number: number}, perm, cidr, (*NetworkACL).addEntry)
 }
 
 // RemoveIngress removes the entry with that number. It fails the test if there is
@@ -141,6 +157,59 @@ func (a *NetworkACL) RemoveEgress(number int) *NetworkACL {
 	return a.remove(netfake.Egress, number)
 }
 
+// ReplaceIngress puts another entry in the place of the one with that number, which
+// counts its hits from 0. It fails the test if there is none.
+func (a *NetworkACL) ReplaceIngress(number int, action ACLAction, perm, cidr string) *NetworkACL {
+	a.world.TB().Helper()
+	return a.edit(netfake.Ingress, ACLEntry{Number: number, Allow: action == Allow}, perm, cidr, (*NetworkACL).replaceEntry)
+}
+
+// ReplaceEgress puts another entry in the place of the one with that number.
+func (a *NetworkACL) ReplaceEgress(number int, action ACLAction, perm, cidr string) *NetworkACL {
+	a.world.TB().Helper()
+	return a.edit(netfake.Egress, ACLEntry{Number: number, Allow: action == Allow}, perm, cidr, (*NetworkACL).replaceEntry)
+}
+
+// Delete deletes the ACL. It fails the test for the default ACL
+// (InvalidParameterValue), and while a subnet has the ACL (DependencyViolation).
+func (a *NetworkACL) Delete() {
+	tb := a.world.TB()
+	tb.Helper()
+	var err error
+	a.world.Do(func(time.Duration) {
+		if err = a.checkDelete(); err == nil {
+			a.deleted = true
+			a.vpc.acls = slices.DeleteFunc(a.vpc.acls, func(o *NetworkACL) bool { return o == a })
+		}
+	})
+	if err != nil {
+		tb.Fatalf("%v (%v)", err, a)
+	}
+}
+
+func (a *NetworkACL) checkDelete() error {
+	if err := a.checkAlive(); err != nil {
+		return err
+	}
+	if a == a.vpc.acl {
+		return refuse(codeParameterValue, "a VPC keeps its default network ACL")
+	}
+	for _, s := range a.vpc.subnets {
+		if s.acl == a {
+			return refuse(codeDependency, "the subnet %v has the ACL", s)
+		}
+	}
+	return nil
+}
+
+// checkAlive refuses what is done with an ACL that was deleted.
+func (a *NetworkACL) checkAlive() error {
+	if a.deleted {
+		return refuse(codeACLNotFound, "%v was deleted", a)
+	}
+	return nil
+}
+
 // IngressEntries returns the entries for what enters the subnet, by number and with
 // their hits so far.
 func (a *NetworkACL) IngressEntries() []ACLEntry { return a.snapshot(netfake.Ingress) }
@@ -153,7 +222,8 @@ func (a *NetworkACL) snapshot(dir netfake.Direction) (entries []ACLEntry) {
 	return entries
 }
 
-func (a *NetworkACL) insert(dir netfake.Direction, e ACLEntry, perm, cidr string) *NetworkACL {
+// edit changes an entry inside the scheduler.
+func (a *NetworkACL) edit(dir netfake.Direction, e ACLEntry, perm, cidr string, change func(*NetworkACL, netfake.Direction, ACLEntry) error) *NetworkACL {
 	tb := a.world.TB()
 	tb.Helper()
 	var err error
@@ -161,7 +231,12 @@ func (a *NetworkACL) insert(dir netfake.Direction, e ACLEntry, perm, cidr string
 		e.CIDR, err = parseAnyBlock(cidr)
 	}
 	if err == nil {
-		a.world.Do(func(time.Duration) { err = a.addEntry(dir, e) })
+		e.Permission = aclPermission(e.Permission, e.CIDR)
+		a.world.Do(func(time.Duration) {
+			if err = a.checkAlive(); err == nil {
+				err = change(a, dir, e)
+			}
+		})
 	}
 	if err != nil {
 		tb.Fatalf("%v (%v %v entry %d)", err, a, dir, e.Number)
@@ -169,11 +244,25 @@ func (a *NetworkACL) insert(dir netfake.Direction, e ACLEntry, perm, cidr string
 	return a
 }
 
+// aclPermission returns what an entry with a block lets through or not: one for ICMPv6
+// with a block of IPv4 is for every message. Source: CreateNetworkAclEntry in the EC2 API
+// reference.
+func aclPermission(p Permission, block netip.Prefix) Permission {
+	if p.Proto == netfake.ICMPv6 && block.Addr().Is4() {
+		return Permission{p.Proto, anyICMP, anyICMP}
+	}
+	return p
+}
+
 func (a *NetworkACL) remove(dir netfake.Direction, number int) *NetworkACL {
 	tb := a.world.TB()
 	tb.Helper()
 	var err error
-	a.world.Do(func(time.Duration) { err = a.deleteEntry(dir, number) })
+	a.world.Do(func(time.Duration) {
+		if err = a.checkAlive(); err == nil {
+			err = a.deleteEntry(dir, number)
+		}
+	})
 	if err != nil {
 		tb.Fatalf("%v (%v %v)", err, a, dir)
 	}
@@ -202,10 +291,28 @@ func (a *NetworkACL) addEntry(dir netfake.Direction, e ACLEntry) error {
 	switch {
 	case exists:
 		return refuse(codeACLEntryExists, "there is an entry %d", e.Number)
-	case countACLEntries(*side, e.CIDR.Addr().Is4()) >= maxACLEntries:
-		return refuse(codeACLEntryLimit, "an ACL has %d entries in each direction at most", maxACLEntries)
+	case countACLEntries(*side, e.CIDR.Addr().Is4()) >= a.vpc.quotas().EntriesPerACL:
+		return refuse(codeACLEntryLimit, "an ACL has %d entries in each direction at most", a.vpc.quotas().EntriesPerACL)
 	}
 	*side = slices.Insert(*side, at, e)
+	return nil
+}
+
+// replaceEntry puts an entry in the place of the one with its number.
+func (a *NetworkACL) replaceEntry(dir netfake.Direction, e ACLEntry) error {
+	if err := checkACLNumber(e.Number); err != nil {
+		return err
+	}
+	at, exists := a.find(dir, e.Number)
+	side := *a.side(dir)
+	if !exists {
+		return refuse(codeACLEntryNotFound, "there is no entry %d", e.Number)
+	}
+	family := e.CIDR.Addr().Is4()
+	if family != side[at].CIDR.Addr().Is4() && countACLEntries(side, family) >= a.vpc.quotas().EntriesPerACL {
+		return refuse(codeACLEntryLimit, "an ACL has %d entries in each direction at most", a.vpc.quotas().EntriesPerACL)
+	}
+	side[at] = e
 	return nil
 }
 
@@ -237,85 +344,4 @@ func checkACLNumber(number int) error {
 		return refuse(codeParameterValue, "%d: an entry's number is from 1 to %d", number, maxACLNumber)
 	}
 	return nil
-}
-
-// aclDecision is what an ACL says about a packet. Its zero value refuses. It is valid
-// until an entry is changed.
-type aclDecision struct {
-	allowed bool
-	entry   *ACLEntry // that decided
-}
-
-// code returns the explanation code: none for a packet that is allowed.
-func (d aclDecision) code() netfake.Code {
-	if d.allowed {
-		return ""
-	}
-	return codeACL
-}
-
-// count adds hits to the entry that decided.
-func (d aclDecision) count(packets int) {
-	if d.entry != nil {
-		d.entry.Hits += uint64(packets)
-	}
-}
-
-// describe returns the entry that decided, as traces print it: "rule 100  allow
-// tcp/443 0.0.0.0/0", and "rule *" for the last.
-func (d aclDecision) describe() string {
-	if d.entry == nil || d.entry.Number >= lastACLNumber {
-		return "rule *"
-	}
-	return fmt.Sprintf("rule %d  %s %v %v", d.entry.Number, d.entry.action(), d.entry.Permission, d.entry.CIDR)
-}
-
-func (e *ACLEntry) action() string {
-	if e.Allow {
-		return "allow"
-	}
-	return "deny"
-}
-
-// check judges a packet that crosses the subnet's border.
-func (a *NetworkACL) check(dir netfake.Direction, f netfake.Flow, icmpType, icmpCode uint8) aclDecision {
-	peer := aclPeer(dir, f)
-	entries := *a.side(dir)
-	for i := range entries {
-		e := &entries[i]
-		if e.Permission.matches(f.Proto, f.Dst.Port(), icmpType, icmpCode) && e.CIDR.Contains(peer) {
-			return aclDecision{e.Allow, e}
-		}
-	}
-	return aclDecision{}
-}
-
-// aclPeer returns the address that entries are compared with.
-func aclPeer(dir netfake.Direction, f netfake.Flow) netip.Addr {
-	if dir == netfake.Egress {
-		return f.Dst.Addr()
-	}
-	return f.Src.Addr()
-}
-
-// nearest describes the entry that came nearest to letting a refused packet through,
-// "" if none came near: "acl data egress 120 allows tcp/443 to 0.0.0.0/0".
-func (a *NetworkACL) nearest(dir netfake.Direction, f netfake.Flow, icmpType, icmpCode uint8) string {
-	peer := aclPeer(dir, f)
-	nearest, least := "", 0
-	for _, e := range *a.side(dir) {
-		if !e.Allow {
-			continue
-		}
-		text := fmt.Sprintf("%v %v %d allows %v %s %v", a, dir, e.Number, e.Permission, preposition(dir), e.CIDR)
-		samePeer := e.CIDR.Contains(peer)
-		if samePeer && e.Permission.matches(f.Proto, f.Dst.Port(), icmpType, icmpCode) {
-			return text + ", but comes too late"
-		}
-		miss := e.Permission.miss(samePeer, f.Proto, f.Dst.Port(), icmpType, icmpCode)
-		if miss > 0 && (least == 0 || miss < least) {
-			nearest, least = text, miss
-		}
-	}
-	return nearest
 }

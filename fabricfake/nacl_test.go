@@ -1,12 +1,9 @@
 package fabricfake
 
 import (
-	"fmt"
-	"net/netip"
 	"testing"
 
 	"github.com/netspec-go/netspec/netfake"
-	"pgregory.net/rapid"
 )
 
 func TestNewNetworkACL(t *testing.T) {
@@ -72,118 +69,32 @@ func TestACLQuota(t *testing.T) {
 	tb.wantFatal(t, "")
 }
 
-func TestACLCheck(t *testing.T) {
-	w, _ := refusingWorld(t)
-	a := newNetworkACL(w, "data")
-	a.AllowIngress(200, "tcp/all", "10.0.0.0/16").DenyIngress(100, "tcp/22", "0.0.0.0/0").AllowIngress(90, "tcp/22", "10.0.9.0/24")
-	a.AllowIngress(300, "icmp/3/4", "0.0.0.0/0").AllowEgress(120, "tcp/1024-65535", "10.0.1.0/24")
-	for _, row := range []struct {
-		rule     string
-		dir      netfake.Direction
-		proto    netfake.Protocol
-		src, dst string
-		want     string
-		near     string // for a refusal
-	}{
-		{"entries are tried by number, not in the order that they were added",
-			netfake.Ingress, netfake.TCP, "10.0.1.5:40000", "10.0.2.9:22", "rule 100  deny tcp/22 0.0.0.0/0",
-			"acl data ingress 200 allows tcp/all from 10.0.0.0/16, but comes too late"},
-		{"the first that matches decides", netfake.Ingress, netfake.TCP, "10.0.9.5:40000", "10.0.2.9:22", "rule 90  allow tcp/22 10.0.9.0/24", ""},
-		{"ingress compares the source", netfake.Ingress, netfake.TCP, "10.0.1.5:40000", "10.0.2.9:5432", "rule 200  allow tcp/all 10.0.0.0/16", ""},
-		{"what nothing matches is refused", netfake.Ingress, netfake.TCP, "203.0.113.5:40000", "10.0.2.9:5432", "rule *",
-			"acl data ingress 200 allows tcp/all from 10.0.0.0/16"},
-		{"by protocol too", netfake.Ingress, netfake.UDP, "10.0.1.5:40000", "10.0.2.9:53", "rule *",
-			"acl data ingress 200 allows tcp/all from 10.0.0.0/16"},
-		{"a reply needs an entry of its own, for the client's port", netfake.Egress, netfake.TCP, "10.0.2.9:5432", "10.0.1.5:40000",
-			"rule 120  allow tcp/1024-65535 10.0.1.0/24", ""},
-		{"egress compares the destination", netfake.Egress, netfake.TCP, "10.0.2.9:5432", "10.0.3.5:40000", "rule *",
-			"acl data egress 120 allows tcp/1024-65535 to 10.0.1.0/24"},
-		{"and the destination port", netfake.Egress, netfake.TCP, "10.0.2.9:5432", "10.0.1.5:443", "rule *",
-			"acl data egress 120 allows tcp/1024-65535 to 10.0.1.0/24"},
-		{"ICMP by type and code", netfake.Ingress, netfake.ICMP, "203.0.113.5:0", "10.0.2.9:0", "rule 300  allow icmp/3/4 0.0.0.0/0", ""},
-	} {
-		f := flow(row.proto, row.src, row.dst)
-		d := a.check(row.dir, f, 3, 4)
-		near := ""
-		if !d.allowed {
-			near = a.nearest(row.dir, f, 3, 4)
-		}
-		if d.describe() != row.want || near != row.near {
-			t.Errorf("%s: got %q near %q, want %q near %q", row.rule, d.describe(), near, row.want, row.near)
-		}
+// An entry that is replaced keeps its number alone, and one for ICMPv6 with a block of IPv4
+// is for every type.
+func TestReplaceACLEntry(t *testing.T) {
+	w, tb := refusingWorld(t)
+	a := newNetworkACL(w, "data").AllowIngress(100, "tcp/443", "0.0.0.0/0").AllowEgress(7, "all", "10.0.0.0/8")
+	f := flow(netfake.TCP, "203.0.113.5:40000", "10.0.2.9:443")
+	a.check(netfake.Ingress, f, 0, 0).count(1)
+	a.ReplaceIngress(100, Deny, "tcp", "203.0.113.0/24").ReplaceEgress(7, Allow, "icmpv6/128", "10.0.0.0/8")
+	tb.wantFatal(t, "")
+	if d := a.check(netfake.Ingress, f, 0, 0); d.allowed || d.describe() != "rule 100  deny tcp/all 203.0.113.0/24" || d.entry.Hits != 0 {
+		t.Errorf("replaced: %s, %d hits", d.describe(), d.entry.Hits)
 	}
-	if near := newNetworkACL(w, "bare").nearest(netfake.Ingress, flow(netfake.TCP, "10.0.1.5:1", "10.0.2.9:2"), 0, 0); near != "" {
-		t.Errorf("an ACL with no entry has %q near", near)
+	if e := a.EgressEntries(); len(e) != 2 || e[0].Permission != (Permission{netfake.ICMPv6, anyICMP, anyICMP}) || !e[0].Allow {
+		t.Errorf("egress entries %+v", e)
 	}
-}
+	a.ReplaceIngress(101, Allow, "all", "0.0.0.0/0")
+	tb.wantFatal(t, "fabricfake: InvalidNetworkAclEntry.NotFound: there is no entry 101 (acl data ingress entry 101)")
+	a.ReplaceIngress(32767, Allow, "all", "0.0.0.0/0")
+	tb.wantFatal(t, "fabricfake: InvalidParameterValue: 32767: an entry's number is from 1 to 32766 (acl data ingress entry 32767)")
 
-func TestACLHits(t *testing.T) {
-	w, _ := refusingWorld(t)
-	a := newNetworkACL(w, "data").AllowIngress(100, "tcp/443", "0.0.0.0/0")
-	for _, dst := range []string{"10.0.2.9:443", "10.0.2.9:443", "10.0.2.9:80"} {
-		a.check(netfake.Ingress, flow(netfake.TCP, "203.0.113.5:40000", dst), 0, 0).count(1)
-	}
-	if e := a.IngressEntries(); e[0].Hits != 2 || e[1].Hits != 1 || e[1].Number != lastACLNumber {
-		t.Errorf("entries %+v", e)
-	}
-}
-
-// The ACL decides as a scan for the matching entry with the lowest number would.
-func TestACLAgainstScan(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		a, entries := newNetworkACL(nil, "x"), map[int]ACLEntry{}
-		dir := drawDirection.Draw(t, "dir")
-		for range rapid.IntRange(0, 25).Draw(t, "edits") {
-			n := rapid.IntRange(1, 30).Draw(t, "number")
-			_, exists := entries[n]
-			if rapid.IntRange(0, 3).Draw(t, "edit") == 0 {
-				if err := a.deleteEntry(dir, n); (err == nil) != exists {
-					t.Fatalf("delete %d: %v", n, err)
-				}
-				delete(entries, n)
-				continue
-			}
-			cidr := netip.MustParsePrefix(drawBlock.Draw(t, "cidr"))
-			e := ACLEntry{Number: n, Allow: rapid.Bool().Draw(t, "allow"), Permission: drawPermission.Draw(t, "perm"), CIDR: cidr}
-			want := !exists && len(entries) < maxACLEntries
-			if err := a.addEntry(dir, e); (err == nil) != want {
-				t.Fatalf("add %d to %d entries: %v", n, len(entries), err)
-			}
-			if want {
-				entries[n] = e
-			}
-		}
-		f := drawFlow.Draw(t, "flow")
-		typ, code := drawICMPType.Draw(t, "type"), drawICMPType.Draw(t, "code")
-		peer := f.Src.Addr()
-		if dir == netfake.Egress {
-			peer = f.Dst.Addr()
-		}
-		want := ACLEntry{Number: lastACLNumber}
-		for n, e := range entries {
-			if n < want.Number && e.CIDR.Contains(peer) && naiveMatches(e.Permission, f, typ, code) {
-				want = e
-			}
-		}
-		if d := a.check(dir, f, typ, code); d.allowed != want.Allow || d.entry.Number != want.Number {
-			t.Fatalf("%v %v: got %s, want entry %d", dir, f, d.describe(), want.Number)
-		}
-	})
-}
-
-func BenchmarkACLLastOf20(b *testing.B) {
-	a := newNetworkACL(nil, "x")
+	// Into a family that is full it cannot go; within the family it can.
 	for n := range maxACLEntries {
-		cidr := netip.MustParsePrefix(fmt.Sprintf("10.0.%d.0/24", n))
-		if err := a.addEntry(netfake.Ingress, ACLEntry{Number: n + 1, Allow: true, CIDR: cidr}); err != nil {
-			b.Fatal(err)
-		}
+		a.AllowIngress(1000+n, "tcp/443", "::/0")
 	}
-	f := flow(netfake.TCP, "10.0.19.5:40000", "10.1.2.9:5432")
-	b.ReportAllocs()
-	for b.Loop() {
-		if !a.check(netfake.Ingress, f, 0, 0).allowed {
-			b.Fatal("refused")
-		}
-	}
+	a.ReplaceIngress(1000, Deny, "tcp/443", "::/0")
+	tb.wantFatal(t, "")
+	a.ReplaceIngress(100, Deny, "tcp/443", "::/0")
+	tb.wantFatal(t, "fabricfake: NetworkAclEntryLimitExceeded: an ACL has 20 entries in each direction at most (acl data ingress entry 100)")
 }

@@ -33,6 +33,7 @@ type Region struct {
 	inside      *netfake.Link               // inside one physical host
 	vpcs        []*VPC
 	prefixLists []*PrefixList
+	quotas      Quotas
 	hosts       int
 	hostNames   map[string]bool // of those that a test made itself
 	edges       int

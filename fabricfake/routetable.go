@@ -11,8 +11,9 @@ import (
 // Quotas of route tables. Source:
 // https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
 const (
-	maxRoutes           = 500 // that were not propagated; the local ones do not count
+	maxRoutes           = 500 // of a family, that were not propagated; the local ones do not count
 	maxPropagatedRoutes = 100 // what comes beyond is not installed
+	maxTables           = 200 // in a VPC
 )
 
 // RouteTable decides where packets go that leave a subnet. Its methods may be called
@@ -111,7 +112,7 @@ func (t *RouteTable) add(dst netip.Prefix, target Target) error {
 	if err := t.checkTarget(dst, target); err != nil {
 		return err
 	}
-	if err := t.checkQuota(1); err != nil {
+	if err := t.checkQuota(dst.Addr().Is4(), 1); err != nil {
 		return err
 	}
 	t.put(Route{Destination: dst, Target: target})
@@ -191,7 +192,8 @@ func (t *RouteTable) own(dst netip.Prefix) int {
 // install adds a propagated route. Those beyond the quota are left out in silence. A route
 // that is there already stays as it is.
 func (t *RouteTable) install(r Route) {
-	if !slices.Contains(t.routes, r) && t.count(Origin.propagated) < maxPropagatedRoutes {
+	propagated := func(r *Route) bool { return r.Origin.propagated() }
+	if !slices.Contains(t.routes, r) && t.count(propagated) < maxPropagatedRoutes {
 		t.put(r)
 	}
 }
@@ -201,23 +203,26 @@ func (t *RouteTable) withdraw(r Route) {
 	t.routes = slices.DeleteFunc(t.routes, func(o Route) bool { return o == r })
 }
 
-// checkQuota refuses more routes that are not propagated than there is room for. A
-// prefix list takes the room of all the entries that it is for.
-func (t *RouteTable) checkQuota(more int) error {
-	taken := t.count(func(o Origin) bool { return o == OriginStatic })
+// checkQuota refuses more routes of a family that are not propagated than there is room
+// for. A prefix list takes the room of all the entries that it is for.
+func (t *RouteTable) checkQuota(ipv4 bool, more int) error {
+	taken := t.count(func(r *Route) bool {
+		return r.Origin == OriginStatic && r.Destination.Addr().Is4() == ipv4
+	})
 	for _, lr := range t.lists {
-		taken += lr.list.max
+		if lr.list.ipv4 == ipv4 {
+			taken += lr.list.max
+		}
 	}
-	if taken+more > maxRoutes {
-		return refuse(codeRouteLimit, "a table has %d routes at most", maxRoutes)
+	if most := t.vpc.quotas().RoutesPerTable; taken+more > most {
+		return refuse(codeRouteLimit, "a table has %d routes at most", most)
 	}
 	return nil
 }
 
-func (t *RouteTable) count(of func(Origin) bool) int {
-	n := 0
-	for _, r := range t.routes {
-		if of(r.Origin) {
+func (t *RouteTable) count(of func(*Route) bool) (n int) {
+	for i := range t.routes {
+		if of(&t.routes[i]) {
 			n++
 		}
 	}

@@ -16,7 +16,8 @@ import (
 const (
 	maxGroupRules      = 60 // in each direction and for each address family
 	maxInterfaceGroups = 5
-	maxGroupName       = 255 // characters
+	maxGroups          = 2500 // in a region
+	maxGroupName       = 255  // characters
 )
 
 // SecurityGroup is a stateful filter at the interfaces that have it. It only allows;
@@ -25,8 +26,10 @@ const (
 // connection goes on until it ends or idles out.
 type SecurityGroup struct {
 	world           *netfake.World
+	vpc             *VPC // which it is in
 	name, id        string
 	ingress, egress ruleSet
+	deleted         bool
 }
 
 // newSecurityGroup returns a group as the API makes it: nothing comes in, everything
@@ -93,26 +96,26 @@ func (g *SecurityGroup) resolve() (ruleTarget, error) {
 // or from the interfaces that have a group. It fails the test if the rule exists.
 func (g *SecurityGroup) AllowIngress(perm string, from Peer) *SecurityGroup {
 	g.world.TB().Helper()
-	return g.edit(netfake.Ingress, perm, from, g.ingress.add)
+	return g.edit(netfake.Ingress, perm, from, (*ruleSet).add)
 }
 
 // AllowEgress lets traffic out. As with the real service it adds nothing to a new
 // group, which lets everything out until RestrictEgress is called.
 func (g *SecurityGroup) AllowEgress(perm string, to Peer) *SecurityGroup {
 	g.world.TB().Helper()
-	return g.edit(netfake.Egress, perm, to, g.egress.add)
+	return g.edit(netfake.Egress, perm, to, (*ruleSet).add)
 }
 
 // RevokeIngress takes a rule back. It fails the test if there is none such.
 func (g *SecurityGroup) RevokeIngress(perm string, from Peer) *SecurityGroup {
 	g.world.TB().Helper()
-	return g.edit(netfake.Ingress, perm, from, g.ingress.remove)
+	return g.edit(netfake.Ingress, perm, from, (*ruleSet).remove)
 }
 
 // RevokeEgress takes a rule back. It fails the test if there is none such.
 func (g *SecurityGroup) RevokeEgress(perm string, to Peer) *SecurityGroup {
 	g.world.TB().Helper()
-	return g.edit(netfake.Egress, perm, to, g.egress.remove)
+	return g.edit(netfake.Egress, perm, to, (*ruleSet).remove)
 }
 
 // RestrictEgress takes back the rule that a new group comes with, all traffic to
@@ -135,12 +138,18 @@ func (g *SecurityGroup) snapshot(s *ruleSet) (rules []Rule) {
 }
 
 // edit changes the rules of one direction inside the scheduler.
-func (g *SecurityGroup) edit(dir netfake.Direction, perm string, peer Peer, change func(Rule) error) *SecurityGroup {
+func (g *SecurityGroup) edit(dir netfake.Direction, perm string, peer Peer, change func(*ruleSet, Rule) error) *SecurityGroup {
 	tb := g.world.TB()
 	tb.Helper()
 	r, err := parseRule(perm, peer)
 	if err == nil {
-		g.world.Do(func(time.Duration) { err = change(r) })
+		g.world.Do(func(time.Duration) {
+			if err = checkAlive(g, r.group); err == nil {
+				s := g.side(dir)
+				s.most = g.vpc.quotas().RulesPerGroup
+				err = change(s, r)
+			}
+		})
 	}
 	if err != nil {
 		tb.Fatalf("%v (%v %v)", err, g, dir)
@@ -148,9 +157,66 @@ func (g *SecurityGroup) edit(dir netfake.Direction, perm string, peer Peer, chan
 	return g
 }
 
+// checkAlive refuses what is done with a group that was deleted.
+func checkAlive(groups ...*SecurityGroup) error {
+	for _, g := range groups {
+		if g != nil && g.deleted {
+			return refuse(codeGroupNotFound, "%v was deleted", g)
+		}
+	}
+	return nil
+}
+
+// Delete deletes the group. It fails the test for the default group (CannotDelete), and
+// while an interface has the group or a rule of another one names it
+// (DependencyViolation).
+func (g *SecurityGroup) Delete() {
+	tb := g.world.TB()
+	tb.Helper()
+	var err error
+	g.world.Do(func(time.Duration) {
+		if err = g.checkDelete(); err == nil {
+			g.deleted = true
+			g.vpc.groups = slices.DeleteFunc(g.vpc.groups, func(o *SecurityGroup) bool { return o == g })
+		}
+	})
+	if err != nil {
+		tb.Fatalf("%v (%v)", err, g)
+	}
+}
+
+func (g *SecurityGroup) checkDelete() error {
+	if err := checkAlive(g); err != nil {
+		return err
+	}
+	if g == g.vpc.groups[0] {
+		return refuse(codeCannotDelete, "a VPC keeps its default security group")
+	}
+	for _, f := range g.vpc.interfaces() {
+		if slices.Contains(f.groups, g) {
+			return refuse(codeDependency, "the interface of %v has the group", f)
+		}
+	}
+	for _, v := range g.vpc.region.vpcs { // those of peers too
+		for _, other := range v.groups {
+			if other != g && other.names(g) {
+				return refuse(codeDependency, "a rule of %v names the group", other)
+			}
+		}
+	}
+	return nil
+}
+
+// names reports whether one of the group's rules refers to another group.
+func (g *SecurityGroup) names(other *SecurityGroup) bool {
+	refers := func(r Rule) bool { return r.group == other }
+	return slices.ContainsFunc(g.ingress.rules, refers) || slices.ContainsFunc(g.egress.rules, refers)
+}
+
 // ruleSet is the rules of a group in one direction.
 type ruleSet struct {
 	rules []Rule
+	most  int // that it may have; 0 is the default
 
 	// open tells, for each address family, whether a rule admits every address and
 	// port, which connections need to go untracked.
@@ -178,7 +244,7 @@ func (s *ruleSet) add(r Rule) error {
 	case s.find(r) >= 0:
 		return refuse(codePermissionDuplicate, "%v with %v exists", r.Permission, r.Peer)
 	case s.full(&r.ruleTarget):
-		return refuse(codeGroupRuleLimit, "a group has %d rules in each direction at most%s", maxGroupRules, r.list.cost())
+		return refuse(codeGroupRuleLimit, "a group has %d rules in each direction at most%s", s.quota(), r.list.cost())
 	}
 	s.rules = append(s.rules, r)
 	s.refresh()
@@ -193,7 +259,14 @@ func (s *ruleSet) full(more *ruleTarget) bool {
 		a, b := s.rules[i].weight()
 		ipv4, ipv6 = ipv4+a, ipv6+b
 	}
-	return has4 && ipv4 > maxGroupRules || has6 && ipv6 > maxGroupRules
+	return has4 && ipv4 > s.quota() || has6 && ipv6 > s.quota()
+}
+
+func (s *ruleSet) quota() int {
+	if s.most == 0 {
+		return maxGroupRules
+	}
+	return s.most
 }
 
 func (s *ruleSet) remove(r Rule) error {

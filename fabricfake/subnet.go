@@ -9,6 +9,10 @@ import (
 	"github.com/netspec-go/netspec/netfake"
 )
 
+// maxSubnets is how many subnets a VPC has. Source:
+// https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+const maxSubnets = 200
+
 // Subnet is a block of a VPC in one zone.
 type Subnet struct {
 	vpc   *VPC
@@ -35,6 +39,9 @@ func (v *VPC) Subnet(name, cidr, zone string) *Subnet {
 	block, err := parseSubnetBlock(cidr, v.cidrs, v.blocks)
 	if err == nil {
 		err = checkName("subnet", name)
+	}
+	if err == nil {
+		err = checkCount("SubnetLimitExceeded", "subnets", len(v.subnets), v.quotas().SubnetsPerVPC)
 	}
 	if err != nil {
 		tb.Fatalf("%v (subnet %s of vpc %s)", err, name, v.name)

@@ -65,8 +65,10 @@ func (r *Region) VPC(name, cidr string) *VPC {
 	v.main = v.RouteTable("main of " + name)
 	v.main.main = true
 	v.acl = newDefaultACL(r.world)
+	v.acl.vpc = v
 	v.acls = []*NetworkACL{v.acl}
 	v.groups = []*SecurityGroup{newDefaultGroup(r.world, name)}
+	v.groups[0].vpc = v
 	r.vpcs = append(r.vpcs, v)
 	return v
 }
@@ -115,10 +117,15 @@ func (v *VPC) Contains(addr netip.Addr) bool {
 // the VPC has already fails the test with InvalidGroup.Duplicate.
 func (v *VPC) SecurityGroup(name string) *SecurityGroup {
 	v.world.TB().Helper()
-	if err := checkGroupName(name, v.groups); err != nil {
+	err := checkGroupName(name, v.groups)
+	if err == nil {
+		err = v.region.checkGroupCount()
+	}
+	if err != nil {
 		v.world.TB().Fatalf("%v (vpc %s)", err, v.name)
 	}
 	g := newSecurityGroup(v.world, v.name, name)
+	g.vpc = v
 	if len(v.cidrs6) > 0 {
 		g.egress.rules = append(g.egress.rules, anywhereIPv6Rule())
 		g.egress.refresh()
@@ -134,7 +141,11 @@ func (v *VPC) DefaultSecurityGroup() *SecurityGroup { return v.groups[0] }
 // that the VPC has already fails the test.
 func (v *VPC) NetworkACL(name string) *NetworkACL {
 	v.world.TB().Helper()
-	if err := checkName("network ACL", name); err != nil {
+	err := checkName("network ACL", name)
+	if err == nil {
+		err = checkCount("NetworkAclLimitExceeded", "network ACLs", len(v.acls), v.quotas().ACLsPerVPC)
+	}
+	if err != nil {
 		v.world.TB().Fatalf("%v (vpc %s)", err, v.name)
 	}
 	for _, other := range v.acls {
@@ -143,6 +154,7 @@ func (v *VPC) NetworkACL(name string) *NetworkACL {
 		}
 	}
 	a := newNetworkACL(v.world, name)
+	a.vpc = v
 	if len(v.cidrs6) > 0 {
 		a.addIPv6(false)
 	}
@@ -158,7 +170,11 @@ func (v *VPC) DefaultNetworkACL() *NetworkACL { return v.acl }
 // already fails the test.
 func (v *VPC) RouteTable(name string) *RouteTable {
 	v.world.TB().Helper()
-	if err := checkName("route table", name); err != nil {
+	err := checkName("route table", name)
+	if err == nil {
+		err = checkCount("RouteTableLimitExceeded", "route tables", len(v.tables), v.quotas().TablesPerVPC)
+	}
+	if err != nil {
 		v.world.TB().Fatalf("%v (vpc %s)", err, v.name)
 	}
 	for _, other := range v.tables {
