@@ -1,6 +1,7 @@
 package assert
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -91,11 +92,12 @@ func Path(components ...netfake.Component) Requirement {
 }
 
 // BlockedBy requires that c is what decides against the conversation, on the way there
-// or on the way back.
+// or on the way back. Each of an interface's security groups does where none has a rule
+// that matches.
 func BlockedBy(c netfake.Component) Requirement {
 	return Requirement{"blocked by " + names([]netfake.Component{c}), func(r *netfake.Reach) bool {
 		b := r.Blocker()
-		return b != nil && same(b.By, c)
+		return b != nil && (same(b.By, c) || slices.ContainsFunc(b.Others, func(other netfake.Component) bool { return same(other, c) }))
 	}}
 }
 

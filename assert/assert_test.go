@@ -65,6 +65,9 @@ func TestRequirements(t *testing.T) {
 			assert.Unreachable(tb, from, to, must...)
 		}
 		internet := w.Internet()
+		spare := s.vpc.SecurityGroup("spare")
+		s.dataACL.AllowIngress(110, "tcp/5434", "10.0.1.0/24")
+		s.db.Interface().SetGroups(fabricfake.Groups{spare, s.dbSG})
 		rtb, mapping := s.data.RouteTable(), s.vpc.Region().Mapping()
 		for _, row := range []struct {
 			name  string
@@ -90,6 +93,8 @@ func TestRequirements(t *testing.T) {
 
 			{"blocked by", unreachable, s.app, s.db.TCP(5433), []assert.Requirement{assert.BlockedBy(s.dataACL)}, ""},
 			{"blocked by another", unreachable, s.app, s.db.TCP(5433), []assert.Requirement{assert.BlockedBy(s.dbSG)}, "blocked by sg db"},
+			{"blocked by one of two groups", unreachable, s.app, s.db.TCP(5434), []assert.Requirement{assert.BlockedBy(s.dbSG), assert.BlockedBy(spare)}, ""},
+			{"blocked by a group of another interface", unreachable, s.app, s.db.TCP(5434), []assert.Requirement{assert.BlockedBy(s.appSG)}, "blocked by sg app"},
 			{"code", unreachable, s.app, s.db.TCP(5433), []assert.Requirement{assert.WithCode("SUBNET_ACL_RESTRICTION")}, ""},
 			{"another code", unreachable, s.app, s.db.TCP(5433), []assert.Requirement{assert.WithCode("ENI_SG_RULES_MISMATCH")}, "blocked with ENI_SG"},
 			{"on the way there, not back", unreachable, s.app, s.db.TCP(5433), []assert.Requirement{assert.OnTheWayBack()}, "on the way back"},

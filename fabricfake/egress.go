@@ -187,6 +187,9 @@ func (f *Interface) refusal(p *netfake.Packet, d *decision, ids identities) netf
 		by = d.group
 	}
 	hop := f.hop(by, d.dir, d.describe(), d.code)
+	for _, g := range d.others {
+		hop.Others = append(hop.Others, g)
+	}
 	typ, code := p.ICMPType()
 	hop.Near = nearestRule(f.groups, d.dir, p.Flow, typ, code, ids)
 	return hop

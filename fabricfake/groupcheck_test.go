@@ -61,7 +61,10 @@ func TestCheckGroups(t *testing.T) {
 		{"ICMP by type", []*SecurityGroup{db}, in, flow(netfake.ICMP, "10.0.3.3:7", "10.0.2.9:7"), 8, ids, "rule 1  icmp/8 from 10.0.0.0/16"},
 		{"another type", []*SecurityGroup{db}, in, flow(netfake.ICMP, "10.0.3.3:7", "10.0.2.9:7"), 13, ids, "no rule matches ENI_SG_RULES_MISMATCH"},
 		{"a group without rules", []*SecurityGroup{bare}, in, fromApp, 0, ids, "there is no ingress rule SG_HAS_NO_RULES"},
-		{"beside one with rules, that one is to blame", []*SecurityGroup{bare, db}, in, flow(netfake.TCP, "10.0.1.5:1", "10.0.2.9:22"), 0, ids, "no rule matches ENI_SG_RULES_MISMATCH"},
+		{"beside one with rules, that one is to blame first", []*SecurityGroup{bare, db}, in, flow(netfake.TCP, "10.0.1.5:1", "10.0.2.9:22"), 0, ids, "no rule matches, nor in sg bare ENI_SG_RULES_MISMATCH"},
+		{"all are to blame", []*SecurityGroup{bare, db, web}, in, flow(netfake.TCP, "10.0.1.5:1", "10.0.2.9:22"), 0, ids, "no rule matches, nor in sg bare, sg web ENI_SG_RULES_MISMATCH"},
+		{"all without rules", []*SecurityGroup{bare, app}, in, fromApp, 0, ids, "there is no ingress rule, nor in sg app SG_HAS_NO_RULES"},
+		{"nobody is, if one lets it in", []*SecurityGroup{bare, web, db}, in, fromApp, 0, ids, "rule 2  tcp/5432 from sg app"},
 		{"no group at all", nil, in, fromApp, 0, ids, "there is no ingress rule SG_HAS_NO_RULES"},
 	} {
 		d := checkGroups(row.groups, row.dir, row.flow, row.typ, 0, row.ids)

@@ -47,7 +47,7 @@ type Outcome uint8
 const (
 	Silence  Outcome = iota // nothing comes back
 	Answered                // somebody listens, and the answer arrives
-	Refused                 // the port is closed, and the refusal arrives
+	Refused                 // the port is closed, or somebody on the way says so, and the refusal arrives
 )
 
 // String returns the outcome in a word.
@@ -170,8 +170,10 @@ func (h *Host) Probe(to Endpoint) *Reach {
 
 	if answer := q.answer; answer != nil {
 		q.answer, q.back = nil, true
-		answer.probe, answer.at = q, p.at
-		answer.trace = newTrace(answer, r.Forward.To)
+		answer.probe = q
+		if answer.trace == nil {
+			answer.trace = newTrace(answer, r.Forward.To)
+		}
 		r.Return = answer.trace
 		if answer.from != nil {
 			answer.from.probeLeaves(answer)
@@ -268,7 +270,7 @@ func (h *Host) answerProbe(p *Packet) Next {
 	}
 	q.answer, q.tells, hop.Rule = h.wouldAnswer(p)
 	if q.answer != nil {
-		q.answer.node = h.outlet(q.answer)
+		q.answer.at, q.answer.node = p.at, h.outlet(q.answer)
 		q.answer.from = h
 	}
 	if q.tells == Refused {

@@ -93,14 +93,33 @@ func (p *Packet) Seal() {
 }
 
 // Answer drops the packet at a node that stands on a link and sends q back where it came
-// from, such as what Reset returns; a nil q is not sent. Of a probe and of a frame nothing is sent.
+// from, such as what Reset returns; a nil q is not sent. Of a frame nothing is sent. A
+// probe that is answered with a RST is refused.
 func (p *Packet) Answer(q *Packet, h Hop) Next {
-	if q != nil && p.passage != nil && !p.Probing() && p.l4-p.head <= wire.IPv6HeaderLen {
+	answers := q != nil && p.passage != nil && p.l4-p.head <= wire.IPv6HeaderLen
+	if answers && q.TCPFlags()&wire.RST != 0 {
+		h.Rule += ": answered with RST"
+		p.refuse(q)
+	}
+	switch {
+	case p.Probing():
+	case answers:
 		p.world.Send(q, p.passage.back())
-	} else if q != nil && !p.Probing() {
+	case q != nil:
 		p.world.packets.put(q)
 	}
 	return p.Drop(h)
+}
+
+// refuse makes q, from the stage to which a probe has come, the answer to the probe.
+func (p *Packet) refuse(q *Packet) {
+	b := p.probe
+	if b == nil || b.back || b.answer != nil {
+		return
+	}
+	q.probe, q.at, q.node = b, p.at, p.passage.back()
+	q.trace = newTrace(q, p.node.String())
+	b.answer, b.tells = q, Refused
 }
 
 // back returns the node from which an answer finds to the sender of what was to cross the

@@ -2,12 +2,17 @@ package netfake
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/netspec-go/netspec/internal/wire"
 )
 
 // box is a stage made of a function.
@@ -167,6 +172,48 @@ func testStageProbe(t *testing.T, w *World) {
 	n = 1
 	if r := client.Probe(server.TCP(7)); r.Blocker() == nil || r.Blocker().By != Component(b) || n != 1 {
 		t.Errorf("%d counted\n%v", n, r)
+	}
+}
+
+// A stage that answers with a RST refuses, to a probe as to a dial, unless the RST is
+// lost on its way.
+func TestStageRefuses(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		thief   Node // another stage, at the client; nil for none
+		outcome Outcome
+		errno   error
+	}{
+		{"the RST arrives", nil, Refused, syscall.ECONNREFUSED},
+		{"it is lost on the way back", &box{"thief", func(p *Packet) Next {
+			if p.TCPFlags()&wire.RST != 0 {
+				return p.Drop(Hop{Place: "thief", Rule: "stolen"})
+			}
+			return p.Onward()
+		}}, Silence, context.DeadlineExceeded},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			Run(t, func(t *testing.T, w *World) {
+				server, client := twoHosts(w)
+				echoServer(t, server, ":7")
+				b := &box{name: "refuser"}
+				b.step = towards(server, func(p *Packet) Next {
+					return p.Answer(p.Reset(), Hop{Place: "box", By: b, Rule: "not here"})
+				})
+				server.Uplink().Link().Insert(b)
+				if row.thief != nil {
+					client.Uplink().Link().Insert(row.thief)
+				}
+				r := client.Probe(server.TCP(7))
+				if by := r.Forward.Blocker(); r.Outcome != row.outcome || by == nil || by.Rule != "not here: answered with RST" || r.Return.From != "refuser" {
+					t.Errorf("a probe: %v\n%v", r.Outcome, r)
+				}
+				d := Dialer{Host: client, Timeout: time.Minute}
+				if _, err := d.DialContext(t.Context(), "tcp", "203.0.113.10:7"); !errors.Is(err, row.errno) {
+					t.Errorf("a dial: %v, want %v", err, row.errno)
+				}
+			})
+		})
 	}
 }
 

@@ -67,12 +67,13 @@ type Hop struct {
 	Place     string        // the host, device or edge where the stage stands
 	By        Component     // what decided; nil where nothing did
 	Direction Direction
-	Rule      string  // what decided it: "rule 100", "10.0.0.0/16 → local", a translation
-	Verdict   Verdict //
-	Code      Code    // why, for a drop
-	Near      string  // for a drop: the rule that came nearest to letting it pass
-	Hint      string  // for a drop: what usually mends it
-	Flow      Flow    // the addresses when the stage was done
+	Rule      string      // what decided it: "rule 100", "10.0.0.0/16 → local", a translation
+	Verdict   Verdict     //
+	Code      Code        // why, for a drop
+	Near      string      // for a drop: the rule that came nearest to letting it pass
+	Hint      string      // for a drop: what usually mends it
+	Others    []Component // for a drop: who might have let it pass as well as By, such as an interface's other groups
+	Flow      Flow        // the addresses when the stage was done
 }
 
 // Trace is the way of one packet.
