@@ -22,14 +22,15 @@ const backlog = 4096
 type Listener struct {
 	host *Host
 	binding
-	network  string // as the application calls it
-	backlog  int
-	ready    []*TCPConn // for Accept
-	waiting  int        // connections in SYN-RECEIVED
-	arrived  sync.Cond
-	by       deadline
-	accepted uint64
-	closed   bool
+	network   string // as the application calls it
+	backlog   int
+	ready     []*TCPConn // for Accept
+	waiting   int        // connections in SYN-RECEIVED
+	arrived   sync.Cond
+	accepting int // calls of Accept that wait
+	by        deadline
+	accepted  uint64
+	closed    bool
 }
 
 // Listen opens a TCP port: "tcp", "tcp4" or "tcp6", and an address such as ":443",
@@ -159,7 +160,9 @@ func (l *Listener) accept() (*TCPConn, error) {
 			l.host.lastPeer = c.flow.Dst.Addr()
 			return c, nil
 		}
+		l.accepting++
 		w.wait(&l.arrived)
+		l.accepting--
 	}
 }
 

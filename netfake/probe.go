@@ -153,21 +153,13 @@ func (h *Host) Probe(to Endpoint) *Reach {
 	to = to.plain()
 	r := &Reach{To: to}
 	q := &probe{}
+	defer q.takeBack()
 	p := h.probePacket(to, q)
-	p.probe = q
-	p.trace = newTrace(p, h.name)
-	r.Forward = p.trace
+	name := ""
 	if to.Host != nil {
-		r.Forward.To = to.Host.name
+		name = to.Host.name
 	}
-	p.node = h.outlet(p)
-	if h.down() {
-		p.drop(Hop{Place: h.name, By: h, Rule: "the host is down", Code: "BAD_STATE"})
-		return r
-	}
-	h.probeLeaves(p)
-	w.runProbe(p)
-
+	r.Forward = h.runProbe(p, q, name)
 	if answer := q.answer; answer != nil {
 		q.answer, q.back = nil, true
 		answer.probe = q
@@ -183,10 +175,29 @@ func (h *Host) Probe(to Endpoint) *Reach {
 			r.Outcome = q.tells
 		}
 	}
+	return r
+}
+
+// runProbe has the host send p on behalf of q, to a host that may have a name, and returns
+// the trace.
+func (h *Host) runProbe(p *Packet, q *probe, to string) *Trace {
+	t := newTrace(p, h.name)
+	t.To = to
+	p.probe, p.trace, p.node = q, t, h.outlet(p)
+	if h.down() {
+		p.drop(Hop{Place: h.name, By: h, Rule: "the host is down", Code: "BAD_STATE"})
+		return t
+	}
+	h.probeLeaves(p)
+	h.world.runProbe(p)
+	return t
+}
+
+// takeBack undoes what the probe has changed.
+func (q *probe) takeBack() {
 	for i := len(q.undo) - 1; i >= 0; i-- {
 		q.undo[i]()
 	}
-	return r
 }
 
 // probeLeaves says what would keep a probe from leaving the host.
@@ -263,7 +274,9 @@ func (w *World) runProbe(p *Packet) {
 func (h *Host) answerProbe(p *Packet) Next {
 	q := p.probe
 	hop := Hop{Place: h.name, By: h, Direction: Ingress}
-	p.trace.To = h.name
+	if p.trace != nil {
+		p.trace.To = h.name
+	}
 	if q.back || p.TCPFlags()&(wire.ACK|wire.RST) != 0 {
 		hop.Rule = "answer"
 		return p.Delivered(hop)

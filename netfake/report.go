@@ -12,55 +12,6 @@ import (
 	"github.com/netspec-go/netspec/internal/tcp"
 )
 
-// Dropped is a packet of an application that did not arrive.
-type Dropped struct {
-	At   time.Duration // since the world's beginning
-	Flow Flow          // as it was where it was dropped
-	Hop  Hop
-}
-
-// String returns the drop in a line.
-func (d Dropped) String() string {
-	s := fmt.Sprintf("+%.3fms %v: %s %v: %s", float64(d.At)/1e6, d.Flow, d.Hop.what(), d.Hop.Direction, d.Hop.Rule)
-	return strings.Replace(s, " :", ":", 1)
-}
-
-// dropLog remembers the last packets that were dropped.
-type dropLog struct {
-	last  []Dropped // a ring, once it is full
-	count uint64
-}
-
-// keptDrops is how many packets a dropLog remembers.
-const keptDrops = 64
-
-func (l *dropLog) add(p *Packet, h Hop) {
-	d := Dropped{At: p.at, Flow: p.Flow, Hop: h}
-	for range p.Segments() {
-		if len(l.last) < keptDrops {
-			l.last = append(l.last, d)
-		} else {
-			l.last[l.count%keptDrops] = d
-		}
-		l.count++
-	}
-}
-
-// Drops returns the last packets that were dropped, at most 64, the oldest first.
-func (w *World) Drops() []Dropped {
-	w.lock()
-	defer w.unlock()
-	return w.drops.all()
-}
-
-func (l *dropLog) all() []Dropped {
-	first := 0
-	if len(l.last) == keptDrops {
-		first = int(l.count % keptDrops)
-	}
-	return slices.Concat(l.last[first:], l.last[:first])
-}
-
 // Alarm is something that should never happen in a healthy network: a bug, or an
 // attack.
 type Alarm struct {
@@ -129,6 +80,9 @@ func (h *Host) socketLines() []socketLine {
 	var lines []socketLine
 	for _, l := range h.listeners {
 		text := fmt.Sprintf("tcp  LISTEN       %v, %d accepted, %d wait", l.at, l.accepted, len(l.ready))
+		if l.accepting > 0 {
+			text += " an Accept waits"
+		}
 		lines = append(lines, socketLine{text, len(l.ready) == 0})
 	}
 	for _, first := range h.conns {
@@ -138,7 +92,12 @@ func (h *Host) socketLines() []socketLine {
 	}
 	for _, u := range h.udp {
 		text := fmt.Sprintf("udp               %v, recv-q %d, dropped %d", u.at, u.queued, u.dropped)
-		lines = append(lines, socketLine{text, u.queued == 0 && u.dropped == 0})
+		idle := u.queued == 0 && u.dropped == 0
+		if u.readers > 0 {
+			text += " a read waits"
+			idle = idle && !u.peer.IsValid() // a server's is not news
+		}
+		lines = append(lines, socketLine{text, idle})
 	}
 	return lines
 }
@@ -163,12 +122,7 @@ func (w *World) Report() string {
 	if s := w.sockets(true); s != "" {
 		fmt.Fprintf(&b, "sockets:\n%s", s)
 	}
-	if drops := w.Drops(); len(drops) > 0 {
-		fmt.Fprintf(&b, "last packets dropped:\n")
-		for _, d := range drops[max(0, len(drops)-10):] {
-			fmt.Fprintf(&b, "  %v\n", d)
-		}
-	}
+	b.WriteString(w.lastHops())
 	w.writeFaults(&b)
 	for _, a := range w.Alarms() {
 		fmt.Fprintf(&b, "alarm: %v\n", a)

@@ -48,6 +48,7 @@ type UDPConn struct {
 	room    int // for used
 
 	readable sync.Cond
+	readers  int // that wait
 	readBy   deadline
 	writeBy  time.Time // zero is never
 	dropped  uint64
@@ -232,7 +233,9 @@ func (u *UDPConn) take(call string) (datagram, error) {
 			u.used -= truesize(len(d.data))
 			return d, nil
 		}
+		u.readers++
 		u.host.world.wait(&u.readable)
+		u.readers--
 	}
 }
 
