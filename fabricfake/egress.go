@@ -186,10 +186,8 @@ func (f *Interface) refusal(p *netfake.Packet, d *decision, ids identities) netf
 	if d.group != nil {
 		by = d.group
 	}
-	hop := f.hop(by, d.dir, d.describe(), d.code)
-	for _, g := range d.others {
-		hop.Others = append(hop.Others, g)
-	}
+	hop := f.hop(by, d.dir, d.blame(f.groups), d.code)
+	hop.Others = d.others(f.groups)
 	typ, code := p.ICMPType()
 	hop.Near = nearestRule(f.groups, d.dir, p.Flow, typ, code, ids)
 	return hop

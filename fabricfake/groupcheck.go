@@ -30,11 +30,10 @@ type decision struct {
 	allowed bool
 	tracked bool // an allowed packet opens a tracked connection
 	dir     netfake.Direction
-	group   *SecurityGroup   // whose rule matched; of a refusal the first that has rules
-	others  []*SecurityGroup // of a refusal, which had no rule that matches either
-	rule    *Rule            // nil for a refusal
-	index   int              // of rule, from 1
-	code    netfake.Code     // for a refusal
+	group   *SecurityGroup // whose rule matched; of a refusal the first that has rules
+	rule    *Rule          // nil for a refusal
+	index   int            // of rule, from 1
+	code    netfake.Code   // for a refusal
 }
 
 // count adds hits to the rule that decided.
@@ -46,14 +45,31 @@ func (d *decision) count(packets int) {
 
 // describe returns the rule that decided, as traces print it.
 func (d *decision) describe() string {
-	why := "no rule matches"
 	switch {
 	case d.rule != nil:
 		return fmt.Sprintf("rule %d  %s", d.index, d.rule.text(d.dir))
 	case d.code == codeGroupEmpty:
-		why = fmt.Sprintf("there is no %v rule", d.dir)
+		return fmt.Sprintf("there is no %v rule", d.dir)
 	}
-	for i, g := range d.others {
+	return "no rule matches"
+}
+
+// others returns those of an interface's groups that are to blame for a refusal besides
+// the group that d names: a rule of any would do.
+func (d *decision) others(groups []*SecurityGroup) []netfake.Component {
+	var all []netfake.Component
+	for _, g := range groups {
+		if g != d.group {
+			all = append(all, g)
+		}
+	}
+	return all
+}
+
+// blame describes a refusal by an interface's groups.
+func (d *decision) blame(groups []*SecurityGroup) string {
+	why := d.describe()
+	for i, g := range d.others(groups) {
 		why += [...]string{", nor in ", ", "}[min(i, 1)] + g.String()
 	}
 	return why
@@ -119,20 +135,20 @@ func checkGroups(groups []*SecurityGroup, dir netfake.Direction, f netfake.Flow,
 	return refusal(groups, dir, &s)
 }
 
-// refusal names the groups and finds the code for a packet that no rule admits: all are to
-// blame, as a rule of any would do, the first that has rules before the others.
+// refusal finds the group to name first and the code for a packet that no rule admits.
 func refusal(groups []*SecurityGroup, dir netfake.Direction, s *subject) decision {
 	d := decision{dir: dir, code: codeGroupEmpty}
-	first := slices.IndexFunc(groups, func(g *SecurityGroup) bool { return len(g.side(dir).rules) > 0 })
-	if first >= 0 {
-		d.code = codeGroupMismatch
+	for _, g := range groups {
+		if d.group == nil {
+			d.group = g
+		}
+		if len(g.side(dir).rules) > 0 {
+			d.group, d.code = g, codeGroupMismatch
+			break
+		}
 	}
 	if s.wantedID {
 		d.code = codeGroupReference
-	}
-	if len(groups) > 0 {
-		first = max(first, 0)
-		d.group, d.others = groups[first], slices.Concat(groups[:first], groups[first+1:])
 	}
 	return d
 }

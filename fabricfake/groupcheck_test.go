@@ -68,7 +68,10 @@ func TestCheckGroups(t *testing.T) {
 		{"no group at all", nil, in, fromApp, 0, ids, "there is no ingress rule SG_HAS_NO_RULES"},
 	} {
 		d := checkGroups(row.groups, row.dir, row.flow, row.typ, 0, row.ids)
-		got := strings.TrimSpace(d.describe() + " " + string(d.code))
+		got := d.describe()
+		if !d.allowed {
+			got = strings.TrimSpace(d.blame(row.groups) + " " + string(d.code))
+		}
 		if got != row.want || d.allowed != (d.rule != nil) {
 			t.Errorf("%s: got %q (allowed %v), want %q", row.rule, got, d.allowed, row.want)
 		}
