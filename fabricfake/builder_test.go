@@ -79,6 +79,16 @@ func TestBuilderErrors(t *testing.T) {
 		{"two physical hosts of one name", []string{"a physical host rack already"},
 			in(func(v vpc) { v.Region().PhysicalHost("rack", "a"); v.Region().PhysicalHost("rack", "b") }),
 			in(func(v vpc) { v.Region().PhysicalHost("rack", "a"); v.Region().PhysicalHost("shelf", "a") })},
+		{"two racks of one name", []string{"a rack r1 already"},
+			in(func(v vpc) { v.Region().Rack("r1", "a"); v.Region().Rack("r1", "b") }),
+			in(func(v vpc) { v.Region().Rack("r1", "a"); v.Region().Rack("r2", "a") })},
+		{"a rack in an unknown zone", []string{"InvalidParameterValue", `"d"`, "a, b, c"},
+			in(func(v vpc) { v.Region().Rack("r1", "d") }), in(func(v vpc) { v.Region().Rack("r1", "c") })},
+		{"a zone that is unknown", []string{"InvalidParameterValue", `"d"`, "a, b, c"},
+			in(func(v vpc) { v.Region().Zone("d") }), in(func(v vpc) { v.Region().Zone("c") })},
+		{"a rack's host with a name that is taken", []string{"a physical host h already"},
+			in(func(v vpc) { v.Region().PhysicalHost("h", "a"); v.Region().Rack("r1", "b").PhysicalHost("h") }),
+			in(func(v vpc) { v.Region().PhysicalHost("h", "a"); v.Region().Rack("r1", "b").PhysicalHost("i") })},
 
 		// Everything has a name.
 		{"a VPC without a name", []string{"InvalidParameterValue", "the VPC has no name"},
@@ -96,6 +106,8 @@ func TestBuilderErrors(t *testing.T) {
 			in(func(v vpc) { fabricfake.NewRegion(v.World(), "r", netfake.Sydney) })},
 		{"a physical host without a name", []string{"InvalidParameterValue", "the physical host has no name"},
 			in(func(v vpc) { v.Region().PhysicalHost("", "a") }), in(func(v vpc) { v.Region().PhysicalHost("h", "a") })},
+		{"a rack without a name", []string{"InvalidParameterValue", "the rack has no name"},
+			in(func(v vpc) { v.Region().Rack("", "a") }), in(func(v vpc) { v.Region().Rack("r", "a") })},
 
 		// Addresses: the first four and the last of a subnet are reserved.
 		{"an address that is in use", []string{"InvalidIPAddress.InUse", "10.0.1.9", "subnet app"},

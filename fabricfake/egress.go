@@ -20,7 +20,7 @@ func (e *egress) TakesTrains() bool { return len(e.mirrors) == 0 }
 func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	f := e.Interface
 	if f.device.failed(p) {
-		return p.Drop(f.hop(f.device.self(), netfake.Egress, "the physical host is down", codeBadState))
+		return p.Drop(f.device.outage(f.name, netfake.Egress))
 	}
 	if m := f.sent.find(p); m != nil && m.current(f, p.At()) && m.takes(p) {
 		m.take(f, p, netfake.Egress)

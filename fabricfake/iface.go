@@ -70,7 +70,7 @@ func (s *Subnet) newInterface(name string, cfg interfaceConfig, guest netfake.No
 	w, v := s.vpc.world, s.vpc
 	w.TB().Helper()
 	if cfg.on == nil {
-		cfg.on = v.region.newHost("host of "+name, s.zone)
+		cfg.on = v.region.newHost("host of "+name, s.zone, nil)
 	}
 	if err := s.checkInterface(&cfg); err != nil {
 		w.TB().Fatalf("%v (%s in subnet %s)", err, name, s.name)

@@ -23,7 +23,7 @@ func (r port) TakesTrains() bool {
 func (r port) Step(p *netfake.Packet) netfake.Next {
 	d := r.device
 	if d.failed(p) {
-		return p.Drop(netfake.Hop{Place: d.name, By: d.self(), Rule: "the physical host is down", Code: codeBadState})
+		return p.Drop(d.outage(d.name, netfake.NoDirection))
 	}
 	frame, err := ParseFrame(p.Bytes())
 	if frame.From != d.addr {

@@ -17,13 +17,13 @@ type device struct {
 	zone   string
 	addr   netip.Addr
 	tap    *netfake.Tap
-	broken []*netfake.Fault // failures in force
-	edge   *Edge            // nil for a physical host
-	host   *PhysicalHost    // nil for an edge
+	edge   *Edge         // nil for a physical host
+	host   *PhysicalHost // nil for an edge
 	ways   map[netip.Addr]way
 	came   passages
 
-	mirrored int // sessions whose source is here
+	outages  outages // in force
+	mirrored int     // sessions whose source is here
 }
 
 // way is how a device reaches another; it stays the same for ever.
@@ -76,13 +76,21 @@ func (d *device) transmit(p *netfake.Packet, to netip.Addr, w way) netfake.Next 
 // PhysicalHost is a machine in a rack that runs instances of any VPC.
 type PhysicalHost struct {
 	*device
+	rack *Rack // nil for a rack of its own
 }
 
-// PhysicalHost makes a physical host in a zone. Instances that name none get one of
-// their own each. A name that is empty or taken fails the test.
+// PhysicalHost makes a physical host in a zone, in a rack of its own: see Rack. Instances
+// that name none get one of their own each. A name that is empty or taken fails the test.
 func (r *Region) PhysicalHost(name, zone string) *PhysicalHost {
 	r.world.TB().Helper()
 	r.checkZone(zone)
+	r.checkHostName(name)
+	return r.newHost(name, zone, nil)
+}
+
+// checkHostName takes a name for a physical host.
+func (r *Region) checkHostName(name string) {
+	r.world.TB().Helper()
 	if err := checkName("physical host", name); err != nil {
 		r.world.TB().Fatalf("%v (region %s)", err, r.name)
 	}
@@ -90,21 +98,28 @@ func (r *Region) PhysicalHost(name, zone string) *PhysicalHost {
 		r.world.TB().Fatalf("fabricfake: region %s has a physical host %s already", r.name, name)
 	}
 	r.hostNames[name] = true
-	return r.newHost(name, zone)
 }
 
 // hostBlock is where physical hosts have their addresses on the substrate.
 var hostBlock = netip.MustParsePrefix("192.168.0.0/16")
 
-// newHost makes a physical host of whatever name.
-func (r *Region) newHost(name, zone string) *PhysicalHost {
+// newHost makes a physical host of whatever name, in a rack or in one of its own.
+func (r *Region) newHost(name, zone string, rack *Rack) *PhysicalHost {
 	r.world.TB().Helper()
 	r.hosts++
 	if r.hosts > 60000 {
 		r.world.TB().Fatalf("%v", refuse("InsufficientHostCapacity", "region %s has no room for a host %s", r.name, name))
 	}
-	h := &PhysicalHost{r.newDevice(name, zone, nthAddress(hostBlock, uint32(r.hosts)+2))}
+	h := &PhysicalHost{r.newDevice(name, zone, nthAddress(hostBlock, uint32(r.hosts)+2)), rack}
 	h.device.host = h
+	r.world.Do(func(time.Duration) {
+		r.physical = append(r.physical, h)
+		h.outages = slices.Clone(r.zoneOf[zone].outages)
+		if rack != nil {
+			rack.hosts = append(rack.hosts, h)
+			h.outages = slices.Clone(rack.outages)
+		}
+	})
 	return h
 }
 
@@ -114,27 +129,23 @@ func (h *PhysicalHost) Name() string { return h.name }
 // Addr returns the host's address on the substrate.
 func (h *PhysicalHost) Addr() netip.Addr { return h.addr }
 
+// Rack returns the rack that the host is in, nil for one of its own.
+func (h *PhysicalHost) Rack() *Rack { return h.rack }
+
+// Zone returns the name of the zone that the host is in.
+func (h *PhysicalHost) Zone() string { return h.zone }
+
 // Fail takes the host off the substrate with everything that runs on it, without a
 // word to anybody, until the fault is undone or the host repaired. What is in flight when
 // it fails is lost.
 func (h *PhysicalHost) Fail() *netfake.Fault {
-	return h.region.world.NewFault(h, "failure of "+h.name,
-		func(f *netfake.Fault, _ time.Duration) { h.broken = append(h.broken, f) },
-		func(f *netfake.Fault, _ time.Duration) {
-			h.broken = slices.DeleteFunc(h.broken, func(other *netfake.Fault) bool { return other == f })
-		})
+	return h.region.fail(h, "failure of "+h.name, "the physical host is down", func() []*outages {
+		return []*outages{&h.outages}
+	})
 }
 
-// Repair ends every failure of the host.
+// Repair ends every failure of the host itself, and none of its rack or its zone.
 func (h *PhysicalHost) Repair() { h.region.world.RepairAt(h) }
-
-// failed reports whether the device is off the substrate, which p has now found out.
-func (d *device) failed(p *netfake.Packet) bool {
-	for _, f := range d.broken {
-		f.Hit(p)
-	}
-	return len(d.broken) > 0
-}
 
 // Inject puts bytes on the substrate from the host's wire, as somebody could who owns
 // the machine. Where they go is what their outer header says. Bytes that have none fail

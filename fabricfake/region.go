@@ -25,6 +25,7 @@ type Region struct {
 	name    string
 	place   netfake.Place
 	zones   []string
+	zoneOf  map[string]*Zone
 	mapping *MappingService
 
 	devices     map[netip.Addr]*device
@@ -34,6 +35,8 @@ type Region struct {
 	vpcs        []*VPC
 	prefixLists []*PrefixList
 	quotas      Quotas
+	racks       []*Rack
+	physical    []*PhysicalHost
 	hosts       int
 	hostNames   map[string]bool // of those that a test made itself
 	edges       int
@@ -66,11 +69,12 @@ func NewRegion(w *netfake.World, name string, place netfake.Place) *Region {
 	r := &Region{
 		world: w, name: name, place: place, zones: []string{"a", "b", "c"},
 		devices: map[netip.Addr]*device{}, interfaces: map[uint64]*Interface{},
-		links: map[[2]string]*netfake.Link{}, hostNames: map[string]bool{},
+		links: map[[2]string]*netfake.Link{}, hostNames: map[string]bool{}, zoneOf: map[string]*Zone{},
 	}
 	r.mapping = newMappingService(r)
 	r.inside = w.NewLink(name+" inside a host", LatencyHost)
 	for i, a := range r.zones {
+		r.zoneOf[a] = &Zone{region: r, name: a}
 		for _, b := range r.zones[i:] {
 			latency := LatencyZones
 			if a == b {
