@@ -35,8 +35,7 @@
 //
 // # Not modelled
 //
-// ARP and everything else below IP; several interfaces per instance; gateway route
-// tables; caches of mappings on the hosts and their delay (a change is known everywhere at
+// ARP and everything else below IP; several interfaces per instance; caches of mappings on the hosts and their delay (a change is known everywhere at
 // once); fragments: what is too big is dropped and answered even where it might be cut;
 // bandwidth and packet rate limits; instance metadata, time and DHCP services; of flow logs
 // the versions from 6 on, and the minutes until a record is delivered; load balancers as

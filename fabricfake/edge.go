@@ -51,8 +51,18 @@ type EdgeNode interface {
 // side and plain packets on the other.
 type Edge struct {
 	*device
-	vpc  *VPC
-	node EdgeNode
+	vpc    *VPC
+	node   EdgeNode
+	public bool        // it leads to the internet
+	table  *RouteTable // for what comes in, nil for none
+}
+
+// NewPublicEdge makes an edge of a VPC to the internet, where NewEdge makes one to another
+// network: middleboxes to which its route table leads must have a public address.
+func NewPublicEdge(v *VPC, name string, node EdgeNode) *Edge {
+	e := NewEdge(v, name, node)
+	e.public = true
+	return e
 }
 
 // NewEdge makes an edge of a VPC. What leaves the VPC through it goes to node.
@@ -87,21 +97,6 @@ func (e *Edge) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 		e.came.put(p, &passage{from: from, frame: *frame})
 	}
 	return e.node.Leave(p, from)
-}
-
-// Enter brings a plain packet into the VPC, to the interface that has its destination.
-// It may be called only inside the scheduler; its answer is a node's.
-func (e *Edge) Enter(p *netfake.Packet) netfake.Next {
-	m, dst := e.vpc.region.mapping, p.Flow.Dst.Addr()
-	f := m.find(e.vpc.vni, dst)
-	if f == nil {
-		return p.Drop(netfake.Hop{Place: e.name, By: m, Rule: fmt.Sprintf("no interface has %v, vni %d", dst, e.vpc.vni), Code: codeUnknownAddress})
-	}
-	if p.Traced() {
-		p.Passed(netfake.Hop{Place: e.name, By: m, Rule: m.describe(f, dst)})
-	}
-	frame := Frame{From: e.addr, To: f.device.addr, Entropy: entropy(p), VNI: e.vpc.vni, Receiver: f.id}
-	return e.send(p, &frame, e.wayTo(frame.To))
 }
 
 // Interface returns the VPC's interface that has a private address, nil if none has.

@@ -20,6 +20,9 @@ type listRoute struct {
 func (t *RouteTable) RoutePrefixList(l *PrefixList, target Target) *RouteTable {
 	t.world.TB().Helper()
 	return t.editList(l, func() error {
+		if len(t.edges) > 0 {
+			return refuse(codeParameterValue, "%v is the table of a gateway, which has no prefix lists", t)
+		}
 		if t.listRoute(l) >= 0 {
 			return refuse(codeRouteExists, "there is a route to %v", l)
 		}
@@ -79,7 +82,11 @@ func (t *RouteTable) editList(l *PrefixList, change func() error) *RouteTable {
 	case t.vpc == nil || l.region != t.vpc.region:
 		err = refuse(codeParameterValue, "%v is a list of another region", l)
 	default:
-		t.world.Do(func(time.Duration) { err = change() })
+		t.world.Do(func(time.Duration) {
+			if err = t.checkAlive(); err == nil {
+				err = change()
+			}
+		})
 	}
 	if err != nil {
 		tb.Fatalf("%v (%v)", err, t)

@@ -26,6 +26,9 @@ type RouteTable struct {
 	subnets func() []netip.Prefix // the blocks of the VPC's subnets; it must not lock
 	routes  []Route               // longest prefix first, then by rank, then the older
 	lists   []listRoute           // the prefix lists that are routed to
+	learns  []*Propagation        // the gateways that propagate their routes to it
+	edges   []*Edge               // the gateways that it is associated with
+	deleted bool
 }
 
 // newRouteTable returns a table with a local route for each block of the VPC. Subnets
@@ -62,7 +65,7 @@ func (t *RouteTable) ReplaceRoute(destination string, target Target) *RouteTable
 // DeleteRoute removes the route to destination.
 func (t *RouteTable) DeleteRoute(destination string) *RouteTable {
 	t.world.TB().Helper()
-	return t.edit(destination, t.remove)
+	return t.edit(destination, t.removeRoute)
 }
 
 // Routes returns the table's routes: longest prefix first, and of those to one
@@ -78,7 +81,11 @@ func (t *RouteTable) edit(destination string, change func(dst netip.Prefix) erro
 	tb.Helper()
 	dst, err := parseAnyBlock(destination)
 	if err == nil {
-		t.world.Do(func(time.Duration) { err = change(dst) })
+		t.world.Do(func(time.Duration) {
+			if err = t.checkAlive(); err == nil {
+				err = change(dst)
+			}
+		})
 	}
 	if err != nil {
 		tb.Fatalf("%v (%v)", err, t)
@@ -138,6 +145,11 @@ func (t *RouteTable) checkDestination(dst netip.Prefix) error {
 // checkTarget refuses a target that no route to dst may have. Source of the last case:
 // https://docs.aws.amazon.com/vpc/latest/userguide/route-table-options.html
 func (t *RouteTable) checkTarget(dst netip.Prefix, target Target) error {
+	if len(t.edges) > 0 {
+		if err := t.checkEdgeRoute(dst, target); err != nil {
+			return err
+		}
+	}
 	next := target.NextHop()
 	if v := next.vpc(); v != nil && v != t.vpc {
 		return refuse(codeParameterValue, "%v and %v belong to different networks: the target is in vpc %s", t, target, v.name)
@@ -169,8 +181,8 @@ func (t *RouteTable) replace(dst netip.Prefix, target Target) error {
 	return nil
 }
 
-// remove removes a static route.
-func (t *RouteTable) remove(dst netip.Prefix) error {
+// removeRoute removes a static route.
+func (t *RouteTable) removeRoute(dst netip.Prefix) error {
 	i := t.own(dst)
 	switch {
 	case i < 0:

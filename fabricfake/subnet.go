@@ -92,17 +92,6 @@ func (s *Subnet) Route(destination string, target Target) *Subnet {
 	return s
 }
 
-// Associate gives the subnet another route table, in place of the one that it has. A
-// table of another VPC fails the test.
-func (s *Subnet) Associate(t *RouteTable) *Subnet {
-	s.vpc.world.TB().Helper()
-	if !slices.Contains(s.vpc.tables, t) {
-		s.vpc.world.TB().Fatalf("%v", refuse(codeParameterValue, "%v is no route table of vpc %s", t, s.vpc.name))
-	}
-	s.vpc.world.Do(func(time.Duration) { s.table = t })
-	return s
-}
-
 // UseACL gives the subnet another network ACL, in place of the one that it has. An ACL
 // of another VPC fails the test.
 func (s *Subnet) UseACL(a *NetworkACL) *Subnet {

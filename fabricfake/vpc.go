@@ -189,7 +189,10 @@ func (v *VPC) RouteTable(name string) *RouteTable {
 }
 
 // MainRouteTable returns the table of subnets that are associated with no other.
-func (v *VPC) MainRouteTable() *RouteTable { return v.main }
+func (v *VPC) MainRouteTable() (t *RouteTable) {
+	v.world.Do(func(time.Duration) { t = v.main })
+	return t
+}
 
 // AttachGateway notes that an internet gateway is attached. A second one fails the
 // test with Resource.AlreadyAssociated. It is for the room of the gateways.

@@ -23,7 +23,7 @@
 //
 // Egress-only internet gateways, peering, transit gateways, VPN, Direct Connect,
 // endpoints; private and regional NAT gateways, several addresses per NAT gateway, its
-// bandwidth limits and metrics; gateway route tables; fragments; the clamping of
+// bandwidth limits and metrics; fragments; the clamping of
 // segment sizes by the NAT gateway, which path MTU discovery makes up for; a packet of
 // IPv4 that may be cut, which is dropped and answered as one that may not.
 package gatewayfake

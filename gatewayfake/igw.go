@@ -49,7 +49,7 @@ func NewInternetGateway(vpc *fabricfake.VPC, name string) *InternetGateway {
 	vpc.AttachGateway(name)
 	title.take()
 	g := &InternetGateway{vpc: vpc, name: name, attached: true, public: map[netip.Addr]*fabricfake.Interface{}}
-	g.edge = fabricfake.NewEdge(vpc, name, g)
+	g.edge = fabricfake.NewPublicEdge(vpc, name, g)
 	g.uplink = vpc.World().Internet().Attach(vpc.Name()+" "+name, vpc.Region().Place(), g)
 	addresses(vpc.World()).gateways[vpc] = g
 	return g
@@ -69,6 +69,21 @@ func (g *InternetGateway) NextHop() fabricfake.NextHop {
 // Uplink returns the gateway's connection to the internet, to be slowed down, made
 // lossy or cut.
 func (g *InternetGateway) Uplink() *netfake.Uplink { return g.uplink }
+
+// Associate gives the gateway a route table, in place of the one that it has: what comes from
+// the internet goes where the table says, once its destination is a private address, such
+// as to a middlebox. See fabricfake.Edge.Associate for the tables that it may be.
+func (g *InternetGateway) Associate(t *fabricfake.RouteTable) *InternetGateway {
+	g.vpc.World().TB().Helper()
+	g.edge.Associate(t)
+	return g
+}
+
+// Disassociate takes the gateway's route table away.
+func (g *InternetGateway) Disassociate() { g.edge.Disassociate() }
+
+// RouteTable returns the gateway's route table, nil for none.
+func (g *InternetGateway) RouteTable() *fabricfake.RouteTable { return g.edge.RouteTable() }
 
 // Detach takes the gateway off its VPC: routes to it become blackholes, and what comes
 // from the internet is dropped. A VPC with public addresses that are mapped refuses it

@@ -1,0 +1,168 @@
+package fabricfake
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// codeNoPublicIP is the explanation code for a middlebox that an internet gateway cannot
+// send to. Source:
+// https://docs.aws.amazon.com/vpc/latest/reachability/explanation-codes.html
+const codeNoPublicIP netfake.Code = "INGRESS_RTB_NO_PUBLIC_IP"
+
+// EdgeTarget is a target that the route table of a gateway may have: Local, an interface,
+// or the endpoint of a Gateway Load Balancer. Source:
+// https://docs.aws.amazon.com/vpc/latest/userguide/gateway-route-tables.html
+type EdgeTarget interface {
+	Target
+
+	// FromEdge does nothing but to tell such a target from others.
+	FromEdge()
+}
+
+// FromEdge makes Local an EdgeTarget.
+func (t *localTarget) FromEdge() {}
+
+// FromEdge makes an interface an EdgeTarget.
+func (f *Interface) FromEdge() {}
+
+// Associate gives the edge, that of an internet gateway or a virtual private gateway, a
+// route table in place of the one that it has: where packets go that come in through it.
+// Without one they go to the interface that has their destination.
+//
+// Such a table is no subnet's and not the main one; its routes lead to the blocks of the
+// VPC and its subnets, and to Local, interfaces and endpoints of Gateway Load Balancers
+// (see EdgeTarget); it has neither prefix lists nor propagated routes. Another table fails
+// the test with InvalidParameterValue. What comes back is not taken through a middlebox by
+// it: the routes of the subnets have to.
+func (e *Edge) Associate(t *RouteTable) {
+	w := e.vpc.world
+	w.TB().Helper()
+	var err error
+	w.Do(func(time.Duration) {
+		if err = t.checkEdgeTable(e.vpc); err == nil {
+			e.leaveTable()
+			e.table, t.edges = t, append(t.edges, e)
+		}
+	})
+	if err != nil {
+		w.TB().Fatalf("%v (%v)", err, e)
+	}
+}
+
+// Disassociate takes the edge's route table away.
+func (e *Edge) Disassociate() { e.vpc.world.Do(func(time.Duration) { e.leaveTable() }) }
+
+func (e *Edge) leaveTable() {
+	if e.table != nil {
+		e.table.edges = slices.DeleteFunc(e.table.edges, func(o *Edge) bool { return o == e })
+		e.table = nil
+	}
+}
+
+// RouteTable returns the edge's route table, nil for none.
+func (e *Edge) RouteTable() (t *RouteTable) {
+	e.vpc.world.Do(func(time.Duration) { t = e.table })
+	return t
+}
+
+// checkEdgeTable refuses a table that no gateway of a VPC may have.
+func (t *RouteTable) checkEdgeTable(v *VPC) error {
+	switch {
+	case !slices.Contains(v.tables, t):
+		return refuse(codeParameterValue, "%v is no route table of vpc %s", t, v.name)
+	case t.main:
+		return refuse(codeParameterValue, "%v is the main table, and cannot be a gateway's", t)
+	case len(t.lists) > 0:
+		return refuse(codeParameterValue, "%v has a route to %v, and a gateway's table has no prefix lists", t, t.lists[0].list)
+	case len(t.learns) > 0:
+		return refuse(codeParameterValue, "%v propagates to %v, and nothing may to a gateway's table", t.learns[0].target, t)
+	}
+	for _, s := range v.subnets {
+		if s.table == t {
+			return refuse(codeParameterValue, "%v is the table of the subnet %v, and cannot be a gateway's too", t, s)
+		}
+	}
+	for _, r := range t.routes {
+		if err := t.checkEdgeRoute(r.Destination, r.Target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkEdgeRoute refuses a route that the table of a gateway may not have.
+func (t *RouteTable) checkEdgeRoute(dst netip.Prefix, target Target) error {
+	if _, ok := target.(EdgeTarget); !ok {
+		return refuse(codeParameterValue, "%v is no target for the table of a gateway: these are local, interfaces and endpoints of Gateway Load Balancers", target)
+	}
+	if !slices.Contains(t.vpc.allBlocks(), dst) && !slices.Contains(t.vpc.blocks, dst) {
+		return refuse(codeParameterValue, "%v is not the block of the VPC or of a subnet, where alone the table of a gateway leads", dst)
+	}
+	return nil
+}
+
+// Enter brings a plain packet into the VPC: where the edge's route table says, and without
+// one to the interface that has its destination. It may be called only inside the
+// scheduler; its answer is a node's.
+func (e *Edge) Enter(p *netfake.Packet) netfake.Next {
+	dst := p.Flow.Dst.Addr()
+	if e.table == nil {
+		return e.toOwner(p, dst)
+	}
+	r, ok := e.table.lookup(dst)
+	if !ok {
+		return p.Drop(e.hop(e.table, fmt.Sprintf("no route to %v", dst), codeNoRoute))
+	}
+	if r.State() != Active {
+		return p.Drop(e.hop(e.table, r.describe(), r.code()))
+	}
+	f := r.Target.NextHop().Interface
+	if f != nil && e.public && !f.reachable(dst) {
+		return p.Drop(e.hop(e.table, fmt.Sprintf("%v, which has no public address", r), codeNoPublicIP))
+	}
+	if p.Traced() {
+		p.Passed(e.hop(e.table, r.describe(), ""))
+	}
+	if f != nil {
+		return e.deliver(p, f)
+	}
+	return e.toOwner(p, dst)
+}
+
+// reachable reports whether an internet gateway can send packets for dst through the
+// interface: it has a public address, or for IPv6 one of that family.
+func (f *Interface) reachable(dst netip.Addr) bool {
+	if dst.Is4() {
+		return f.Public().IsValid()
+	}
+	return f.countAddresses(false) > 0
+}
+
+// toOwner brings a packet to the interface that has its destination.
+func (e *Edge) toOwner(p *netfake.Packet, dst netip.Addr) netfake.Next {
+	m := e.vpc.region.mapping
+	f := m.find(e.vpc.vni, dst)
+	if f == nil {
+		return p.Drop(e.hop(m, fmt.Sprintf("no interface has %v, vni %d", dst, e.vpc.vni), codeUnknownAddress))
+	}
+	if p.Traced() {
+		p.Passed(e.hop(m, m.describe(f, dst), ""))
+	}
+	return e.deliver(p, f)
+}
+
+// deliver sends a packet to an interface.
+func (e *Edge) deliver(p *netfake.Packet, f *Interface) netfake.Next {
+	frame := Frame{From: e.addr, To: f.device.addr, Entropy: entropy(p), VNI: e.vpc.vni, Receiver: f.id}
+	return e.send(p, &frame, e.wayTo(frame.To))
+}
+
+// hop begins a hop at the edge.
+func (e *Edge) hop(by netfake.Component, rule string, code netfake.Code) netfake.Hop {
+	return netfake.Hop{Place: e.name, By: by, Rule: rule, Code: code}
+}
