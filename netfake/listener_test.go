@@ -3,6 +3,7 @@ package netfake
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -216,7 +217,33 @@ func testPortZero(t *testing.T, w *World) {
 	}
 }
 
-// A host has 28232 ephemeral ports towards one peer, and the next connection fails with
+// A host has 28232 ephemeral ports towards one peer.
+func TestEphemeralPorts(t *testing.T) {
+	Run(t, func(t *testing.T, w *World) {
+		_, client := twoHosts(w)
+		seen := map[uint16]bool{}
+		peer := netip.MustParseAddrPort("203.0.113.10:7")
+		w.Do(func(time.Duration) {
+			for range 28232 {
+				seen[client.freePort(TCP, client.Addr(), peer)] = true
+			}
+		})
+		if len(seen) != 28232 || !seen[32768] || !seen[60999] {
+			t.Errorf("%d ports, 32768 %v, 60999 %v", len(seen), seen[32768], seen[60999])
+		}
+	})
+}
+
+func TestEphemeralPortsRefused(t *testing.T) {
+	for _, r := range [][2]uint16{{0, 10}, {10, 9}} {
+		got := fatal(t, func(tb TB) { New(tb, Config{}).NewHost("h", Place{}).SetEphemeralPorts(r[0], r[1]) })
+		if want := fmt.Sprintf("netfake: host h: ephemeral ports from %d to %d", r[0], r[1]); got != want {
+			t.Errorf("%v: %q", r, got)
+		}
+	}
+}
+
+// When a host's ephemeral ports towards one peer are taken, the next connection fails with
 // EADDRNOTAVAIL; towards another peer there are as many again.
 func TestEphemeralPortsRunOut(t *testing.T) {
 	RunConfig(t, Config{Instant: true}, testEphemeralPortsRunOut)
@@ -227,7 +254,8 @@ func testEphemeralPortsRunOut(t *testing.T, w *World) {
 	echoServer(t, server, ":7")
 	echoServer(t, server, ":8")
 	var last net.Conn
-	for i := range lastEphemeral - firstEphemeral + 1 {
+	client.SetEphemeralPorts(40000, 40099)
+	for i := range 100 {
 		c, err := client.Dial("tcp", "203.0.113.10:7")
 		if err != nil {
 			t.Fatalf("connection %d: %v", i, err)

@@ -269,11 +269,13 @@ func (q *query) over(ctx context.Context, network string, b []byte, key uint64) 
 // three one for A, one for AAAA and one for the other types, so that those that are asked
 // for at once do not take each other's.
 func (q *query) dial(ctx context.Context, network string, key uint64) (net.Conn, error) {
-	const third, tries = (lastEphemeral - firstEphemeral + 1) / 3, 16
+	const tries = 16
+	ports := q.host.ephemeralPorts()
+	third := max(uint64(ports.len())/3, 1)
 	var c net.Conn
 	var err error
 	for i := range uint64(tries) {
-		port := firstEphemeral + uint16((key>>16+i)%third)*3
+		port := ports.first + uint16((key>>16+i)%third)*3
 		switch q.typ {
 		case dnsmessage.TypeA:
 		case dnsmessage.TypeAAAA:
@@ -281,7 +283,7 @@ func (q *query) dial(ctx context.Context, network string, key uint64) (net.Conn,
 		default:
 			port += 2
 		}
-		d := Dialer{Host: q.host, LocalAddr: netip.AddrPortFrom(netip.Addr{}, port), quiet: true}
+		d := Dialer{Host: q.host, LocalAddr: netip.AddrPortFrom(netip.Addr{}, min(port, ports.last)), quiet: true}
 		c, err = d.DialContext(ctx, network, q.server.String())
 		if !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EADDRNOTAVAIL) {
 			break
