@@ -174,13 +174,13 @@ func admits(f netfake.Flow, tcpFlags uint8) bool {
 	return f.Proto != netfake.TCP || opens(tcpFlags)
 }
 
-// insert remembers the connection that a packet opens. It must not be called for a
-// probe, whose time may be ahead of the world's.
-func (t *tracker) insert(dir netfake.Direction, f netfake.Flow, now time.Duration) {
+// insert remembers the connection that a packet opens, and returns it. It must not be
+// called for a probe, whose time may be ahead of the world's.
+func (t *tracker) insert(dir netfake.Direction, f netfake.Flow, now time.Duration) *connection {
 	if len(t.table) >= t.sweepAt {
 		t.sweep(now)
 	}
-	t.put(dir, f, now)
+	return t.put(dir, f, now)
 }
 
 // try does what insert does for a probe, and returns how to take it back.
@@ -195,7 +195,7 @@ func (t *tracker) try(dir netfake.Direction, f netfake.Flow, now time.Duration) 
 }
 
 // put opens a connection, in the place of one that has ended.
-func (t *tracker) put(dir netfake.Direction, f netfake.Flow, now time.Duration) {
+func (t *tracker) put(dir netfake.Direction, f netfake.Flow, now time.Duration) *connection {
 	t.opened++
 	key := orient(dir, f)
 	c := t.find(key)
@@ -209,6 +209,7 @@ func (t *tracker) put(dir netfake.Direction, f netfake.Flow, now time.Duration) 
 	}
 	*c = connection{flow: key, next: c.next, opener: dir, turn: dir, last: now}
 	c.idle = t.idle(c)
+	return c
 }
 
 func (t *tracker) remove(f netfake.Flow) {

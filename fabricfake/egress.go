@@ -96,7 +96,9 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 	}
 	m.rule = d.rule
 	if admits(p.Flow, flags) {
-		f.open(p, &d, dir)
+		if m.tracked = f.open(p, &d, dir); m.tracked != nil {
+			m.rule = nil // those that follow pass whatever the rules say
+		}
 	} else if !p.Probing() {
 		d.count(p.Segments())
 	}
@@ -165,19 +167,21 @@ func trackedFlow(p *netfake.Packet) netfake.Flow {
 	return flow
 }
 
-// open starts to track the connection that an allowed packet begins. A probe that was
-// refused goes on as if it had been allowed, and its answer is tracked.
-func (f *Interface) open(p *netfake.Packet, d *decision, dir netfake.Direction) {
+// open starts to track the connection that an allowed packet begins, and returns it: nil
+// if it goes untracked, or for a probe. A probe that was refused goes on as if it had been
+// allowed, and its answer is tracked.
+func (f *Interface) open(p *netfake.Packet, d *decision, dir netfake.Direction) *connection {
 	if !p.Probing() {
 		d.count(p.Segments())
 		if d.tracked {
-			f.tracker.insert(dir, trackedFlow(p), p.At())
+			return f.tracker.insert(dir, trackedFlow(p), p.At())
 		}
-		return
+		return nil
 	}
 	if d.tracked || !d.allowed {
 		p.Undo(f.tracker.try(dir, trackedFlow(p), p.At()))
 	}
+	return nil
 }
 
 // refusal explains why no rule let a packet through.

@@ -14,8 +14,9 @@ import (
 // Nothing shows it. A passage holds as long as nothing has changed that a stage looks at:
 // the rules, entries, routes and addresses, which change in World.Do and with a timer, and
 // the connections that are tracked. It counts hits and notes the connection's packets as
-// the stages do. A packet that may open a connection, that somebody traces or that
-// probes goes through the stages.
+// the stages do. A packet that may open a connection goes through the stages, which
+// remember what comes of those that follow it, and so does one that somebody traces or
+// that probes.
 type passage struct {
 	flow    netfake.Flow
 	changes uint64 // World.Changes at the time; 0 is an empty passage
@@ -48,11 +49,21 @@ func memorable(p *netfake.Packet) bool {
 }
 
 // worthKeeping reports whether what interface f has decided about p is to be remembered:
-// nothing is where each packet is logged or mirrored, nor of one that has opened a
-// connection or has no data, after which there may be none like it.
+// nothing is where each packet is logged or mirrored, nor of one that neither opens a TCP
+// connection nor has data, after which there may be none like it.
 func (m *passage) worthKeeping(f *Interface, p *netfake.Packet) bool {
-	return memorable(p) && p.DataLen() > 0 && !m.partial && m.opened == f.tracker.opened && len(f.logs) == 0 && len(f.mirrors) == 0
+	switch {
+	case m.partial || !m.complete(f) || len(f.logs)+len(f.mirrors) > 0:
+		return false
+	case p.Flow.Proto == netfake.TCP && opens(p.TCPFlags()):
+		return !p.Traced() && !p.Probing()
+	}
+	return memorable(p) && p.DataLen() > 0
 }
+
+// complete reports whether the passage says all of connections: no other one has been
+// opened meanwhile than the one to which the packets belong.
+func (m *passage) complete(f *Interface) bool { return m.tracked != nil || m.opened == f.tracker.opened }
 
 // find returns the passage of p's flow, nil if there is none or something has changed.
 func (c *passages) find(p *netfake.Packet) *passage {
@@ -84,7 +95,7 @@ func (m *passage) current(f *Interface, now time.Duration) bool {
 	switch {
 	case m.tracked != nil && m.tracked.expired(now):
 		return false
-	case m.tracked == nil && m.opened != f.tracker.opened:
+	case !m.complete(f):
 		return false
 	case m.target != nil:
 		return m.target.Attached() && m.target.NextHop() == m.next
