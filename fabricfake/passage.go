@@ -63,7 +63,9 @@ func (m *passage) worthKeeping(f *Interface, p *netfake.Packet) bool {
 
 // complete reports whether the passage says all of connections: no other one has been
 // opened meanwhile than the one to which the packets belong.
-func (m *passage) complete(f *Interface) bool { return m.tracked != nil || m.opened == f.tracker.opened }
+func (m *passage) complete(f *Interface) bool {
+	return m.tracked != nil || m.opened == f.tracker.opened
+}
 
 // find returns the passage of p's flow, nil if there is none or something has changed.
 func (c *passages) find(p *netfake.Packet) *passage {

@@ -87,7 +87,7 @@ func putChecksum(field []byte, p *Packet) {
 // connFor returns the connection to which an arriving flow belongs.
 func (h *Host) connFor(arriving Flow) *TCPConn {
 	c := h.conns[arriving.Hash()]
-	for c != nil && c.arriving != arriving {
+	for c != nil && (c.flow.Src != arriving.Dst || c.flow.Dst != arriving.Src) {
 		c = c.next
 	}
 	return c
@@ -99,9 +99,8 @@ type TCPConn struct {
 	host      *Host
 	network   string // as the application calls it
 	machine   *tcp.Conn
-	flow      Flow // as we send
-	arriving  Flow // as we receive
-	hash      uint64
+	flow      Flow      // as we send
+	hash      uint64    // of the flow that we receive
 	next      *TCPConn  // of the same hash
 	listener  *Listener // that has not handed it out yet
 	passive   bool
@@ -122,8 +121,7 @@ type TCPConn struct {
 }
 
 func (h *Host) newConn(network string, flow Flow) *TCPConn {
-	c := &TCPConn{host: h, network: network, flow: flow, arriving: flow.Reverse(), sent: h.number(), linger: -1}
-	c.hash = c.arriving.Hash()
+	c := &TCPConn{host: h, network: network, flow: flow, hash: flow.Reverse().Hash(), sent: h.number(), linger: -1}
 	c.readable.L, c.writable.L = &h.world.mu, &h.world.mu
 	c.timer = sched.Event{Class: sched.Expiry, Key: mix(h.key, c.hash), Task: (*connTimer)(c)}
 	c.next = h.conns[c.hash]
@@ -209,6 +207,7 @@ func (c *TCPConn) sync() {
 	}
 	if m.Done() {
 		c.forget()
+		c.retire()
 		return
 	}
 	at, ok := m.Timer()
@@ -240,6 +239,16 @@ func (c *TCPConn) forget() {
 	}
 	if at != nil {
 		at.next = c.next
+	}
+}
+
+// retire gives the machine of a connection that is over and closed to those to come. What
+// the application can still ask of the connection needs none: one that is done stands in.
+func (c *TCPConn) retire() {
+	w := c.host.world
+	if c.closed && c.machine != &w.done {
+		w.buffers.Recycle(c.machine)
+		c.machine = &w.done
 	}
 }
 

@@ -77,6 +77,7 @@ type World struct {
 
 	packets   packetPool
 	buffers   tcp.BufferPool
+	done      tcp.Conn // in the place of machines that have been recycled
 	internet  *Internet
 	hosts     []*Host
 	hostNames map[string]*Host

@@ -91,18 +91,21 @@ func (b *buffer) release() {
 	*b = buffer{pool: b.pool}
 }
 
-// BufferPool keeps the memory of empty buffers for the next ones. The zero pool is
-// empty and ready; a nil pool keeps nothing. It is not safe for concurrent use: it
+// BufferPool keeps the memory of empty buffers, and of machines that are done, for the
+// next ones. The zero pool is empty and ready; a nil pool keeps nothing. It is not safe for concurrent use: it
 // belongs to the owner of the machines that share it.
 type BufferPool struct {
-	free [maxClass + 1][][]byte // by the binary logarithm of the capacity
-	held int
+	free     [maxClass + 1][][]byte // by the binary logarithm of the capacity
+	held     int
+	machines []*Conn
 }
 
 const (
 	minClass = 9        // 512 bytes
 	maxClass = 26       // 64 MiB; larger ones are left to the collector
 	maxHeld  = 64 << 20 // what a pool holds at most
+
+	maxMachines = 4096 // that a pool holds at most
 )
 
 func (p *BufferPool) get(n int) []byte {
@@ -130,4 +133,25 @@ func (p *BufferPool) put(b []byte) {
 		p.free[class] = append(p.free[class], b[:0])
 		p.held += size
 	}
+}
+
+// Recycle takes a machine that is done, and of which nobody will speak any more, for a
+// connection to come. One that is not done, or of which something is to be read, it leaves
+// alone.
+func (p *BufferPool) Recycle(c *Conn) {
+	if c.Done() && c.recvBuf.len() == 0 && len(p.machines) < maxMachines {
+		p.machines = append(p.machines, c)
+	}
+}
+
+// machine returns one in no state that is known.
+func (p *BufferPool) machine() *Conn {
+	if p == nil || len(p.machines) == 0 {
+		return new(Conn)
+	}
+	last := len(p.machines) - 1
+	c := p.machines[last]
+	p.machines[last] = nil
+	p.machines = p.machines[:last]
+	return c
 }

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"bytes"
+	"reflect"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -113,5 +114,33 @@ func TestBufferPool(t *testing.T) {
 	}
 	if p.held > maxHeld {
 		t.Errorf("the pool holds %d bytes, more than %d", p.held, maxHeld)
+	}
+}
+
+// A machine that is done becomes the next one, of which nothing tells that it was another;
+// those that are still of use stay what they are.
+func TestRecycle(t *testing.T) {
+	a, b := connect(t)
+	pool, cfg := a.conn.cfg.Pool, Config{MTU: 9001, Pool: a.conn.cfg.Pool}
+	b.conn.Write([]byte("unread"), 2)
+	settle(a, b, 2)
+	b.conn.Abort(3)
+	settle(a, b, 3)
+	pool.Recycle(a.conn)
+	if got := Dial(cfg, a, 4); got == a.conn {
+		t.Error("a machine was recycled that has something to be read")
+	} else if pool.Recycle(got); Dial(cfg, a, 4) == got {
+		t.Error("a machine was recycled that lives")
+	}
+	a.queue = a.queue[:0]
+	a.conn.Abort(5)
+	pool.Recycle(a.conn)
+	got, want := Dial(cfg, a, 6), Dial(Config{MTU: 9001}, a, 6)
+	if got != a.conn {
+		t.Error("a machine that is done was not recycled")
+	}
+	want.cfg.Pool, want.sendBuf.pool, want.recvBuf.pool = pool, pool, pool
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("recycled\n%+v\nnew\n%+v", got, want)
 	}
 }

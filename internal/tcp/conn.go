@@ -74,7 +74,8 @@ type Stats struct {
 }
 
 func newConn(cfg Config, out Sender, now time.Duration) *Conn {
-	c := &Conn{cfg: cfg, out: out, heard: now}
+	c := cfg.Pool.machine()
+	*c = Conn{cfg: cfg, out: out, heard: now}
 	if c.cfg.MTU == 0 {
 		c.cfg.MTU = 1500
 	}
