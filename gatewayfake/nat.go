@@ -59,8 +59,8 @@ type NATGateway struct {
 	iface *fabricfake.Interface
 	eip   *ElasticIP
 
-	out     map[netfake.Flow]*translation // by the client's flow
-	back    map[netfake.Flow]*translation // by the flow of the replies
+	out     table // by the client's flow
+	back    table // by the flow of the replies
 	inUse   map[destination]int
 	sweepAt int // the number of translations at which they are swept next
 	stats   NATStats
@@ -89,33 +89,6 @@ func towards(flow netfake.Flow) destination {
 	return destination{flow.Proto, flow.Dst}
 }
 
-// translation is one connection.
-type translation struct {
-	client netfake.Flow // as the client sends
-	port   uint16
-	last   time.Duration // when a packet last passed
-	fins   uint8         // a bit for each direction that has sent FIN
-	reset  bool
-}
-
-// ended reports whether a TCP connection has closed or was reset.
-func (t *translation) ended() bool {
-	const both = 1<<netfake.Egress | 1<<netfake.Ingress
-	return t.reset || t.fins == both
-}
-
-// expired reports whether nobody needs the translation any more.
-func (t *translation) expired(now time.Duration) bool {
-	idle := NATIdleTimeout
-	switch {
-	case t.reset:
-		idle = natReset
-	case t.ended():
-		idle = natClosed
-	}
-	return now-t.last >= idle
-}
-
 // NewNATGateway makes a public NAT gateway in a subnet, which should route to an
 // internet gateway. An elastic IP that is taken or nil fails the test, as do a VPC
 // without an internet gateway (Gateway.NotAttached) and a name that is empty or that
@@ -135,8 +108,7 @@ func NewNATGateway(subnet *fabricfake.Subnet, name string, eip *ElasticIP) *NATG
 	title := title{subnet.VPC(), "NAT gateway", name}
 	title.check()
 	n := &NATGateway{
-		vpc: subnet.VPC(), name: name, eip: eip,
-		out: map[netfake.Flow]*translation{}, back: map[netfake.Flow]*translation{}, inUse: map[destination]int{},
+		vpc: subnet.VPC(), name: name, eip: eip, inUse: map[destination]int{},
 	}
 	n.iface = subnet.Appliance(name, n)
 	eip.Associate(n.iface)
@@ -170,7 +142,7 @@ func (n *NATGateway) Stats() NATStats {
 	n.vpc.World().Do(func(now time.Duration) {
 		n.sweep(now, n.expire)
 		s = n.stats
-		s.ActiveConnections = len(n.out)
+		s.ActiveConnections = n.out.n
 	})
 	return s
 }
@@ -183,8 +155,7 @@ func (n *NATGateway) Delete() {
 	n.vpc.World().Do(func(time.Duration) {
 		was = n.deleted
 		n.deleted = true
-		clear(n.out)
-		clear(n.back)
+		n.out, n.back = table{}, table{}
 		clear(n.inUse)
 	})
 	if was {
@@ -221,14 +192,16 @@ func (n *NATGateway) Step(p *netfake.Packet) netfake.Next {
 
 // outward sends a client's packet on under the gateway's address.
 func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
-	switch n.vpc.Interface(p.Flow.Src.Addr()) {
-	case nil:
-		return n.drop(p, fmt.Sprintf("%v is no interface of vpc %s", p.Flow.Src.Addr(), n.vpc.Name()), codeSourceOutside)
-	case n.iface:
-		return n.drop(p, "the route in the gateway's own subnet leads back to it", codeLoop)
+	t, changes := n.out.find(p.Flow, p.FlowHash()), p.World().Changes()
+	if t == nil || t.sender != changes {
+		switch n.vpc.Interface(p.Flow.Src.Addr()) {
+		case nil:
+			return n.drop(p, fmt.Sprintf("%v is no interface of vpc %s", p.Flow.Src.Addr(), n.vpc.Name()), codeSourceOutside)
+		case n.iface:
+			return n.drop(p, "the route in the gateway's own subnet leads back to it", codeLoop)
+		}
 	}
 	opens := p.TCPFlags()&(wire.SYN|wire.ACK|wire.RST) == wire.SYN
-	t := n.out[p.Flow]
 	if t != nil && (t.expired(p.At()) || t.ended() && opens) {
 		n.forget(p, t)
 		t = nil
@@ -249,6 +222,7 @@ func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
 		}
 	}
 	n.touch(p, t, netfake.Egress)
+	t.sender = changes
 	before := p.Flow.Src
 	p.SetSrc(netip.AddrPortFrom(n.iface.PrivateIP(), t.port))
 	if p.Traced() {
@@ -259,7 +233,7 @@ func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
 
 // inward takes a reply back to the client.
 func (n *NATGateway) inward(p *netfake.Packet) netfake.Next {
-	t := n.back[p.Flow]
+	t := n.back.find(p.Flow, p.FlowHash())
 	if t == nil || t.expired(p.At()) {
 		return n.drop(p, fmt.Sprintf("no connection of a client that %v would answer", p.Flow.Src), codeUnsolicited)
 	}
@@ -268,7 +242,7 @@ func (n *NATGateway) inward(p *netfake.Packet) netfake.Next {
 	}
 	n.touch(p, t, netfake.Ingress)
 	before := p.Flow.Dst
-	p.SetDst(t.client.Src)
+	p.SetDst(t.client.flow.Src)
 	if p.Traced() {
 		p.Passed(netfake.Hop{Place: n.name, By: n, Direction: netfake.Ingress, Rule: fmt.Sprintf("destination %v → %v", before, p.Flow.Dst)})
 	}
@@ -295,7 +269,7 @@ func (n *NATGateway) allocate(p *netfake.Packet) *translation {
 	const span = lastNATPort - firstNATPort + 1
 	flow := p.Flow
 	dst := towards(flow)
-	if len(n.out) >= n.sweepAt && !p.Probing() {
+	if n.out.n >= n.sweepAt && !p.Probing() {
 		n.sweep(p.At(), n.expire)
 	}
 	if n.inUse[dst] >= NATConnections {
@@ -305,18 +279,22 @@ func (n *NATGateway) allocate(p *netfake.Packet) *translation {
 		}
 	}
 	for i := range uint64(span) {
-		port := firstNATPort + uint16((flow.Hash()+i)%span)
+		port := firstNATPort + uint16((p.FlowHash()+i)%span)
 		reply := n.reply(flow, port)
-		if n.back[reply] != nil {
+		hash := reply.Hash()
+		if n.back.find(reply, hash) != nil {
 			continue
 		}
-		t := &translation{client: flow, port: port, last: p.At()}
-		n.out[flow], n.back[reply] = t, t
-		n.inUse[dst]++
+		t := &translation{
+			client: row{flow: flow, hash: p.FlowHash()}, answer: row{flow: reply, hash: hash}, port: port, last: p.At(),
+		}
+		n.add(t)
 		if flow.Proto == netfake.TCP {
 			n.count(p, &n.stats.ConnectionAttempts)
 		}
-		p.Undo(func() { n.remove(t) })
+		if p.Probing() {
+			p.Undo(func() { n.remove(t) })
+		}
 		return t
 	}
 	return nil
@@ -331,10 +309,17 @@ func (n *NATGateway) reply(flow netfake.Flow, port uint16) netfake.Flow {
 	return netfake.Flow{Proto: flow.Proto, Src: src, Dst: netip.AddrPortFrom(n.iface.PrivateIP(), port)}
 }
 
+func (n *NATGateway) add(t *translation) {
+	t.client.of, t.answer.of = t, t
+	n.out.add(&t.client)
+	n.back.add(&t.answer)
+	n.inUse[towards(t.client.flow)]++
+}
+
 func (n *NATGateway) remove(t *translation) {
-	dst := towards(t.client)
-	delete(n.out, t.client)
-	delete(n.back, n.reply(t.client, t.port))
+	dst := towards(t.client.flow)
+	n.out.remove(&t.client)
+	n.back.remove(&t.answer)
 	if n.inUse[dst]--; n.inUse[dst] == 0 {
 		delete(n.inUse, dst)
 	}
@@ -355,20 +340,17 @@ func (n *NATGateway) forget(p *netfake.Packet, t *translation) {
 		return
 	}
 	n.remove(t)
-	p.Undo(func() {
-		n.out[t.client], n.back[n.reply(t.client, t.port)] = t, t
-		n.inUse[towards(t.client)]++
-	})
+	p.Undo(func() { n.add(t) })
 }
 
 // sweep gives every translation that nobody needs any more to release.
 func (n *NATGateway) sweep(now time.Duration, release func(*translation)) {
-	for _, t := range n.out {
+	n.out.each(func(t *translation) {
 		if t.expired(now) {
 			release(t)
 		}
-	}
-	n.sweepAt = max(2*len(n.out), smallestSweep)
+	})
+	n.sweepAt = max(2*n.out.n, smallestSweep)
 }
 
 // reset answers a client's segment of a connection that the gateway does not know,

@@ -13,7 +13,7 @@ import (
 
 // errorInward takes an ICMP error from outside to the client whose packet it quotes.
 func (n *NATGateway) errorInward(p *netfake.Packet, about netfake.Flow) netfake.Next {
-	t := n.back[about.Reverse()]
+	t := n.back.find(about.Reverse(), about.Reverse().Hash())
 	if t == nil || t.expired(p.At()) {
 		return n.drop(p, fmt.Sprintf("no connection of a client that %v speaks of", p.Flow.Src.Addr()), codeUnsolicited)
 	}
@@ -21,16 +21,16 @@ func (n *NATGateway) errorInward(p *netfake.Packet, about netfake.Flow) netfake.
 		return n.timeExceeded(p)
 	}
 	before := p.Flow.Dst
-	p.SetQuotedSrc(t.client.Src)
-	p.SetDst(netip.AddrPortFrom(t.client.Src.Addr(), 0))
-	n.passed(p, netfake.Ingress, fmt.Sprintf("error about %v: destination %v → %v", t.client, before.Addr(), p.Flow.Dst.Addr()))
+	p.SetQuotedSrc(t.client.flow.Src)
+	p.SetDst(netip.AddrPortFrom(t.client.flow.Src.Addr(), 0))
+	n.passed(p, netfake.Ingress, fmt.Sprintf("error about %v: destination %v → %v", t.client.flow, before.Addr(), p.Flow.Dst.Addr()))
 	return p.To(n.iface.Out())
 }
 
 // errorOutward takes a client's ICMP error about a reply to who sent that.
 func (n *NATGateway) errorOutward(p *netfake.Packet, about netfake.Flow) netfake.Next {
-	t := n.out[about.Reverse()]
-	if t == nil || t.expired(p.At()) || t.client.Src.Addr() != p.Flow.Src.Addr() {
+	t := n.out.find(about.Reverse(), about.Reverse().Hash())
+	if t == nil || t.expired(p.At()) || t.client.flow.Src.Addr() != p.Flow.Src.Addr() {
 		return n.drop(p, fmt.Sprintf("no connection that %v speaks of", p.Flow.Src.Addr()), codeUnsolicited)
 	}
 	if !p.CountDown() {

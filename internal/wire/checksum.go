@@ -127,7 +127,11 @@ func transportSum(proto uint8, src, dst netip.Addr, segment []byte) uint64 {
 // a full recomputation unless everything covered is zero, which no header and
 // no pseudo-header is.
 func UpdateChecksum(check uint16, old, new []byte) uint16 {
-	return ^Fold(Sum(new, uint64(^check)+uint64(^Fold(Sum(old, 0)))))
+	sum := uint64(^check)
+	for i := 0; i+1 < len(old) && i+1 < len(new); i += 2 { // a few words, seldom more than an address
+		sum += uint64(^binary.BigEndian.Uint16(old[i:])) + uint64(binary.BigEndian.Uint16(new[i:]))
+	}
+	return ^Fold(sum)
 }
 
 // UpdateUDPChecksum is [UpdateChecksum] with the rule of UDP: 0 says that there
