@@ -51,10 +51,11 @@ type EdgeNode interface {
 // side and plain packets on the other.
 type Edge struct {
 	*device
-	vpc    *VPC
-	node   EdgeNode
-	public bool        // it leads to the internet
-	table  *RouteTable // for what comes in, nil for none
+	vpc     *VPC
+	node    EdgeNode
+	public  bool        // it leads to the internet
+	table   *RouteTable // for what comes in, nil for none
+	entered passages    // of flows that went to the interface that has their destination
 }
 
 // NewPublicEdge makes an edge of a VPC to the internet, where NewEdge makes one to another

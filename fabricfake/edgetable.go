@@ -145,6 +145,9 @@ func (f *Interface) reachable(dst netip.Addr) bool {
 
 // toOwner brings a packet to the interface that has its destination.
 func (e *Edge) toOwner(p *netfake.Packet, dst netip.Addr) netfake.Next {
+	if known := e.entered.find(p); known != nil {
+		return e.send(p, &known.frame, known.way)
+	}
 	m := e.vpc.region.mapping
 	f := m.find(e.vpc.vni, dst)
 	if f == nil {
@@ -153,13 +156,22 @@ func (e *Edge) toOwner(p *netfake.Packet, dst netip.Addr) netfake.Next {
 	if p.Traced() {
 		p.Passed(e.hop(m, m.describe(f, dst), ""))
 	}
+	if memorable(p) {
+		frame := e.frame(p, f)
+		e.entered.put(p, &passage{frame: frame, way: e.wayTo(frame.To)})
+	}
 	return e.deliver(p, f)
 }
 
 // deliver sends a packet to an interface.
 func (e *Edge) deliver(p *netfake.Packet, f *Interface) netfake.Next {
-	frame := Frame{From: e.addr, To: f.device.addr, Entropy: entropy(p), VNI: e.vpc.vni, Receiver: f.id}
+	frame := e.frame(p, f)
 	return e.send(p, &frame, e.wayTo(frame.To))
+}
+
+// frame returns the frame in which a packet goes to an interface.
+func (e *Edge) frame(p *netfake.Packet, f *Interface) Frame {
+	return Frame{From: e.addr, To: f.device.addr, Entropy: entropy(p), VNI: e.vpc.vni, Receiver: f.id}
 }
 
 // hop begins a hop at the edge.

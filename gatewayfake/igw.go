@@ -37,6 +37,8 @@ type InternetGateway struct {
 	uplink   *netfake.Uplink
 	attached bool
 	public   map[netip.Addr]*fabricfake.Interface // by public address
+
+	leaving, entering owners
 }
 
 // NewInternetGateway makes an internet gateway and attaches it to a VPC. A VPC that has
@@ -114,17 +116,16 @@ func (g *InternetGateway) TakesTrains() bool { return true }
 
 // Leave takes a packet from the VPC to the internet.
 func (g *InternetGateway) Leave(p *netfake.Packet, from *fabricfake.Interface) netfake.Next {
-	src, dst := p.Flow.Src.Addr(), p.Flow.Dst.Addr()
-	owner := g.vpc.Interface(src)
+	owner := g.leaving.find(p)
+	if owner == nil {
+		var why netfake.Hop
+		if owner, why = g.maySend(p.Flow.Src.Addr(), p.Flow.Dst.Addr()); owner == nil {
+			return p.Drop(why)
+		}
+		g.leaving.put(p, owner)
+	}
+	src := p.Flow.Src.Addr()
 	switch {
-	case !g.attached:
-		return p.Drop(g.hop(netfake.Egress, "the gateway is detached", "BAD_STATE_ATTACHMENT"))
-	case owner == nil || !owner.Public().IsValid():
-		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%v has no public address", src), codeNoPublicIP))
-	case dst.IsPrivate():
-		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%v is a private address", dst), codeToPrivate))
-	case sharedSpace.Contains(dst):
-		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%v is a shared address", dst), codeToShared))
 	case p.Largest() > internetGatewayMTU:
 		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%d bytes exceed the MTU of %d", p.Largest(), internetGatewayMTU), codeTooBig))
 	case !p.CountDown():
@@ -140,22 +141,35 @@ func (g *InternetGateway) Leave(p *netfake.Packet, from *fabricfake.Interface) n
 	return p.To(g.uplink)
 }
 
-// Step takes a packet from the internet into the VPC.
-func (g *InternetGateway) Step(p *netfake.Packet) netfake.Next {
-	src, dst := p.Flow.Src.Addr(), p.Flow.Dst.Addr()
-	owner := g.public[dst]
+// maySend returns the interface that may send to the internet as src, nil if none may, and
+// then why.
+func (g *InternetGateway) maySend(src, dst netip.Addr) (*fabricfake.Interface, netfake.Hop) {
+	owner := g.vpc.Interface(src)
 	switch {
 	case !g.attached:
-		return p.Drop(g.hop(netfake.Ingress, "the gateway is detached", "BAD_STATE_ATTACHMENT"))
-	case src.IsPrivate():
-		return p.Drop(g.hop(netfake.Ingress, fmt.Sprintf("%v is a private address", src), codeFromPrivate))
-	case sharedSpace.Contains(src):
-		return p.Drop(g.hop(netfake.Ingress, fmt.Sprintf("%v is a shared address", src), codeFromShared))
-	case g.vpc.Contains(src):
-		return p.Drop(g.hop(netfake.Ingress, fmt.Sprintf("%v is an address of the VPC", src), codeSpoofed))
-	case owner == nil:
-		return p.Drop(g.hop(netfake.Ingress, fmt.Sprintf("%v belongs to no interface", dst), codeNoPrivateIP))
-	case !p.CountDown():
+		return nil, g.hop(netfake.Egress, "the gateway is detached", "BAD_STATE_ATTACHMENT")
+	case owner == nil || !owner.Public().IsValid():
+		return nil, g.hop(netfake.Egress, fmt.Sprintf("%v has no public address", src), codeNoPublicIP)
+	case dst.IsPrivate():
+		return nil, g.hop(netfake.Egress, fmt.Sprintf("%v is a private address", dst), codeToPrivate)
+	case sharedSpace.Contains(dst):
+		return nil, g.hop(netfake.Egress, fmt.Sprintf("%v is a shared address", dst), codeToShared)
+	}
+	return owner, netfake.Hop{}
+}
+
+// Step takes a packet from the internet into the VPC.
+func (g *InternetGateway) Step(p *netfake.Packet) netfake.Next {
+	owner := g.entering.find(p)
+	if owner == nil {
+		var why netfake.Hop
+		if owner, why = g.mayReceive(p.Flow.Src.Addr(), p.Flow.Dst.Addr()); owner == nil {
+			return p.Drop(why)
+		}
+		g.entering.put(p, owner)
+	}
+	dst := p.Flow.Dst.Addr()
+	if !p.CountDown() {
 		return p.Expire(g.hop(netfake.Ingress, "", ""), netip.Addr{}, nil)
 	}
 	p.SetDst(netip.AddrPortFrom(owner.PrivateIP(), p.Flow.Dst.Port()))
@@ -166,6 +180,48 @@ func (g *InternetGateway) Step(p *netfake.Packet) netfake.Next {
 		p.Passed(g.hop(netfake.Ingress, fmt.Sprintf("destination %v → %v", dst, owner.PrivateIP()), ""))
 	}
 	return g.edge.Enter(p)
+}
+
+// mayReceive returns the interface that receives from the internet as dst, nil if none may,
+// and then why.
+func (g *InternetGateway) mayReceive(src, dst netip.Addr) (*fabricfake.Interface, netfake.Hop) {
+	owner := g.public[dst]
+	switch {
+	case !g.attached:
+		return nil, g.hop(netfake.Ingress, "the gateway is detached", "BAD_STATE_ATTACHMENT")
+	case src.IsPrivate():
+		return nil, g.hop(netfake.Ingress, fmt.Sprintf("%v is a private address", src), codeFromPrivate)
+	case sharedSpace.Contains(src):
+		return nil, g.hop(netfake.Ingress, fmt.Sprintf("%v is a shared address", src), codeFromShared)
+	case g.vpc.Contains(src):
+		return nil, g.hop(netfake.Ingress, fmt.Sprintf("%v is an address of the VPC", src), codeSpoofed)
+	case owner == nil:
+		return nil, g.hop(netfake.Ingress, fmt.Sprintf("%v belongs to no interface", dst), codeNoPrivateIP)
+	}
+	return owner, netfake.Hop{}
+}
+
+// owners remembers to which interfaces the flows belong that may pass, until something
+// changes. A flow has one place, in which the latest stays. Of a packet that somebody
+// traces nothing is known.
+type owners [16]struct {
+	flow    netfake.Flow
+	changes uint64 // World.Changes at the time
+	owner   *fabricfake.Interface
+}
+
+// find returns the interface of p's flow, nil if it is not known.
+func (o *owners) find(p *netfake.Packet) *fabricfake.Interface {
+	at := &o[p.FlowHash()%uint64(len(o))]
+	if at.changes != p.World().Changes() || at.flow != p.Flow || p.Traced() {
+		return nil
+	}
+	return at.owner
+}
+
+func (o *owners) put(p *netfake.Packet, owner *fabricfake.Interface) {
+	at := &o[p.FlowHash()%uint64(len(o))]
+	at.flow, at.changes, at.owner = p.Flow, p.World().Changes(), owner
 }
 
 func (g *InternetGateway) hop(dir netfake.Direction, rule string, code netfake.Code) netfake.Hop {

@@ -193,7 +193,7 @@ func (n *NATGateway) Step(p *netfake.Packet) netfake.Next {
 // outward sends a client's packet on under the gateway's address.
 func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
 	t, changes := n.out.find(p.Flow, p.FlowHash()), p.World().Changes()
-	if t == nil || t.sender != changes {
+	if t == nil || t.sender != changes || p.Traced() {
 		switch n.vpc.Interface(p.Flow.Src.Addr()) {
 		case nil:
 			return n.drop(p, fmt.Sprintf("%v is no interface of vpc %s", p.Flow.Src.Addr(), n.vpc.Name()), codeSourceOutside)

@@ -153,6 +153,7 @@ type Uplink struct {
 	number int // in which order uplinks were attached
 
 	routers routers // at its place
+	recent  recent
 
 	core   uplinkCore
 	down   uplinkDown
@@ -217,6 +218,9 @@ func (c uplinkCore) Step(p *Packet) Next {
 // its destination.
 func (u *Uplink) route(p *Packet) Next {
 	dst := p.Flow.Dst.Addr()
+	if r := &u.recent; r.dst == dst && r.changes == p.world.changes && !p.Traced() {
+		return p.Along(r.way, r.next)
+	}
 	hop := Hop{Place: "internet", By: u.net}
 	if isPrivate(dst) {
 		hop.Rule = fmt.Sprintf("%v is a private address, which the internet does not carry", dst)
@@ -233,10 +237,20 @@ func (u *Uplink) route(p *Packet) Next {
 		hop.Rule = fmt.Sprintf("%v → %v", u.place, to.place)
 		p.Passed(hop)
 	}
+	u.recent = recent{dst: dst, changes: p.world.changes, way: u.way(to), next: to.down}
 	if u.place == to.place {
-		return p.Along(u.way(to), uplinkLast{to})
+		u.recent.next = uplinkLast{to}
 	}
-	return p.Along(u.way(to), to.down)
+	return p.Along(u.recent.way, u.recent.next)
+}
+
+// recent is where the latest destination's packets go from an uplink, as long as nothing
+// has changed.
+type recent struct {
+	dst     netip.Addr
+	changes uint64 // World.Changes at the time
+	way     *Way
+	next    Node
 }
 
 // way returns the long-distance link to another uplink, and remembers it: places are
