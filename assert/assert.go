@@ -1,6 +1,7 @@
 package assert
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ type Requirement struct {
 // reach it, the answer would come back, and every requirement holds. It takes no time.
 func Reachable(t netfake.TB, from Source, to netfake.Endpoint, must ...Requirement) {
 	t.Helper()
-	r := from.NetHost().Probe(to)
+	r := probe(t, from, to)
 	if r.Outcome != netfake.Answered {
 		fail(t, from, r, "should be reachable")
 		return
@@ -37,12 +38,21 @@ func Reachable(t netfake.TB, from Source, to netfake.Endpoint, must ...Requireme
 // time.
 func Unreachable(t netfake.TB, from Source, to netfake.Endpoint, must ...Requirement) {
 	t.Helper()
-	r := from.NetHost().Probe(to)
+	r := probe(t, from, to)
 	if r.Outcome == netfake.Answered {
 		fail(t, from, r, "should not be reachable")
 		return
 	}
 	check(t, from, r, "is not reachable", must)
+}
+
+// probe asks the network for a source, of which there must be one.
+func probe(t netfake.TB, from Source, to netfake.Endpoint) *netfake.Reach {
+	t.Helper()
+	if from == nil || reflect.ValueOf(from).Kind() == reflect.Pointer && reflect.ValueOf(from).IsNil() {
+		t.Fatalf("assert: there is no host that could talk with %v", to)
+	}
+	return from.NetHost().Probe(to)
 }
 
 func check(t netfake.TB, from Source, r *netfake.Reach, is string, must []Requirement) {

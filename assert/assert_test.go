@@ -128,6 +128,19 @@ func TestOnTheWayBack(t *testing.T) {
 	})
 }
 
+// A source that is not there fails the test.
+func TestNoSource(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		to := netfake.Endpoint{Proto: netfake.TCP, Addr: netip.MustParseAddrPort("203.0.113.80:443")}
+		for _, from := range []assert.Source{nil, (*fabricfake.Instance)(nil), (*netfake.Host)(nil)} {
+			text := faketb.Fatal(t, func(tb *faketb.TB) { assert.Unreachable(tb, from, to) })
+			if text != "assert: there is no host that could talk with 203.0.113.80:443 tcp" {
+				t.Errorf("%T: %q", from, text)
+			}
+		}
+	})
+}
+
 // The failure's whole text: verdict, hops, what else would block, the near miss, the
 // replay.
 func TestFailureText(t *testing.T) {

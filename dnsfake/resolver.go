@@ -51,9 +51,13 @@ func (sys *System) Resolver(place netfake.Place, name, addr string) *Resolver {
 }
 
 // ResolverOn makes a host that is there already a recursive resolver. Its port 53 must
-// be free, UDP and TCP, and it must reach the internet; it answers whoever reaches it.
+// be free, UDP and TCP, and it must reach the internet; it answers whoever reaches it. No
+// host fails the test.
 func (sys *System) ResolverOn(h *netfake.Host) *Resolver {
 	sys.tb.Helper()
+	if h == nil {
+		sys.tb.Fatalf("%v", inputError("there is no host that could be a resolver"))
+	}
 	r := &Resolver{host: h, key: keyed(sys.world.Seed(), "resolver", h.Name()), inFlight: map[question]*flight{}}
 	r.Flush()
 	if err := serve(h, together, r.handle); err != nil {

@@ -93,6 +93,7 @@ func TestBadInput(t *testing.T) {
 		{"needs name servers", func(sys *System) { sys.Delegate("example.com") }},
 		{"not a name below a provider's domain", func(sys *System) { sys.Provide(&target{name: "amazonaws.com"}) }},
 		{"not a name below a provider's domain", func(sys *System) { sys.Provide(&target{}) }},
+		{"there is no host", func(sys *System) { sys.ResolverOn(nil) }},
 		{"there is no target", func(sys *System) { sys.Provide(nil) }},
 		{"there is no hosted zone", func(sys *System) { sys.Register("example.com", nil) }},
 		{"Tried to create an alias", func(sys *System) {

@@ -174,6 +174,15 @@ func TestBuilderErrors(t *testing.T) {
 			in(func(v vpc) {
 				v.Subnet("app", "10.0.1.0/24", "a").Instance("web", fabricfake.InstanceConfig{Groups: groups(v, 5)})
 			})},
+		{"an appliance without a guest", []string{"InvalidParameterValue", "the appliance nat has no guest"},
+			in(func(v vpc) { v.Subnet("app", "10.0.1.0/24", "a").Appliance("nat", nil) }),
+			in(func(v vpc) { v.Subnet("app", "10.0.1.0/24", "a").Appliance("nat", v.World().NewHost("nat", netfake.Place{})) })},
+		{"an edge without a node", []string{"InvalidParameterValue", "the edge igw has no node"},
+			in(func(v vpc) { fabricfake.NewEdge(v, "igw", nil) }),
+			in(func(v vpc) { v.AttachGateway("igw") })},
+		{"a resolver on no host", []string{"InvalidParameterValue", "vpc prod", "resolver"},
+			in(func(v vpc) { v.AttachResolver(nil) }),
+			in(func(v vpc) { v.AttachResolver(v.World().NewHost("resolver", netfake.Place{})) })},
 		{"a second internet gateway", []string{"Resource.AlreadyAssociated", "prod", "one"},
 			in(func(v vpc) { v.AttachGateway("one"); v.AttachGateway("two") }),
 			in(func(v vpc) { v.AttachGateway("one"); v.DetachGateway("one"); v.AttachGateway("two") })},

@@ -66,8 +66,16 @@ func NewPublicEdge(v *VPC, name string, node EdgeNode) *Edge {
 	return e
 }
 
-// NewEdge makes an edge of a VPC. What leaves the VPC through it goes to node.
+// NewEdge makes an edge of a VPC. What leaves the VPC through it goes to node. No node
+// fails the test; no VPC, of which there is no test to fail, panics.
 func NewEdge(v *VPC, name string, node EdgeNode) *Edge {
+	if v == nil {
+		panic("fabricfake: NewEdge of no VPC")
+	}
+	v.world.TB().Helper()
+	if node == nil {
+		v.world.TB().Fatalf("%v", refuse(codeParameterValue, "the edge %s has no node", name))
+	}
 	r := v.region
 	r.edges++
 	addr := nthAddress(edgeBlock, uint32(r.edges))

@@ -81,8 +81,11 @@ func (i *Instance) Interface() *Interface { return i.iface }
 // Appliance puts a node of another room into the subnet, behind an interface that a
 // service manages: no security group applies to it, and it carries packets that are
 // not its own. What the interface receives goes to guest; what guest sends to the
-// interface's Out leaves it.
+// interface's Out leaves it. No guest fails the test.
 func (s *Subnet) Appliance(name string, guest netfake.Node) *Interface {
 	s.vpc.world.TB().Helper()
+	if guest == nil {
+		s.vpc.world.TB().Fatalf("%v", refuse(codeParameterValue, "the appliance %s has no guest", name))
+	}
 	return s.newInterface(name, interfaceConfig{managed: true, check: SourceDestCheckOff}, guest)
 }

@@ -222,8 +222,12 @@ var resolverAddress = netip.AddrFrom4([4]byte{169, 254, 169, 253})
 
 // AttachResolver makes a host the VPC's resolver, at the block's base plus two and at
 // 169.254.169.253. Instances that are launched afterwards ask it for names. Security
-// groups, ACLs and route tables do not apply to it.
+// groups, ACLs and route tables do not apply to it. No host fails the test.
 func (v *VPC) AttachResolver(h *netfake.Host) {
+	v.world.TB().Helper()
+	if h == nil {
+		v.world.TB().Fatalf("%v", refuse(codeParameterValue, "vpc %s: there is no host that could be its resolver", v.name))
+	}
 	v.resolver = nthAddress(v.cidrs[0], 2)
 	back := &serviceReply{v}
 	h.AddNIC(v.resolver, MTU, back, v.cidrs...)

@@ -93,8 +93,12 @@ func (p *pool) quota(region *fabricfake.Region) int {
 }
 
 // NewElasticIP allocates a public address in the VPC's region. More than the region's
-// quota fail the test with AddressLimitExceeded.
+// quota fail the test with AddressLimitExceeded. No VPC, of which there is no test to fail,
+// panics.
 func NewElasticIP(vpc *fabricfake.VPC) *ElasticIP {
+	if vpc == nil {
+		panic("gatewayfake: NewElasticIP of no VPC")
+	}
 	w := vpc.World()
 	w.TB().Helper()
 	all := addresses(w)

@@ -95,7 +95,9 @@ func towards(flow netfake.Flow) destination {
 // another NAT gateway of the VPC has.
 func NewNATGateway(subnet *fabricfake.Subnet, name string, eip *ElasticIP) *NATGateway {
 	switch {
-	case subnet == nil && eip != nil:
+	case subnet == nil && eip == nil:
+		panic("gatewayfake: NewNATGateway of no subnet")
+	case subnet == nil:
 		tb := eip.vpc.World().TB()
 		tb.Helper()
 		tb.Fatalf("gatewayfake: InvalidSubnetID.NotFound: the NAT gateway %s has no subnet", name)

@@ -65,8 +65,12 @@ type ApplicationLoadBalancer struct {
 // letters, digits and hyphens; one that the region has already fails the test with
 // DuplicateLoadBalancerName. Fewer than two zones, two subnets of one zone or subnets of
 // another VPC fail it with InvalidConfigurationRequest, the internet-facing scheme in a
-// VPC without an internet gateway with InvalidSubnet.
+// VPC without an internet gateway with InvalidSubnet. No VPC, of which there is no test to
+// fail, panics.
 func NewApplication(vpc *fabricfake.VPC, name string, cfg ApplicationConfig) *ApplicationLoadBalancer {
+	if vpc == nil {
+		panic("lbfake: NewApplication of no VPC")
+	}
 	w := vpc.World()
 	w.TB().Helper()
 	b := &ApplicationLoadBalancer{world: w, name: name, scheme: cfg.Scheme, vpc: vpc}

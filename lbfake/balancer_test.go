@@ -77,6 +77,9 @@ func TestRefusals(t *testing.T) {
 		{"lbfake: ValidationError: deregistration_delay", func(s *site) { s.group(TargetGroupConfig{DeregistrationDelay: 2 * time.Hour}) }},
 		{"lbfake: ValidationError: health check interval", func(s *site) { s.group(TargetGroupConfig{HealthCheck: HealthCheck{Interval: time.Hour}}) }},
 		{"lbfake: InvalidTarget: app 10.0.0.4:80 is not registered", func(s *site) { s.group(TargetGroupConfig{}).Deregister(s.instance("app", "a")) }},
+		{"lbfake: InvalidTarget: there is no instance", func(s *site) { s.group(TargetGroupConfig{}).Register(nil) }},
+		{"lbfake: InvalidTarget: there is no instance", func(s *site) { s.group(TargetGroupConfig{}).Deregister(nil) }},
+		{"lbfake: InvalidTarget: there is no instance", func(s *site) { s.group(TargetGroupConfig{}).HealthOf(nil) }},
 		{"lbfake: InvalidTarget: stranger is in vpc other", func(s *site) {
 			theirs := fabricfake.NewVPC(s.w, "other", "10.9.0.0/16").Subnet("theirs", "10.9.0.0/24", "c")
 			s.group(TargetGroupConfig{}).Register(theirs.Instance("stranger", fabricfake.InstanceConfig{}))

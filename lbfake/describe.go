@@ -54,6 +54,8 @@ func (g *TargetGroup) Health() []TargetHealth {
 // HealthOf returns the health of one instance's port; without a port, the group's. What
 // is not registered is unused.
 func (g *TargetGroup) HealthOf(i *fabricfake.Instance, ports ...uint16) TargetHealth {
+	g.world.TB().Helper()
+	g.mustBe(i)
 	addr := g.addrs(i, ports)[0]
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -53,8 +53,11 @@ type TargetGroup struct {
 
 // NewTargetGroup makes a target group for instances of a VPC. A name that is malformed or that the region has
 // already (DuplicateTargetGroupName) fails the test, as does a health check or a delay
-// out of its range (ValidationError).
+// out of its range (ValidationError). No VPC, of which there is no test to fail, panics.
 func NewTargetGroup(vpc *fabricfake.VPC, name string, cfg TargetGroupConfig) *TargetGroup {
+	if vpc == nil {
+		panic("lbfake: NewTargetGroup of no VPC")
+	}
 	w := vpc.World()
 	w.TB().Helper()
 	g := &TargetGroup{name: name, world: w, vpc: vpc, changed: make(chan struct{})}
@@ -116,9 +119,10 @@ type view struct {
 
 // Register adds an instance to the group, with the group's port or with others of its
 // own. What is registered already stays as it is; a target that drains comes back as a
-// new one. An instance of another VPC fails the test with InvalidTarget.
+// new one. No instance, or one of another VPC, fails the test with InvalidTarget.
 func (g *TargetGroup) Register(i *fabricfake.Instance, ports ...uint16) *TargetGroup {
 	g.world.TB().Helper()
+	g.mustBe(i)
 	f := i.Interface()
 	if f.VPC() != g.vpc {
 		g.world.TB().Fatalf("%v", refuse(codeInvalidTarget, "%s is in vpc %v, %v in %v", i.Name(), f.VPC(), g, g.vpc))
@@ -127,6 +131,14 @@ func (g *TargetGroup) Register(i *fabricfake.Instance, ports ...uint16) *TargetG
 		g.register(i.Name(), addr, f.Subnet().Zone())
 	}
 	return g
+}
+
+// mustBe fails the test if there is no instance.
+func (g *TargetGroup) mustBe(i *fabricfake.Instance) {
+	g.world.TB().Helper()
+	if i == nil {
+		g.world.TB().Fatalf("%v", refuse(codeInvalidTarget, "there is no instance that could be a target of %v", g))
+	}
 }
 
 // addrs returns the ports of an instance that a caller means.
@@ -173,6 +185,7 @@ func (g *TargetGroup) find(addr netip.AddrPort) *target {
 // registered fails the test with InvalidTarget.
 func (g *TargetGroup) Deregister(i *fabricfake.Instance, ports ...uint16) *TargetGroup {
 	g.world.TB().Helper()
+	g.mustBe(i)
 	for _, addr := range g.addrs(i, ports) {
 		if !g.deregister(addr) {
 			g.world.TB().Fatalf("%v", refuse(codeInvalidTarget, "%s %v is not registered with %v", i.Name(), addr, g))
