@@ -17,10 +17,11 @@
 // This package has no code. The rooms of the house, from the ground up; each imports
 // only from those above it in this list:
 //
-//   - netfake: the world, hosts and their sockets, links, the internet, traces,
-//     captures
+//   - netfake: the world, hosts and their sockets, links and their faults, the
+//     internet, middleboxes, traces, captures
 //   - fabricfake: the VPC, with subnets, security groups, network ACLs, route tables,
-//     the mapping service and the frames of the substrate
+//     prefix lists, flow logs, mirrors, the mapping service and the frames of the
+//     substrate
 //   - gatewayfake: internet gateway, elastic IPs, NAT gateway
 //   - dnsfake: delegation, hosted zones, failover, health checks, resolvers
 //   - certfake: certificates that are issued once DNS proves them

@@ -108,9 +108,10 @@
 //
 // [World.Record] traces live packets, [World.Capture] writes them for Wireshark, and
 // [Host.Probe] asks what would become of one. A Trace's String is what assertions print.
-// When a test fails, its world logs its sockets, the last packets that were dropped and
-// the command that repeats the run; under go test -artifacts it also saves the last 8 MiB
-// of packets for Wireshark. A test that hangs is told which goroutine stops virtual time.
+// When a test fails, its world logs its sockets and who waits at them, the last drop of
+// each flow, what would become of the next packet of those that do not come through, and
+// the command that repeats the run: [World.Report]. Under go test -artifacts it also saves
+// the last 8 MiB of packets for Wireshark. A test that hangs is told which goroutine stops virtual time.
 //
 // # Routers
 //
@@ -138,7 +139,7 @@
 //
 // # Not modelled
 //
-// Link-local addresses, zones and neighbour discovery of IPv6; IPv6 in the rooms above;
+// Link-local addresses, zones and neighbour discovery of IPv6;
 // fragments: what is too big is dropped even where it might be cut, and a datagram
 // above the path's MTU gives EMSGSIZE; TCP's own search for black holes (RFC 4821, off in
 // Linux); source quench and redirects; queues other than drop-tail; TCP's selective
