@@ -176,7 +176,9 @@ func TestBuilderErrors(t *testing.T) {
 			})},
 		{"an appliance without a guest", []string{"InvalidParameterValue", "the appliance nat has no guest"},
 			in(func(v vpc) { v.Subnet("app", "10.0.1.0/24", "a").Appliance("nat", nil) }),
-			in(func(v vpc) { v.Subnet("app", "10.0.1.0/24", "a").Appliance("nat", v.World().NewHost("nat", netfake.Place{})) })},
+			in(func(v vpc) {
+				v.Subnet("app", "10.0.1.0/24", "a").Appliance("nat", v.World().NewHost("nat", netfake.Place{}))
+			})},
 		{"an edge without a node", []string{"InvalidParameterValue", "the edge igw has no node"},
 			in(func(v vpc) { fabricfake.NewEdge(v, "igw", nil) }),
 			in(func(v vpc) { v.AttachGateway("igw") })},
