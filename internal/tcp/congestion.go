@@ -23,7 +23,9 @@ func (c *Conn) initialWindow() uint32 { return uint32(10 * c.mss) }
 // timedOut is what congestion control makes of a retransmission timeout: one segment,
 // then slow start (RFC 5681, 3.1). Without congestion control that lasts until what
 // had been sent is acknowledged.
-func (c *Conn) timedOut() {
+func (c *Conn) timedOut(now time.Duration) {
+	c.hasten(now)
+	c.repaired = c.una
 	c.ssthresh = c.halfFlight()
 	c.cwnd = uint32(c.mss)
 	c.recover, c.recovering = c.top, false
@@ -41,6 +43,9 @@ func (c *Conn) halfFlight() uint32 {
 // ackedNew is what congestion control makes of bytes acknowledged for the first time.
 func (c *Conn) ackedNew(bytes uint32, now time.Duration) {
 	if c.recovering && before(c.una, c.recover) {
+		if c.sack {
+			return // repair goes on
+		}
 		c.retransmitHead(now) // a partial acknowledgement: the next hole (RFC 6582, 3.2)
 		c.cwnd -= min(c.cwnd, bytes)
 		if bytes >= uint32(c.mss) || c.cwnd < uint32(c.mss) {
@@ -94,17 +99,24 @@ func (c *Conn) grow(bytes uint32) {
 
 // duplicateACK counts an acknowledgement of nothing new. The third means loss: fast
 // retransmit (RFC 5681, 3.2), unless it may come from segments that were sent twice
-// in repairing an earlier loss (RFC 6582, 3.2, step 2).
+// in repairing an earlier loss (RFC 6582, 3.2, step 2). With selective acknowledgement so
+// does what it reports, and the window is not inflated: repair knows what is on its way
+// (RFC 6675, section 5).
 func (c *Conn) duplicateACK(now time.Duration) {
 	c.dupACKs++
 	c.stats.DupACKs++
 	switch {
+	case c.recovering && c.sack:
 	case c.recovering:
 		c.cwnd = min(c.cwnd+uint32(c.mss), noLimit)
-	case c.dupACKs == 3 && before(c.recover, c.una):
+	case (c.dupACKs >= 3 || len(c.sacked) > 0 && c.lostBehind(0)) && before(c.recover, c.una):
 		c.ssthresh = c.halfFlight()
 		c.recover, c.recovering, c.repairBy = c.top, true, 0
-		c.cwnd = min(c.ssthresh+uint32(3*c.mss), noLimit)
+		c.repaired, c.repairTop = c.una, c.top
+		c.cwnd = c.ssthresh
+		if !c.sack {
+			c.cwnd = min(c.cwnd+uint32(3*c.mss), noLimit)
+		}
 		c.retransmitHead(now)
 	}
 }

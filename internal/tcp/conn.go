@@ -31,23 +31,29 @@ type Conn struct {
 	recover            uint32 // the top when loss was noticed; una lies behind it after the repair
 	recovering         bool
 	repairBy           time.Duration // when the recovery is given up; 0 before its first partial acknowledgement
+	repaired           uint32        // what is before it was sent again since the loss was noticed
+	repairTop          uint32        // what top was when the last of it was
+	sack               bool          // both SYNs permitted selective acknowledgement
+	sacked             spans         // what the peer has got behind holes
 	cwnd, ssthresh     uint32
+	haste              haste
 
 	// Receiving.
 	irs, rcvNxt uint32
 	edge        uint32 // the right edge of the window that was advertised
 	recvBuf     queue
-	train       int     // the size of the segments in the train that is being received; 0 means it is none
-	parcel      Parcel  // in which the segment came that is being received, unless it is kept
-	pieces      []piece // what came out of order, sorted, without overlaps
-	finSeq      uint32  // where the peer's stream ends, if peerFin
-	peerFin     bool    // a FIN was seen
-	eof         bool    // and everything before it has come
-	readClosed  bool    // the application reads no more
-	orphan      bool    // the application has closed
-	unacked     int     // bytes received since the last acknowledgement
-	rcvMSS      int     // the largest segment that came
-	lastACK     uint32  // the acknowledgement that was sent last
+	train       int               // the size of the segments in the train that is being received; 0 means it is none
+	parcel      Parcel            // in which the segment came that is being received, unless it is kept
+	pieces      []piece           // what came out of order, sorted, without overlaps
+	early       [maxBlocks]uint32 // where some of it begins, the latest first
+	finSeq      uint32            // where the peer's stream ends, if peerFin
+	peerFin     bool              // a FIN was seen
+	eof         bool              // and everything before it has come
+	readClosed  bool              // the application reads no more
+	orphan      bool              // the application has closed
+	unacked     int               // bytes received since the last acknowledgement
+	rcvMSS      int               // the largest segment that came
+	lastACK     uint32            // the acknowledgement that was sent last
 	patience    patience
 	ts          timestamps
 
@@ -120,6 +126,7 @@ func (c *Conn) takeSYN(syn *wire.TCP, now time.Duration) {
 	if syn.MSS != 0 {
 		peer = max(int(syn.MSS), minMSS)
 	}
+	c.sack = syn.SACKPermitted
 	c.ts = timestamps{on: syn.HasTimestamp, recent: syn.TSVal, at: now}
 	c.peerMSS = peer
 	c.fitSegments()
@@ -267,7 +274,7 @@ func (c *Conn) die(err error) {
 		c.err = err
 	}
 	c.sendBuf.release()
-	c.pieces = nil
+	c.pieces, c.sacked = nil, nil
 	c.rexmitAt, c.ackAt, c.persistAt, c.keepAt, c.waitAt = 0, 0, 0, 0, 0
 }
 

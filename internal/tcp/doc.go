@@ -9,9 +9,9 @@
 // Where the RFCs leave a choice, and in the defaults, it does as Linux does; comments
 // name the setting.
 //
-// Not here: selective acknowledgement, urgent data, ECN, fast open, SYN cookies, data
-// in a SYN; Linux's limited transmit, its slow start after idle, its undoing of
-// retransmissions that timestamps show to have been needless, and its search for black
-// holes of path MTU; its delayed ACKs do not grow beyond 40 ms, and it delays that of a
-// FIN, which here goes at once. A receive buffer does not tune itself.
+// Not here: urgent data, ECN, fast open, SYN cookies, data in a SYN; duplicate reports (RFC
+// 2883) and reports on data; Linux's RACK and tail loss probes, its proportional rate
+// reduction, its slow start after idle, and its search for black holes of path MTU; its
+// delayed ACKs do not grow beyond 40 ms, and it delays that of a FIN, which here goes at
+// once. A receive buffer does not tune itself.
 package tcp

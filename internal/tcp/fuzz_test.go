@@ -47,9 +47,15 @@ func (f *fuzzed) segment() (wire.TCP, []byte) {
 		h.MSS = uint16(f.byte()) << (f.byte() % 9)
 		h.WindowScale = f.byte()
 		h.HasScale = h.WindowScale%2 == 0
+		h.SACKPermitted = h.WindowScale%4 < 2
 	}
 	if f.conn.ts.on && f.byte()%8 != 0 {
 		h.HasTimestamp, h.TSVal, h.TSEcr = true, f.near(f.conn.ts.recent), f.near(f.conn.clock(f.now))
+	}
+	if f.conn.sack && f.byte()%4 == 0 {
+		for i := range h.SACK {
+			h.SACK[i] = wire.SACKBlock{From: f.near(f.conn.una), To: f.near(f.conn.top)}
+		}
 	}
 	return h, pattern(0, int(f.byte()))
 }
@@ -117,6 +123,14 @@ func (f *fuzzed) holds() {
 	case c.state.synchronized() && c.una == c.top && c.pending() && c.persistAt == 0:
 		f.Fatalf("something waits and no timer runs")
 	}
+	for i, b := range c.sacked {
+		if !before(b.From, b.To) || before(b.From, c.una) || before(c.top, b.To) || i > 0 && !before(c.sacked[i-1].To, b.From) {
+			f.Fatalf("reported: %v of %d to %d", c.sacked, c.una, c.top)
+		}
+	}
+	if pipe := c.pipe(); pipe < 0 || pipe > int(c.top-c.una) {
+		f.Fatalf("%d bytes are on their way, of %d", pipe, c.top-c.una)
+	}
 	memory := c.recvBuf.len()
 	for _, p := range c.pieces {
 		memory += len(p.data)
@@ -145,7 +159,7 @@ func FuzzReceive(f *testing.F) {
 			m.cfg.Congestion = NewReno
 		}
 		m.check.init(m, m.cfg)
-		syn := wire.TCP{Flags: wire.SYN, Seq: m.near(0), Window: uint16(m.byte()) << 8, HasScale: how&4 != 0, WindowScale: 3, HasTimestamp: how&1 != 0}
+		syn := wire.TCP{Flags: wire.SYN, Seq: m.near(0), Window: uint16(m.byte()) << 8, HasScale: how&4 != 0, WindowScale: 3, HasTimestamp: how&1 != 0, SACKPermitted: how&4 != 0}
 		if how&8 != 0 {
 			m.conn = Dial(m.cfg, m, m.now)
 		} else {

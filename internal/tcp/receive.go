@@ -114,7 +114,7 @@ func (c *Conn) ackedSYN(now time.Duration) {
 	c.una = c.iss + 1
 	c.rtt.lostSYN = c.retries > 0
 	c.rtt.backoff = 0
-	c.rtt.acked(c.una, now)
+	c.rtt.acked(c.una, c.nxt, now)
 	c.rexmitAt, c.retries = 0, 0
 	c.state = Established
 	if c.fin {
@@ -207,17 +207,25 @@ func (c *Conn) receiveACK(h *wire.TCP, dataLen int, now time.Duration) bool {
 		return false
 	case before(h.Ack, c.una):
 		return true
-	case h.Ack != c.una:
+	}
+	news := c.takeBlocks(h)
+	if h.Ack != c.una {
 		c.advance(h, now)
 		return c.state != Closed
 	}
-	if dataLen == 0 && h.Flags&wire.FIN == 0 && c.una != c.top && c.scaled(h) == c.window {
+	if news || c.duplicates(h, dataLen) {
 		c.duplicateACK(now)
 	}
 	if before(c.wl1, h.Seq) || c.scaled(h) > c.window {
 		c.takeWindow(h)
 	}
 	return true
+}
+
+// duplicates reports whether a segment is a duplicate acknowledgement (RFC 5681, section
+// 2). With selective acknowledgement one is known by what it reports (RFC 6675).
+func (c *Conn) duplicates(h *wire.TCP, dataLen int) bool {
+	return !c.sack && dataLen == 0 && h.Flags&wire.FIN == 0 && c.una != c.top && c.scaled(h) == c.window
 }
 
 func (c *Conn) scaled(h *wire.TCP) uint32 { return uint32(h.Window) << c.scaleOut }
@@ -236,7 +244,13 @@ func (c *Conn) advance(h *wire.TCP, now time.Duration) {
 	acked := ack - c.una
 	c.una = ack
 	c.takeWindow(h)
-	c.nxt = maxSeq(c.nxt, ack)
+	c.nxt, c.repaired = maxSeq(c.nxt, ack), maxSeq(c.repaired, ack)
+	if len(c.sacked) > 0 {
+		c.sacked.drop(ack)
+		if c.reneged() {
+			c.sacked = nil
+		}
+	}
 	if before(c.bufSeq, ack) {
 		n := min(int(ack-c.bufSeq), c.sendBuf.len())
 		c.bufSeq += uint32(n)
@@ -248,6 +262,7 @@ func (c *Conn) advance(h *wire.TCP, now time.Duration) {
 	if c.una != c.top {
 		c.rexmitAt = now + c.rtt.timeout()
 	}
+	c.regret(h)
 	c.ackedNew(acked, now)
 	if c.fin && ack == c.finSeqOut()+1 {
 		c.finAcked(now)
@@ -299,6 +314,7 @@ func (c *Conn) receiveData(h *wire.TCP, data []byte, now time.Duration) {
 		c.join()
 	default:
 		c.keep(seq, data)
+		c.noteEarly(seq)
 	}
 	if c.peerFin && !c.eof && c.rcvNxt == c.finSeq {
 		c.receiveFIN(now)

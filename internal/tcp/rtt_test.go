@@ -30,9 +30,9 @@ func TestRTT(t *testing.T) {
 		for _, sample := range row.samples {
 			r.start(5, now)
 			r.start(6, now+1) // a measurement runs already
-			r.acked(4, now+sample/2)
+			r.acked(4, 7, now+sample/2)
 			now += sample
-			r.acked(5, now)
+			r.acked(5, 7, now)
 		}
 		r.backoff = row.backoff
 		if got := r.timeout(); got != row.want {

@@ -21,6 +21,7 @@ import (
 //	new                           the same in that haste; "new ts" with timestamps
 //	patient                       the haste ends
 //	< A 1+100 ack 1 win 500       the peer sends 100 bytes at its sequence number 1
+//	< A 1 ack 1 sack 11+10        the peer reports 10 bytes at ours, 11
 //	> A 1 ack 101                 the machine has sent this and nothing before it
 //	1.5s > A 1 ack 101            the same, and it did so exactly then
 //	>> 1+14600                    the same of a burst of full segments
@@ -30,6 +31,7 @@ import (
 //	cwnd 14600                    the congestion window
 //	keepalive 15                  the peer is probed after so many seconds of silence
 //	rto 1s                        the retransmission timeout
+//	pipe 2920                     what is on its way
 //
 // Sequence numbers count from the initial ones. Fields that a line leaves out are not
 // looked at in what the machine sends; data always is. Whatever it sends must appear
@@ -195,6 +197,10 @@ func (s *script) call(verb, arg string) {
 		if got := int(s.conn.cwnd); got != n {
 			s.Fatalf("the congestion window is %d", got)
 		}
+	case "pipe":
+		if got := s.conn.pipe(); got != n {
+			s.Fatalf("%d bytes are on their way", got)
+		}
 	case "rto":
 		if got := s.conn.rtt.timeout(); got != s.duration(arg) {
 			s.Fatalf("the retransmission timeout is %v", got)
@@ -277,6 +283,9 @@ func (s *script) expect(text string) {
 	if !strings.Contains(text, "scale") {
 		want.HasScale, want.WindowScale = got.h.HasScale, got.h.WindowScale
 	}
+	if !strings.Contains(text, "sackok") {
+		want.SACKPermitted = got.h.SACKPermitted
+	}
 	if !strings.Contains(text, "P") {
 		got.h.Flags &^= wire.PSH
 	}
@@ -285,6 +294,11 @@ func (s *script) expect(text string) {
 	want.Seq = s.cfg.ISN + seq
 	if want.Flags&wire.ACK != 0 {
 		want.Ack = s.peerISN + want.Ack - s.cfg.ISN
+	}
+	for i, b := range want.SACK {
+		if b.From != b.To {
+			want.SACK[i] = wire.SACKBlock{From: s.peerISN + b.From - s.cfg.ISN, To: s.peerISN + b.To - s.cfg.ISN}
+		}
 	}
 	if got.h != want || len(got.data) != n {
 		s.Fatalf("the machine sent %s", s.format(got))
@@ -332,7 +346,16 @@ func (s *script) parse(text string) (wire.TCP, []byte) {
 	}
 	data, _, seq := s.parseSpan(fields[1])
 	h.Seq = s.peerISN + seq
-	for i := 2; i+1 < len(fields); i += 2 {
+	for i, blocks := 2, 0; i+1 < len(fields); i += 2 {
+		if fields[i] == "sack" {
+			var from, n int32
+			if _, err := fmt.Sscanf(fields[i+1], "%d+%d", &from, &n); err != nil {
+				s.Fatalf("%v", err)
+			}
+			h.SACK[blocks] = wire.SACKBlock{From: s.cfg.ISN + uint32(from), To: s.cfg.ISN + uint32(from+n)}
+			blocks++
+			continue
+		}
 		n, err := strconv.ParseInt(fields[i+1], 10, 64)
 		if err != nil {
 			s.Fatalf("%v", err)
@@ -348,6 +371,8 @@ func (s *script) parse(text string) (wire.TCP, []byte) {
 			h.HasTimestamp, h.TSVal = true, uint32(n)
 		case "tsecr":
 			h.TSEcr = uint32(n)
+		case "sackok":
+			h.SACKPermitted = n == 1
 		case "scale":
 			h.HasScale, h.WindowScale = true, uint8(n)
 		}
@@ -388,6 +413,11 @@ func (s *script) format(e event) string {
 	}
 	if e.h.HasTimestamp {
 		fmt.Fprintf(&b, " tsval %d tsecr %d", e.h.TSVal, e.h.TSEcr)
+	}
+	for _, block := range e.h.SACK {
+		if block.From != block.To {
+			fmt.Fprintf(&b, " sack %d+%d", int32(block.From-s.peerISN), block.To-block.From)
+		}
 	}
 	return b.String()
 }

@@ -20,6 +20,7 @@ func (c *Conn) sendSYN(flags uint8, now time.Duration) {
 		h.Ack, c.lastACK = c.rcvNxt, c.rcvNxt
 		c.edge = c.rcvNxt + uint32(h.Window)
 	}
+	h.SACKPermitted = flags&wire.ACK == 0 || c.sack
 	if flags&wire.ACK == 0 || c.scaleIn > 0 || c.scaleOut > 0 {
 		h.HasScale, h.WindowScale = true, c.scaleIn
 	}
@@ -50,6 +51,9 @@ func (c *Conn) segment(flags uint8, seq uint32, data []byte, now time.Duration) 
 	}
 	c.head = wire.TCP{Flags: flags, Seq: seq, Ack: c.rcvNxt, Window: uint16(min((c.edge-c.rcvNxt)>>c.scaleIn, 65535))}
 	c.stamp(&c.head, now)
+	if c.sack && len(data) == 0 && len(c.pieces) > 0 {
+		c.nameBlocks(&c.head)
+	}
 	c.acknowledged()
 	c.stats.Sent++
 	c.out.Send(&c.head, data)
@@ -112,6 +116,7 @@ func (c *Conn) output(now time.Duration) {
 	if !c.state.synchronized() || c.state == TimeWait {
 		return
 	}
+	c.repair(now)
 	for c.outputOne(now) {
 	}
 	if c.una != c.nxt && c.rexmitAt == 0 {
@@ -133,12 +138,13 @@ func (c *Conn) unsent() int { return max(0, c.sendBuf.len()-int(c.nxt-c.bufSeq))
 
 // outputOne sends one segment, or a train of them, and reports whether there may be more.
 func (c *Conn) outputOne(now time.Duration) bool {
+	missing := c.skip()
 	flight := int(c.nxt - c.una)
 	unsent := c.unsent()
-	n := c.together(unsent, max(0, int(min(c.window, c.cwnd))-flight))
+	n := c.together(unsent, max(0, min(int(c.window)-flight, int(c.cwnd)-c.pipe(), missing)))
 	last := n == unsent
 	finNow := c.fin && last && !before(c.finSeqOut(), c.nxt) && flight+n < int(c.window)
-	if (n == 0 && !finNow) || (n < c.mss && !finNow && !c.worthSending(n, last, flight)) {
+	if (n == 0 && !finNow) || (n < min(c.mss, missing) && !finNow && !c.worthSending(n, last, flight)) {
 		return false
 	}
 	flags := wire.ACK
@@ -198,6 +204,7 @@ func (c *Conn) emit(flags uint8, data []byte, now time.Duration) {
 	}
 	if before(seq, c.top) {
 		c.stats.Retransmits++
+		c.repaired = maxSeq(c.repaired, c.nxt)
 		c.rtt.cancel()
 	} else if !before(c.una, c.recover) {
 		c.rtt.start(first, now) // no hole before it will delay its acknowledgement
@@ -213,11 +220,21 @@ func (c *Conn) emit(flags uint8, data []byte, now time.Duration) {
 // retransmitHead sends the oldest unacknowledged segment again and leaves nxt where
 // it is.
 func (c *Conn) retransmitHead(now time.Duration) {
-	nxt := c.nxt
-	c.nxt = c.una
 	n := min(c.sendBuf.len(), c.mss, int(c.top-c.una))
+	if len(c.sacked) > 0 {
+		n = min(n, int(c.sacked[0].From-c.una))
+	}
+	c.resend(c.una, n, now)
+	c.rexmitAt = now + c.rtt.timeout()
+}
+
+// resend sends n bytes at seq again, with the FIN if that is behind them, and leaves nxt
+// where it is.
+func (c *Conn) resend(seq uint32, n int, now time.Duration) {
+	nxt, at := c.nxt, int(seq-c.bufSeq)
+	c.nxt = seq
 	flags := wire.ACK
-	if n == c.sendBuf.len() {
+	if at+n == c.sendBuf.len() {
 		if n > 0 {
 			flags |= wire.PSH
 		}
@@ -227,9 +244,8 @@ func (c *Conn) retransmitHead(now time.Duration) {
 	}
 	var data []byte
 	if n > 0 {
-		data = c.sendBuf.bytes(0, n)
+		data = c.sendBuf.bytes(at, n)
 	}
 	c.emit(flags, data, now)
 	c.nxt = maxSeq(nxt, c.nxt)
-	c.rexmitAt = now + c.rtt.timeout()
 }

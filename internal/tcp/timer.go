@@ -62,7 +62,7 @@ func (c *Conn) retransmit(now time.Duration) {
 		c.resendSYN(now)
 		return
 	}
-	c.timedOut()
+	c.timedOut(now)
 	c.nxt = c.una
 	c.output(now)
 	if c.rexmitAt == 0 && c.una != c.top {

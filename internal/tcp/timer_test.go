@@ -126,7 +126,23 @@ func TestRetransmission(t *testing.T) {
 			< A 1 ack 5
 			write 1
 			> A 5+1 ack 1
-			2s > A 5+1 ack 1`},
+			@1800ms
+			< A 1 ack 6
+			write 1
+			> A 6+1 ack 1
+			@2100ms
+			< A 1 ack 7
+			write 1
+			> A 7+1 ack 1
+			@2400ms
+			< A 1 ack 8
+			write 1
+			> A 8+1 ack 1
+			@2700ms
+			< A 1 ack 9
+			write 1
+			> A 9+1 ack 1
+			3.2s > A 9+1 ack 1`},
 		{"Karn: what was retransmitted is not measured, and the backoff stays until something is", Config{}, `
 			established
 			write 10

@@ -67,10 +67,10 @@ func (c *Conn) notePeerClock(h *wire.TCP, now time.Duration) {
 // was sent twice and Karn forbids to measure.
 func (c *Conn) measure(h *wire.TCP, now time.Duration) {
 	if c.rtt.running || !c.ts.on || !h.HasTimestamp || h.TSEcr == 0 {
-		c.rtt.acked(h.Ack, now)
+		c.rtt.acked(h.Ack, c.nxt, now)
 		return
 	}
 	if ticks := int32(c.clock(now) - h.TSEcr); ticks >= 0 {
-		c.rtt.sample(max(time.Duration(ticks), 1) * time.Millisecond)
+		c.rtt.sample(max(time.Duration(ticks), 1)*time.Millisecond, h.Ack, c.nxt)
 	}
 }

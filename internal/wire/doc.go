@@ -18,8 +18,8 @@
 //	binary.BigEndian.PutUint16(seg[wire.TCPChecksumOffset:], sum)
 //
 // Not modelled: IPv4 options and IPv6 extension headers (skipped, never written),
-// reassembly of fragments, jumbograms, SACK blocks and the other TCP options that
-// [TCP] does not name, ICMP extensions, Ethernet.
+// reassembly of fragments, jumbograms, the TCP options that [TCP] does not
+// name, ICMP extensions, Ethernet.
 package wire
 
 import "errors"

@@ -21,7 +21,7 @@ const (
 // of the longest that [TCP.Put] writes.
 const (
 	TCPHeaderLen    = 20
-	TCPMaxHeaderLen = 40
+	TCPMaxHeaderLen = 60
 )
 
 // TCP is a TCP header with the options that a host and a middlebox look at.
@@ -39,7 +39,13 @@ type TCP struct {
 	SACKPermitted bool
 	HasTimestamp  bool
 	TSVal, TSEcr  uint32
+	SACK          [4]SACKBlock // what came out of order; behind the last, empty ones
 }
+
+// SACKBlock is a stretch of sequence numbers that has arrived: From, and all up to but
+// without To (RFC 2018). The zero SACKBlock is empty, as is every one whose ends are the
+// same; a header has none of those.
+type SACKBlock struct{ From, To uint32 }
 
 // Option kinds (RFC 9293 section 3.2, RFC 7323, RFC 2018).
 const (
@@ -48,13 +54,15 @@ const (
 	optMSS   = 2
 	optScale = 3
 	optSACK  = 4 // SACK permitted
+	optBlock = 5 // SACK
 	optTS    = 8
 )
 
 // ParseTCP reads the header at the front of b and checks its length and that of
 // every option. The checksum is not looked at, see [VerifyTransport]. Options
 // are reported whatever the flags: that some count on a SYN only is for the
-// caller to know. Of an option that comes twice the last one counts.
+// caller to know. Of an option that comes twice the last one counts. SACK blocks that
+// [TCP.Put] would have no room for are left out.
 func ParseTCP(b []byte) (h TCP, payload []byte, err error) {
 	if len(b) < TCPHeaderLen {
 		return TCP{}, nil, ErrShort
@@ -75,6 +83,7 @@ func ParseTCP(b []byte) (h TCP, payload []byte, err error) {
 	if hlen > TCPHeaderLen && !h.parseOptions(b[TCPHeaderLen:hlen]) {
 		return TCP{}, nil, ErrOption
 	}
+	clear(h.SACK[h.blocks():])
 	return h, b[hlen:len(b):len(b)], nil
 }
 
@@ -111,6 +120,8 @@ func (h *TCP) parseOption(kind uint8, b []byte) bool {
 	case optSACK:
 		h.SACKPermitted = true
 		return len(b) == 0
+	case optBlock:
+		return h.parseBlocks(b)
 	case optTS:
 		if len(b) != 8 {
 			return false
@@ -121,9 +132,44 @@ func (h *TCP) parseOption(kind uint8, b []byte) bool {
 	return true
 }
 
+func (h *TCP) parseBlocks(b []byte) bool {
+	if len(b) == 0 || len(b)%8 != 0 {
+		return false
+	}
+	h.SACK = [4]SACKBlock{}
+	for n := 0; len(b) > 0 && n < len(h.SACK); b = b[8:] {
+		block := SACKBlock{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])}
+		if block.From != block.To {
+			h.SACK[n] = block
+			n++
+		}
+	}
+	return true
+}
+
+// blocks returns how many SACK blocks there are and have room behind the other options.
+func (h *TCP) blocks() int {
+	if h.SACK[0] == (SACKBlock{}) {
+		return 0
+	}
+	n, room := 0, (TCPMaxHeaderLen-h.lenWithoutSACK()-4)/8
+	for n < len(h.SACK) && n < room && h.SACK[n].From != h.SACK[n].To {
+		n++
+	}
+	return n
+}
+
 // Len is the length of the header with its options, in bytes, a multiple of 4
 // from [TCPHeaderLen] to [TCPMaxHeaderLen].
 func (h *TCP) Len() int {
+	n := h.lenWithoutSACK()
+	if blocks := h.blocks(); blocks > 0 {
+		n += 4 + 8*blocks
+	}
+	return n
+}
+
+func (h *TCP) lenWithoutSACK() int {
 	n := TCPHeaderLen
 	if h.MSS != 0 {
 		n += 4
@@ -143,7 +189,7 @@ func (h *TCP) Len() int {
 // Put writes the header to the first [TCP.Len] bytes of b with a checksum of
 // zero. It panics only when b is shorter than that. Options stand in the order
 // of Linux, each padded by NOPs in front: MSS, SACK permitted with timestamps,
-// window scale.
+// window scale, as many SACK blocks as there is room for.
 func (h *TCP) Put(b []byte) {
 	n := h.Len()
 	b = b[:n]
@@ -184,6 +230,14 @@ func (h *TCP) putOptions(b []byte) {
 	}
 	if h.HasScale {
 		b[0], b[1], b[2], b[3] = optNOP, optScale, 3, h.WindowScale
+		b = b[4:]
+	}
+	if n := h.blocks(); n > 0 {
+		b[0], b[1], b[2], b[3] = optNOP, optNOP, optBlock, uint8(2+8*n)
+		for i, block := range h.SACK[:n] {
+			binary.BigEndian.PutUint32(b[4+8*i:], block.From)
+			binary.BigEndian.PutUint32(b[8+8*i:], block.To)
+		}
 	}
 }
 
@@ -227,6 +281,10 @@ func (h *TCP) appendOptions(b []byte) []byte {
 	}
 	if h.HasScale {
 		b = appendField(b, " wscale ", uint32(h.WindowScale))
+	}
+	for _, block := range h.SACK[:h.blocks()] {
+		b = appendField(b, " sack ", block.From)
+		b = appendField(b, ":", block.To)
 	}
 	return b
 }

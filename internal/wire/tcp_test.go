@@ -84,7 +84,10 @@ func TestParseTCPOptions(t *testing.T) {
 		err     error
 	}{
 		{"unknown is skipped", "fd04 abcd 0204 05b4", TCP{MSS: 1460}, nil},
-		{"SACK blocks are skipped", "0101 050a 0000 0001 0000 0002", TCP{}, nil},
+		{"SACK blocks", "0101 0512 0000 0001 0000 0002 0000 0005 0000 0009", TCP{SACK: [4]SACKBlock{{1, 2}, {5, 9}}}, nil},
+		{"an empty SACK block", "0101 0512 0000 0001 0000 0001 0000 0005 0000 0009", TCP{SACK: [4]SACKBlock{{5, 9}}}, nil},
+		{"a SACK block that Put has no room for", "0204 05b4 080a 0000 0007 0000 0008 051a 0000 0001 0000 0002 0000 0003 0000 0004 0000 0005 0000 0006",
+			TCP{MSS: 1460, HasTimestamp: true, TSVal: 7, TSEcr: 8, SACK: [4]SACKBlock{{1, 2}, {3, 4}}}, nil},
 		{"nothing counts after the end", "0002 0405", TCP{}, nil},
 		{"the last one counts", "0204 05b4 0204 0218", TCP{MSS: 536}, nil},
 		{"any order", "0303 0702 0405 b401", TCP{MSS: 1460, HasScale: true, WindowScale: 7}, nil},
@@ -97,6 +100,8 @@ func TestParseTCPOptions(t *testing.T) {
 		{"mss of 3", "0203 0500", TCP{}, ErrOption},
 		{"scale of 4", "0304 0700", TCP{}, ErrOption},
 		{"sack permitted of 3", "0403 0000", TCP{}, ErrOption},
+		{"no SACK block", "0101 0502", TCP{}, ErrOption},
+		{"half a SACK block", "0101 0506 0000 0001", TCP{}, ErrOption},
 		{"timestamps of 9", "0809 0000 0000 0000 0000 0000", TCP{}, ErrOption},
 	} {
 		options := unhex(tt.options)
@@ -142,6 +147,11 @@ func genTCP() *rapid.Generator[TCP] {
 		if h.HasTimestamp {
 			h.TSVal, h.TSEcr = rapid.Uint32().Draw(t, "val"), rapid.Uint32().Draw(t, "ecr")
 		}
+		for i := range rapid.IntRange(0, 4).Draw(t, "blocks") {
+			from := rapid.Uint32().Draw(t, "from")
+			h.SACK[i] = SACKBlock{from, from + rapid.Uint32Range(1, 1<<31).Draw(t, "size")}
+		}
+		clear(h.SACK[h.blocks():]) // what there is no room for
 		return h
 	})
 }
