@@ -73,12 +73,12 @@ func TestIdleCost(t *testing.T) {
 			hosts[i] = hostNumber(w, i)
 		}
 	})
-	if bytes > n*idleHostBytes || goroutines != 0 {
+	if bytes > n*idleHostBytes || goroutines > 0 {
 		t.Errorf("%d hosts cost %d bytes each and %d goroutines, want at most %d and none", n, bytes/n, goroutines, idleHostBytes)
 	}
 	t.Logf("%d bytes a host", bytes/n)
 	bytes, goroutines = cost(func() { connectAll(t, hosts[:100], n) })
-	if bytes > n*idleConnBytes || goroutines != 0 {
+	if bytes > n*idleConnBytes || goroutines > 0 {
 		t.Errorf("%d connections cost %d bytes each and %d goroutines, want at most %d and none", n, bytes/n, goroutines, idleConnBytes)
 	}
 	t.Logf("%d bytes a connection", bytes/n)
@@ -95,7 +95,7 @@ func BenchmarkIdleCity(b *testing.B) {
 			}
 			connectAll(b, hosts, 100_000)
 		})
-		if bytes > idleCityBytes || goroutines != 0 {
+		if bytes > idleCityBytes || goroutines > 0 {
 			b.Errorf("%d bytes and %d goroutines, want at most %d and none", bytes, goroutines, idleCityBytes)
 		}
 		b.ReportMetric(float64(bytes)/(1<<20), "heap-MB")
