@@ -16,6 +16,7 @@ import (
 )
 
 // A secondary block is routed locally by every table, and subnets lie in it.
+// fact: vpc.secondary, vpc.secondary.local
 func TestSecondaryBlock(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		v := fabricfake.NewVPC(w, "prod", "10.0.0.0/16")
@@ -50,11 +51,13 @@ func TestBlockRefusals(t *testing.T) {
 		want string
 	}{
 		// Five blocks, of which the first stays.
+		// fact: vpc.secondary.quota
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) {
 			for n := range 5 {
 				v.AddCIDR(fmt.Sprintf("100.%d.0.0/16", 64+n))
 			}
 		}, "CidrLimitExceeded: a VPC has 5 IPv4 blocks at most (vpc prod)"},
+		// fact: vpc.secondary.primary
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) { v.RemoveCIDR("10.0.0.0/16") }, "OperationNotPermitted: 10.0.0.0/16 is the primary block"},
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) { v.RemoveCIDR("10.1.0.0/16") }, "InvalidVpcCidrBlockAssociationID.NotFound"},
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) {
@@ -62,18 +65,26 @@ func TestBlockRefusals(t *testing.T) {
 			v.RemoveCIDR("100.64.0.0/16")
 		}, "InvalidCidrBlock.InUse: the subnet x lies in 100.64.0.0/16"},
 		// No overlap, no block beside those that exclude it, none as large as a route.
+		// fact: vpc.secondary.overlap
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) { v.AddCIDR("10.0.128.0/17") }, "InvalidVpcRange: 10.0.128.0/17 overlaps"},
+		// fact: vpc.mix.10
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) { v.AddCIDR("192.168.0.0/16") }, "InvalidVpcRange: 192.168.0.0/16 lies in 192.168.0.0/16"},
+		// fact: vpc.secondary.routes
 		{func(v *fabricfake.VPC, s *fabricfake.Subnet) {
 			s.Route("100.64.0.0/24", fabricfake.Local)
 			v.AddCIDR("100.64.0.0/24")
 		}, "InvalidVpcRange: 100.64.0.0/24 is as large as the destination"},
+		// fact: vpc.secondary.size
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) { v.AddCIDR("100.64.0.0/29") }, "InvalidVpcRange: 100.64.0.0/29"},
 		// IPv6: /44 to /60 for a VPC, /44 to /64 for a subnet, in steps of four.
+		// fact: vpc.ipv6.size
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) { v.AddIPv6("2001:db8::/43") }, "InvalidVpcRange: 2001:db8::/43: an IPv6 block is between /44 and /60"},
+		// fact: vpc.ipv6.size
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) { v.AddIPv6("2001:db8::/64") }, "InvalidVpcRange: 2001:db8::/64"},
+		// fact: vpc.ipv6.size
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) { v.AddIPv6("2001:db8::/57") }, "in steps of 4"},
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) { v.AddIPv6("10.0.0.0/16") }, "is not an IPv6 CIDR block"},
+		// fact: subnet.ipv6.size
 		{func(v *fabricfake.VPC, s *fabricfake.Subnet) { v.AddIPv6("2001:db8::/56"); s.AddIPv6("2001:db8::/65") }, "InvalidSubnet.Range"},
 		{func(v *fabricfake.VPC, s *fabricfake.Subnet) {
 			v.AddIPv6("2001:db8::/56")
@@ -81,6 +92,7 @@ func TestBlockRefusals(t *testing.T) {
 		}, "InvalidSubnet.Range: 2001:db8:1::/64 is not inside"},
 		{func(v *fabricfake.VPC, s *fabricfake.Subnet) { s.AddIPv6("") }, "InvalidSubnet.Range: no /64 is free"},
 		{func(v *fabricfake.VPC, s *fabricfake.Subnet) { v.AddIPv6(""); s.AddIPv6("").AddIPv6("") }, "Resource.AlreadyAssociated: the subnet has 2001:db8:f000::/64"},
+		// fact: subnet.overlap, subnet.ipv6.size
 		{func(v *fabricfake.VPC, s *fabricfake.Subnet) {
 			v.AddIPv6("2001:db8::/56")
 			s.AddIPv6("2001:db8:0:10::/60")
@@ -91,20 +103,25 @@ func TestBlockRefusals(t *testing.T) {
 			s.AddIPv6("")
 			v.RemoveCIDR("2001:db8:f000::/56")
 		}, "InvalidCidrBlock.InUse"},
+		// fact: vpc.ipv6.quota
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) {
 			for range 6 {
 				v.AddIPv6("")
 			}
 		}, "CidrLimitExceeded: a VPC has 5 IPv6 blocks at most"},
+		// fact: vpc.ipv6.unique
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) {
 			v.AddIPv6("2001:db8::/56")
 			fabricfake.NewVPC(v.World(), "other", "10.0.0.0/16").AddIPv6("2001:db8::/60")
 		}, "InvalidVpc.Conflict: 2001:db8::/60 overlaps 2001:db8::/56 of vpc prod, and IPv6 addresses are unique"},
 		// Addresses: the first four and the last are reserved.
+		// fact: subnet.ipv6.reserved
 		{address("2001:db8::3"), "InvalidParameterValue: 2001:db8::3 is reserved"},
+		// fact: subnet.ipv6.reserved
 		{address("2001:db8::ffff:ffff:ffff:ffff"), "is reserved"},
 		{address("2001:db8:1::4"), "InvalidParameterValue: 2001:db8:1::4 is not in the subnet's 2001:db8::/64"},
 		{address("10.0.1.9"), `"10.0.1.9" is no IPv6 address`},
+		// fact: eni.secondary.ipv6
 		{func(v *fabricfake.VPC, s *fabricfake.Subnet) {
 			v.AddIPv6("2001:db8::/56")
 			s.AddIPv6("")
@@ -189,6 +206,7 @@ func TestIPv6(t *testing.T) {
 }
 
 // Blocks that Amazon provides differ, and one that is given back is not given again.
+// fact: vpc.ipv6.provided, vpc.ipv6.unique
 func TestProvidedIPv6(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		one, two := fabricfake.NewVPC(w, "one", "10.0.0.0/16").AddIPv6(""), fabricfake.NewVPC(w, "two", "10.0.0.0/16").AddIPv6("")
@@ -211,6 +229,7 @@ func TestProvidedIPv6(t *testing.T) {
 
 // A secondary address is answered like the first; one that moves is answered by who has
 // it now, who knows nothing of the connections of the one before.
+// fact: eni.secondary, eni.secondary.move, ct.other.eni
 func TestSecondaryAddress(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		p := newPair(t, w)
@@ -263,10 +282,12 @@ func TestSecondaryAddressRefusals(t *testing.T) {
 		do   func(a, b *fabricfake.Interface)
 		want string
 	}{
+		// fact: eni.secondary.taken
 		{func(a, b *fabricfake.Interface) { a.AssignPrivateIP(b.PrivateIP().String()) }, "InvalidIPAddress.InUse"},
 		{func(a, b *fabricfake.Interface) { a.AssignPrivateIP("10.0.1.1") }, "10.0.1.1 is reserved"},
 		{func(a, b *fabricfake.Interface) { a.AssignPrivateIP("moon") }, `"moon" is no IP address`},
 		{func(a, b *fabricfake.Interface) { a.MovePrivateIP("moon") }, `"moon" is no IP address`},
+		// fact: eni.secondary.move
 		{func(a, b *fabricfake.Interface) { a.MovePrivateIP("10.0.1.77") }, "no interface of the subnet s has 10.0.1.77"},
 		{func(a, b *fabricfake.Interface) { a.MovePrivateIP(b.PrivateIP().String()) }, "is no secondary IPv4 address of b"},
 		{func(a, b *fabricfake.Interface) { a.Unassign(a.PrivateIP()) }, "is no secondary address of a"},

@@ -34,15 +34,18 @@ func TestBuilderErrors(t *testing.T) {
 		{"a VPC's block that is none", []string{"InvalidParameterValue", `"10.0.0.0"`, "prod"},
 			func(w *netfake.World) { fabricfake.NewVPC(w, "prod", "10.0.0.0") },
 			func(w *netfake.World) { fabricfake.NewVPC(w, "prod", "10.0.0.0/28") }},
+		// fact: vpc.size
 		{"a VPC that is too large", []string{"InvalidVpcRange", "10.0.0.0/8"},
 			func(w *netfake.World) { fabricfake.NewVPC(w, "prod", "10.0.0.0/8") },
 			func(w *netfake.World) { fabricfake.NewVPC(w, "prod", "10.0.0.0/16") }},
 		{"a subnet's block that is none", []string{"InvalidParameterValue", `"x"`, "subnet app", "vpc prod"},
 			in(func(v vpc) { v.Subnet("app", "x", "a") }),
 			in(func(v vpc) { v.Subnet("app", "10.0.0.0/24", "a") })},
+		// fact: subnet.inside
 		{"a subnet outside its VPC", []string{"InvalidSubnet.Range", "10.1.0.0/24"},
 			in(func(v vpc) { v.Subnet("app", "10.1.0.0/24", "a") }),
 			in(func(v vpc) { v.Subnet("app", "10.0.255.0/24", "a") })},
+		// fact: subnet.overlap
 		{"subnets that overlap", []string{"InvalidSubnet.Conflict", "10.0.0.128/25"},
 			in(func(v vpc) { v.Subnet("one", "10.0.0.0/24", "a"); v.Subnet("two", "10.0.0.128/25", "a") }),
 			in(func(v vpc) { v.Subnet("one", "10.0.0.0/25", "a"); v.Subnet("two", "10.0.0.128/25", "a") })},
@@ -57,9 +60,11 @@ func TestBuilderErrors(t *testing.T) {
 		{"two subnets of one name", []string{"a subnet app already"},
 			in(func(v vpc) { v.Subnet("app", "10.0.0.0/24", "a"); v.Subnet("app", "10.0.1.0/24", "a") }),
 			in(func(v vpc) { v.Subnet("app", "10.0.0.0/24", "a"); v.Subnet("db", "10.0.1.0/24", "a") })},
+		// fact: sg.name.unique
 		{"two groups of one name", []string{"InvalidGroup.Duplicate", "prod"},
 			in(func(v vpc) { v.SecurityGroup("web"); v.SecurityGroup("WEB") }),
 			in(func(v vpc) { v.SecurityGroup("web"); v.SecurityGroup("db") })},
+		// fact: sg.name.default
 		{"a group called default", []string{"InvalidGroup.Reserved"},
 			in(func(v vpc) { v.SecurityGroup("default") }), in(func(v vpc) { v.DefaultSecurityGroup() })},
 		{"two ACLs of one name", []string{"an ACL edge already"},
@@ -110,24 +115,29 @@ func TestBuilderErrors(t *testing.T) {
 			in(func(v vpc) { v.Region().Rack("", "a") }), in(func(v vpc) { v.Region().Rack("r", "a") })},
 
 		// Addresses: the first four and the last of a subnet are reserved.
+		// fact: eni.secondary.taken
 		{"an address that is in use", []string{"InvalidIPAddress.InUse", "10.0.1.9", "subnet app"},
 			in(func(v vpc) {
 				s := v.Subnet("app", "10.0.1.0/24", "a")
 				s.Instance("one", fabricfake.InstanceConfig{PrivateIP: "10.0.1.9"})
 				s.Instance("two", fabricfake.InstanceConfig{PrivateIP: "10.0.1.9"})
 			}), instance(fabricfake.InstanceConfig{PrivateIP: "10.0.1.9"})},
+		// fact: subnet.reserved.router
 		{"the router's address", []string{"InvalidParameterValue", "10.0.1.1"},
 			instance(fabricfake.InstanceConfig{PrivateIP: "10.0.1.1"}), instance(fabricfake.InstanceConfig{PrivateIP: "10.0.1.4"})},
+		// fact: subnet.reserved.last
 		{"the broadcast address", []string{"InvalidParameterValue", "10.0.1.255"},
 			instance(fabricfake.InstanceConfig{PrivateIP: "10.0.1.255"}), instance(fabricfake.InstanceConfig{PrivateIP: "10.0.1.254"})},
 		{"an address outside the subnet", []string{"InvalidParameterValue", "10.0.2.9"},
 			instance(fabricfake.InstanceConfig{PrivateIP: "10.0.2.9"}), instance(fabricfake.InstanceConfig{PrivateIP: "10.0.1.9"})},
 		{"an address that is none", []string{"InvalidParameterValue", `"web"`},
 			instance(fabricfake.InstanceConfig{PrivateIP: "web"}), instance(fabricfake.InstanceConfig{})},
+		// fact: eni.full, subnet.reserved.count
 		{"a subnet that is full", []string{"InsufficientFreeAddressesInSubnet"},
 			in(func(v vpc) { fill(v, 12) }), in(func(v vpc) { fill(v, 11) })},
 
 		// What belongs to another VPC.
+		// fact: eni.groups.vpc, code.notfound.group
 		{"a group of another VPC", []string{"InvalidGroup.NotFound", "sg theirs", "prod"},
 			in(func(v vpc) {
 				theirs := fabricfake.NewVPC(v.World(), "test", "10.1.0.0/16").SecurityGroup("theirs")
@@ -137,6 +147,7 @@ func TestBuilderErrors(t *testing.T) {
 				ours := v.SecurityGroup("ours")
 				v.Subnet("app", "10.0.1.0/24", "a").Instance("web", fabricfake.InstanceConfig{Groups: fabricfake.Groups{ours}})
 			})},
+		// fact: eni.groups.vpc
 		{"a group of another VPC, later", []string{"InvalidGroup.NotFound", "sg theirs"},
 			in(func(v vpc) {
 				theirs := fabricfake.NewVPC(v.World(), "test", "10.1.0.0/16").SecurityGroup("theirs")
@@ -146,18 +157,21 @@ func TestBuilderErrors(t *testing.T) {
 				ours := v.SecurityGroup("ours")
 				v.Subnet("app", "10.0.1.0/24", "a").Instance("web", fabricfake.InstanceConfig{}).Interface().SetGroups(fabricfake.Groups{ours})
 			})},
+		// fact: code.parameter
 		{"an ACL of another VPC", []string{"InvalidParameterValue", "acl theirs", "prod"},
 			in(func(v vpc) {
 				theirs := fabricfake.NewVPC(v.World(), "test", "10.1.0.0/16").NetworkACL("theirs")
 				v.Subnet("app", "10.0.1.0/24", "a").UseACL(theirs)
 			}),
 			in(func(v vpc) { v.Subnet("app", "10.0.1.0/24", "a").UseACL(v.NetworkACL("ours")) })},
+		// fact: code.parameter
 		{"a table of another VPC", []string{"InvalidParameterValue", "rtb theirs", "prod"},
 			in(func(v vpc) {
 				theirs := fabricfake.NewVPC(v.World(), "test", "10.1.0.0/16").RouteTable("theirs")
 				v.Subnet("app", "10.0.1.0/24", "a").Associate(theirs)
 			}),
 			in(func(v vpc) { v.Subnet("app", "10.0.1.0/24", "a").Associate(v.RouteTable("ours")) })},
+		// fact: eni.zone
 		{"a host in another zone", []string{"InvalidParameterValue", "rack", "zone b"},
 			in(func(v vpc) {
 				v.Subnet("app", "10.0.1.0/24", "a").Instance("web", fabricfake.InstanceConfig{On: v.Region().PhysicalHost("rack", "b")})
@@ -167,6 +181,7 @@ func TestBuilderErrors(t *testing.T) {
 			})},
 
 		// Five groups to an interface.
+		// fact: sg.quota.eni, code.quota.groups
 		{"a sixth group", []string{"SecurityGroupsPerInterfaceLimitExceeded", "6"},
 			in(func(v vpc) {
 				v.Subnet("app", "10.0.1.0/24", "a").Instance("web", fabricfake.InstanceConfig{Groups: groups(v, 6)})
@@ -185,6 +200,7 @@ func TestBuilderErrors(t *testing.T) {
 		{"a resolver on no host", []string{"InvalidParameterValue", "vpc prod", "resolver"},
 			in(func(v vpc) { v.AttachResolver(nil) }),
 			in(func(v vpc) { v.AttachResolver(v.World().NewHost("resolver", netfake.Place{})) })},
+		// fact: code.igw.twice
 		{"a second internet gateway", []string{"Resource.AlreadyAssociated", "prod", "one"},
 			in(func(v vpc) { v.AttachGateway("one"); v.AttachGateway("two") }),
 			in(func(v vpc) { v.AttachGateway("one"); v.DetachGateway("one"); v.AttachGateway("two") })},
@@ -227,6 +243,7 @@ func testGroupsOfAnInstance(t *testing.T, w *netfake.World) {
 		want *fabricfake.SecurityGroup
 	}{
 		{"a group", mine, one},
+		// fact: sg.default.named
 		{"nil", nil, v.DefaultSecurityGroup()},
 		{"none", fabricfake.Groups{}, v.DefaultSecurityGroup()},
 	} {

@@ -50,12 +50,16 @@ func TestTracker(t *testing.T) {
 		cfg   ConnectionTracking
 		steps []step
 	}{
+		// fact: ct.tcp
 		{"an established TCP connection is kept for 432000 s of idleness", netfake.TCP, ConnectionTracking{},
 			after(handshake, step{5*day - 1, in, ack, true}, step{5*day - 1, out, ack, true}, step{5 * day, out, ack, false})},
+		// fact: ct.tcp.range
 		{"or for what the interface says", netfake.TCP, ConnectionTracking{TCPEstablished: 60 * time.Second},
 			after(handshake, step{60*time.Second - 1, in, ack, true}, step{60 * time.Second, in, ack, false})},
+		// fact: ct.midstream
 		{"after that, a segment without SYN opens nothing", netfake.TCP, ConnectionTracking{},
 			after(handshake, step{5 * day, out, ack, false}, step{0, out, ack, false}, step{0, in, ack, false}, step{0, out, syn, false}, step{0, in, synAck, true})},
+		// fact: ct.midstream
 		{"nor does a SYN-ACK or a RST", netfake.TCP, ConnectionTracking{},
 			[]step{{0, in, synAck, false}, {0, out, ack, false}, {0, in, rst, false}, {0, in, rst | syn, false}, {0, out, ack, false}}},
 		{"a SYN that nobody answers is kept for 120 s", netfake.TCP, ConnectionTracking{},
@@ -72,21 +76,27 @@ func TestTracker(t *testing.T) {
 			after(handshake, step{0, in, rst, true}, step{0, out, syn, false}, step{0, in, synAck, true}, step{0, out, ack, true}, step{day, in, ack, true})},
 		{"a SYN for one that lives is not", netfake.TCP, ConnectionTracking{}, after(handshake, step{0, out, syn, true})},
 
+		// fact: ct.udp
 		{"UDP without a reply is kept for 30 s", netfake.UDP, ConnectionTracking{},
 			[]step{{0, out, 0, false}, {30*time.Second - 1, out, 0, true}, {30 * time.Second, in, 0, false}}},
+		// fact: ct.udp
 		{"and so with one", netfake.UDP, ConnectionTracking{},
 			[]step{{0, in, 0, false}, {0, out, 0, true}, {30*time.Second - 1, out, 0, true}, {30 * time.Second, out, 0, false}}},
 		{"and with a second request", netfake.UDP, ConnectionTracking{},
 			[]step{{0, in, 0, false}, {0, out, 0, true}, {0, in, 0, true}, {30 * time.Second, in, 0, false}}},
+		// fact: ct.udp.stream
 		{"from the second response on for 180 s", netfake.UDP, ConnectionTracking{},
 			[]step{{0, in, 0, false}, {0, out, 0, true}, {0, in, 0, true}, {0, out, 0, true}, {180*time.Second - 1, in, 0, true}, {180 * time.Second, in, 0, false}}},
 		{"however many follow", netfake.UDP, ConnectionTracking{},
 			append([]step{{0, in, 0, false}}, append(slices.Repeat([]step{{0, out, 0, true}, {0, in, 0, true}}, 128), step{180*time.Second - 1, in, 0, true})...)},
+		// fact: ct.udp.range, ct.udp.stream.range
 		{"or for what the interface says", netfake.UDP, ConnectionTracking{UDPSingle: 60 * time.Second, UDPStream: 61 * time.Second},
 			[]step{{0, in, 0, false}, {60*time.Second - 1, out, 0, true}, {0, in, 0, true}, {0, out, 0, true}, {61*time.Second - 1, in, 0, true}, {61 * time.Second, in, 0, false}}},
 
+		// fact: ct.icmp
 		{"ICMP is kept for 600 s", netfake.ICMP, ConnectionTracking{},
 			[]step{{0, out, 0, false}, {600*time.Second - 1, in, 0, true}, {600 * time.Second, in, 0, false}}},
+		// fact: ct.others
 		{"and so are other protocols", 50, ConnectionTracking{},
 			[]step{{0, out, 0, false}, {600*time.Second - 1, in, 0, true}, {600 * time.Second, in, 0, false}}},
 	} {
@@ -131,6 +141,7 @@ func TestTrackerTellsFlowsApart(t *testing.T) {
 }
 
 // An ICMP error is related to the connection whose packet it quotes.
+// fact: mtu.related
 func TestTrackerRelated(t *testing.T) {
 	tr := newTracker(ConnectionTracking{})
 	sent := flow(netfake.UDP, "10.0.1.5:40000", "10.0.2.9:53")
@@ -179,11 +190,17 @@ func TestConnectionTrackingRanges(t *testing.T) {
 		{ConnectionTracking{}, ""},
 		{ConnectionTracking{TCPEstablished: 60 * s, UDPStream: 60 * s, UDPSingle: 30 * s}, ""},
 		{ConnectionTracking{TCPEstablished: 432000 * s, UDPStream: 180 * s, UDPSingle: 60 * s}, ""},
+		// fact: ct.tcp.range
 		{ConnectionTracking{TCPEstablished: 59 * s}, codeParameterValue},
+		// fact: ct.tcp.range
 		{ConnectionTracking{TCPEstablished: 432001 * s}, codeParameterValue},
+		// fact: ct.udp.stream.range
 		{ConnectionTracking{UDPStream: 59 * s}, codeParameterValue},
+		// fact: ct.udp.stream.range
 		{ConnectionTracking{UDPStream: 181 * s}, codeParameterValue},
+		// fact: ct.udp.range
 		{ConnectionTracking{UDPSingle: 29 * s}, codeParameterValue},
+		// fact: ct.udp.range
 		{ConnectionTracking{UDPSingle: 61 * s}, codeParameterValue},
 		{ConnectionTracking{UDPSingle: -1}, codeParameterValue},
 	} {
@@ -357,6 +374,7 @@ func probe(tr *tracker, dir netfake.Direction, f netfake.Flow, flags uint8, now 
 
 // Removing a rule does not end a tracked connection: its packets are found here and
 // not judged by rules, while a new connection is judged.
+// fact: ct.revoke.tracked
 func TestTrackedConnectionOutlivesItsRule(t *testing.T) {
 	g := &SecurityGroup{name: "web"}
 	r, err := parseRule("tcp/80", CIDR("203.0.113.0/24"))

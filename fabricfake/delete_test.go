@@ -17,22 +17,28 @@ func TestDelete(t *testing.T) {
 		want string // "": accepted
 	}{
 		{"a group", func(x *deletable) { x.web.Delete() }, ""},
+		// fact: sg.default.delete
 		{"the default group", func(x *deletable) { x.vpc.DefaultSecurityGroup().Delete() }, "CannotDelete"},
+		// fact: sg.delete
 		{"a group that an interface has", func(x *deletable) { x.app.SetGroups(fabricfake.Groups{x.web}); x.web.Delete() },
 			"DependencyViolation: the interface of app has the group (sg web)"},
+		// fact: sg.delete
 		{"one that none has any more", func(x *deletable) {
 			x.app.SetGroups(fabricfake.Groups{x.web})
 			x.app.SetGroups(fabricfake.Groups{x.db})
 			x.web.Delete()
 		}, ""},
+		// fact: sg.delete
 		{"a group that a rule names", func(x *deletable) { x.db.AllowIngress("tcp/5432", x.web); x.web.Delete() },
 			"DependencyViolation: a rule of sg db names the group (sg web)"},
 		{"a group that a rule of the other direction names", func(x *deletable) { x.db.AllowEgress("tcp/5432", x.web); x.web.Delete() }, "DependencyViolation"},
+		// fact: sg.delete
 		{"one that none names any more", func(x *deletable) {
 			x.db.AllowIngress("tcp/5432", x.web).RevokeIngress("tcp/5432", x.web)
 			x.web.Delete()
 		}, ""},
 		{"a group that names itself", func(x *deletable) { x.web.AllowIngress("tcp/5432", x.web).Delete() }, ""},
+		// fact: code.notfound.group
 		{"a group twice", func(x *deletable) { x.web.Delete(); x.web.Delete() }, "InvalidGroup.NotFound: sg web was deleted"},
 		{"a rule of a group that is gone", func(x *deletable) { x.web.Delete(); x.web.AllowIngress("tcp/80", fabricfake.Anywhere) }, "InvalidGroup.NotFound"},
 		{"a rule that names it", func(x *deletable) { x.web.Delete(); x.db.AllowIngress("tcp/80", x.web) }, "InvalidGroup.NotFound"},
@@ -43,6 +49,7 @@ func TestDelete(t *testing.T) {
 		}, ""},
 
 		{"an ACL", func(x *deletable) { x.acl.Delete() }, ""},
+		// fact: acl.subnet
 		{"the default ACL", func(x *deletable) { x.vpc.DefaultNetworkACL().Delete() }, "InvalidParameterValue: a VPC keeps its default network ACL"},
 		{"an ACL of a subnet", func(x *deletable) { x.subnet.UseACL(x.acl); x.acl.Delete() }, "DependencyViolation: the subnet s has the ACL (acl border)"},
 		{"one that it has no more", func(x *deletable) {

@@ -37,6 +37,7 @@ func TestFamilies(t *testing.T) {
 
 // A connection goes untracked where a rule lets everybody of its family in and another
 // lets everything of its family out.
+// fact: ct.untracked, ct.tracked
 func TestTrackedFamilies(t *testing.T) {
 	w, _ := refusingWorld(t)
 	four, six := flow(netfake.TCP, "203.0.113.5:40000", "10.0.2.9:80"), flow(netfake.TCP, "[2001:db8::5]:40000", "[2001:db8:1::9]:80")
@@ -61,6 +62,7 @@ func TestTrackedFamilies(t *testing.T) {
 
 // Numbers 101 and 32768 come with IPv6: the latter to every ACL, the former to a default
 // ACL that nobody has changed.
+// fact: acl.default, acl.default.ipv6, acl.star, acl.star.ipv6
 func TestACLIPv6Entries(t *testing.T) {
 	w, _ := refusingWorld(t)
 	numbers := func(a *NetworkACL) (s string) {
@@ -96,6 +98,7 @@ func TestACLIPv6Entries(t *testing.T) {
 }
 
 // The families have a quota each.
+// fact: acl.quota
 func TestACLQuotaFamilies(t *testing.T) {
 	w, tb := refusingWorld(t)
 	a := newNetworkACL(w, "a")

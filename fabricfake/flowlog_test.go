@@ -54,10 +54,13 @@ const flowFields = "${version} ${srcaddr} ${dstaddr} ${dstport} ${tcp-flags} ${f
 
 // A short connection as the records of both its interfaces show it: tcp-flags 3 on the
 // client's side, 19 on the server's.
+// fact: log.flags.short, log.path.vpc, log.path.egress, log.accept, log.record
 func TestFlowLogConnection(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		p := newPair(t, w)
+		// fact: log.resource.eni
 		client := p.one.Interface().FlowLog("client", fabricfake.FlowLogConfig{Format: flowFields})
+		// fact: log.resource.subnet
 		server := p.b.FlowLog("server", fabricfake.FlowLogConfig{Format: flowFields})
 		p.talk(t)
 		w.Sleep(time.Minute)
@@ -90,6 +93,7 @@ func TestFlowLogConnection(t *testing.T) {
 }
 
 // The line of version 2, field for field.
+// fact: log.v2, log.reject, log.startend
 func TestFlowLogDefaultFormat(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		p := newPair(t, w)
@@ -124,17 +128,29 @@ func TestFlowLogDefaultFormat(t *testing.T) {
 // All the fields of versions 2 to 5 of one packet.
 func TestFlowLogVersions(t *testing.T) {
 	for _, row := range []struct{ field, want string }{
+		// fact: log.version
 		{"${version}", "2"},
+		// fact: log.version, log.v3
 		{"${version} ${vpc-id}", "3 vpc-00000000000000001"},
+		// fact: log.version, log.v4
 		{"${version} ${region}", "4 ap-southeast-2"},
+		// fact: log.version, log.v5
 		{"${version} ${flow-direction}", "5 egress"},
+		// fact: log.v3
 		{"${subnet-id}", "subnet-00001000000000001"},
+		// fact: log.v3
 		{"${instance-id}", "i-00000000000000001"},
+		// fact: log.v3
 		{"${type}", "IPv4"},
+		// fact: log.v3
 		{"${pkt-srcaddr} ${pkt-dstaddr}", "172.31.16.139 172.31.32.21"},
+		// fact: log.v4
 		{"${az-id}", "apse2-az1"},
+		// fact: log.v4
 		{"${sublocation-type} ${sublocation-id}", "- -"},
+		// fact: log.v5
 		{"${pkt-src-aws-service} ${pkt-dst-aws-service}", "- -"},
+		// fact: log.v5, log.icmp
 		{"${traffic-path} ${protocol} ${packets} ${srcport}", "1 1 1 0"},
 	} {
 		netfake.Run(t, func(t *testing.T, w *netfake.World) {
@@ -153,6 +169,7 @@ func TestFlowLogVersions(t *testing.T) {
 
 // A window without traffic has a record that says so, once somebody looks; a world in
 // which nothing happens is not woken for it.
+// fact: log.nodata
 func TestFlowLogNoData(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		p := newPair(t, w)
@@ -175,6 +192,7 @@ func TestFlowLogNoData(t *testing.T) {
 
 // Interfaces of instances have windows of a minute, those of services the window that
 // was asked for.
+// fact: log.window, log.window.nitro, log.resource.vpc
 func TestFlowLogWindow(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		p := newPair(t, w)
@@ -221,9 +239,12 @@ func TestFlowLogPing(t *testing.T) {
 		block func(*pair)
 		want  []string
 	}{
+		// fact: log.ping.acl
 		{"let through", func(*pair) {}, []string{"egress 1 1 ACCEPT", "ingress 1 1 ACCEPT"}},
+		// fact: log.ping.acl, log.reject
 		{"the ACL keeps the answer", func(p *pair) { p.b.UseACL(p.vpc.NetworkACL("oneway").AllowIngress(100, "all", "0.0.0.0/0")) },
 			[]string{"egress 1 1 REJECT", "ingress 1 1 ACCEPT"}},
+		// fact: log.ping.sg, log.reject
 		{"the group refuses", func(p *pair) { p.group.RevokeIngress("icmp", fabricfake.Anywhere) }, []string{"ingress 1 1 REJECT"}},
 	} {
 		got := ping(t, row.block)
@@ -240,8 +261,11 @@ func TestFlowLogTraffic(t *testing.T) {
 		traffic fabricfake.FlowTraffic
 		want    []string
 	}{
+		// fact: log.traffic
 		{fabricfake.AllTraffic, []string{"ACCEPT", "REJECT"}},
+		// fact: log.traffic, log.accept
 		{fabricfake.AcceptedTraffic, []string{"ACCEPT"}},
+		// fact: log.traffic, log.reject
 		{fabricfake.RejectedTraffic, []string{"REJECT"}},
 	} {
 		netfake.Run(t, func(t *testing.T, w *netfake.World) {
@@ -321,6 +345,7 @@ func TestFlowLogErrors(t *testing.T) {
 		{"log", fabricfake.FlowLogConfig{Format: " "}, "has no field"},
 		{"log", fabricfake.FlowLogConfig{Window: time.Second}, "Window is 1s"},
 		{"log", fabricfake.FlowLogConfig{Traffic: 7}, "Traffic is 7"},
+		// fact: log.twice
 		{"taken", fabricfake.FlowLogConfig{}, "FlowLogAlreadyExists: vpc prod has a flow log taken"},
 	} {
 		failure := fatal(t, func(w *netfake.World) {

@@ -127,10 +127,13 @@ func TestForgedFrames(t *testing.T) {
 		forge func(b *bank) []byte
 		alarm string // what it says; "" for a frame that is in order
 	}{
+		// fact: walk.encapsulate, walk.validate, geneve.checksum
 		{"the honest frame", alter(func(*bank, *frame) {}), ""},
+		// fact: geneve.checksum
 		{"the honest frame, with a checksum", raw(func(g []byte) []byte { return g }), ""},
 
 		// The VPC's number and the interfaces have to belong together.
+		// fact: fabric.vni, isolation.tenants
 		{"another VPC's number", alter(func(b *bank, f *frame) { f.VNI = b.evil.Interface().VPC().VNI() }), "which is not here"},
 		{"a number of no VPC", alter(func(b *bank, f *frame) { f.VNI = 99 }), "vni 99"},
 		{"an interface that does not exist", alter(func(b *bank, f *frame) { f.Receiver = 99 }), "for interface 99, which is not here"},
@@ -140,48 +143,61 @@ func TestForgedFrames(t *testing.T) {
 		// The sender has to be where the frame comes from.
 		{"in the name of an interface that does not exist", alter(func(b *bank, f *frame) { f.Source = 99 }), "in the name of interface 99"},
 		{"in the name of another VPC's interface", alter(func(b *bank, f *frame) { f.Source = b.evil.Interface().Number() }), "which is not there"},
+		// fact: isolation.outer, walk.validate.alarm
 		{"from a neighbour's host in the teller's name", alter(func(b *bank, f *frame) {
 			f.From = b.evil.Interface().PhysicalHost().Addr()
 		}), "which is not there"},
 		{"from a neighbour's host in its own name", alter(func(b *bank, f *frame) {
 			f.From, f.Source = b.evil.Interface().PhysicalHost().Addr(), b.evil.Interface().Number()
 		}), "which is not there"},
+		// fact: isolation.outer
 		{"from where nothing is", alter(func(b *bank, f *frame) { f.From = netip.MustParseAddr("192.168.9.9") }), "where nothing is"},
+		// fact: walk.validate
 		{"with a source that is not the sender's", alter(func(b *bank, f *frame) {
 			f.Inner = datagram("10.0.0.77:1", "10.0.0.10:9", "money")
 		}), "10.0.0.77, which is not mapped there"},
 
 		// An edge speaks for the outside of its own VPC only.
+		// fact: edge.validate, fabric.edge
 		{"from the edge, with an address outside", alter(func(b *bank, f *frame) {
 			f.From, f.Source, f.Inner = ourEdge, 0, datagram("203.0.113.5:1", "10.0.0.10:9", "money")
 		}), ""},
+		// fact: edge.validate
 		{"from the edge, with an address inside", alter(func(b *bank, f *frame) { f.From, f.Source = ourEdge, 0 }), "an address inside the VPC"},
 		{"from the edge, in the teller's name", alter(func(b *bank, f *frame) { f.From = ourEdge }), "does not serve it"},
+		// fact: edge.validate
 		{"from another VPC's edge", alter(func(b *bank, f *frame) {
 			f.From, f.Source, f.Inner = theirEdge, 0, datagram("203.0.113.5:1", "10.0.0.10:9", "money")
 		}), "does not serve it"},
 
 		// The bytes have to be a frame with a packet in it.
+		// fact: geneve.port
 		{"another UDP port", func(b *bank) []byte {
 			x := b.honest()
 			return outer(x.From, x.To, 53, x.Marshal()[outerLen:])
 		}, "not GENEVE"},
 		{"GENEVE that ends in its header", raw(func(g []byte) []byte { return g[:5] }), "fabricfake"},
+		// fact: geneve.optlen
 		{"GENEVE that ends in its options", raw(func(g []byte) []byte { return g[:geneveLen+7] }), "fabricfake"},
 		{"nothing inside", raw(func(g []byte) []byte { return g[:geneveLen+24] }), "the packet in the frame"},
 		{"a packet that was cut", raw(func(g []byte) []byte { return g[:len(g)-3] }), "the packet in the frame"},
+		// fact: geneve.version
 		{"another version of GENEVE", raw(func(g []byte) []byte { g[0] |= 0x40; return g }), "fabricfake"},
+		// fact: geneve.protocol
 		{"an Ethernet frame inside", raw(func(g []byte) []byte {
 			binary.BigEndian.PutUint16(g[2:], wire.EtherTypeEthernet)
 			return g
 		}), "not IP"},
 		{"without the receiver's option", raw(func(g []byte) []byte { g[geneveLen+12+2] = 0x05; return g }), "interface 0, which is not here"},
+		// fact: geneve.option.unknown
 		{"one more option that is unknown", raw(func(g []byte) []byte { return withOption(g, 0x05) }), ""},
+		// fact: geneve.option.critical
 		{"one more option that is unknown and critical", raw(func(g []byte) []byte { return withOption(g, 0x85) }), "unknown critical option"},
 		{"an option of the wrong length", raw(func(g []byte) []byte { g[geneveLen+3] = 5; return g }), "fabricfake"},
 		{"a packet with a wrong header checksum", alter(func(b *bank, f *frame) { f.Inner[10] ^= 1 }), "checksum"},
 		{"a whole packet of IPv6 with nobody's address", alter(func(b *bank, f *frame) { f.Inner = datagram6("[2001:db8::1]:1", "[2001:db8::2]:9", "money") }), "which is not mapped there"},
 		{"a packet of another version than it seems", alter(func(b *bank, f *frame) { f.Inner[0] = 0x60 }), "the packet in the frame"},
+		// fact: geneve.protocol
 		{"a packet of another version than the header says", raw(func(g []byte) []byte { g[geneveLen+24] = 0x60; return g }), "another IP version"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -236,6 +252,7 @@ func withOption(g []byte, kind byte) []byte {
 }
 
 // An instance that sends under another address is stopped where it is, and noticed.
+// fact: eni.check.egress, isolation.source
 func TestSpoofingGuest(t *testing.T) { netfake.Run(t, testSpoofingGuest) }
 
 func testSpoofingGuest(t *testing.T, w *netfake.World) {

@@ -40,25 +40,34 @@ func TestCheckGroups(t *testing.T) {
 		ids    identities
 		want   string // decision.describe, and the code of a refusal
 	}{
+		// fact: sg.reference
 		{"a reference matches an address whose interface has the group",
 			[]*SecurityGroup{db}, in, fromApp, 0, ids, "rule 2  tcp/5432 from sg app"},
+		// fact: sg.reference.public
 		{"it matches no other address, such as the interface's public one",
 			[]*SecurityGroup{db}, in, flow(netfake.TCP, "203.0.113.5:40000", "10.0.2.9:5432"), 0, ids, "no rule matches ENI_SG_RULES_MISMATCH"},
+		// fact: sg.reference.middlebox
 		{"it matches nothing where identity was lost on the way",
 			[]*SecurityGroup{db}, in, fromApp, 0, nil, "no rule matches SG_REFERENCES_NOT_PRESERVED"},
 		{"where no rule would match anyway, identity is not the cause",
 			[]*SecurityGroup{db}, in, flow(netfake.TCP, "10.0.1.5:40000", "10.0.2.9:22"), 0, nil, "no rule matches ENI_SG_RULES_MISMATCH"},
+		// fact: sg.reference.self
 		{"a self reference lets members talk",
 			[]*SecurityGroup{db}, in, flow(netfake.TCP, "10.0.2.9:40000", "10.0.2.10:7000"), 0, ids, "rule 3  tcp/7000 from sg db"},
+		// fact: sg.reference.noself
 		{"without one, members cannot",
 			[]*SecurityGroup{web}, in, flow(netfake.TCP, "10.0.2.9:40000", "10.0.2.10:7000"), 0, members{"10.0.2.9": {web}}, "no rule matches ENI_SG_RULES_MISMATCH"},
 		{"egress compares the destination",
 			[]*SecurityGroup{app}, out, flow(netfake.TCP, "10.0.1.5:40000", "142.250.70.206:443"), 0, ids, "rule 1  tcp/443 to 0.0.0.0/0"},
+		// fact: sg.proto.ports
 		{"and the destination port",
 			[]*SecurityGroup{app}, out, flow(netfake.TCP, "10.0.1.5:443", "142.250.70.206:80"), 0, ids, "no rule matches ENI_SG_RULES_MISMATCH"},
+		// fact: sg.allow
 		{"the groups of an interface are united",
 			[]*SecurityGroup{db, web}, in, flow(netfake.TCP, "203.0.113.5:40000", "10.0.2.9:80"), 0, ids, "rule 1  tcp/80 from 0.0.0.0/0"},
+		// fact: sg.proto.icmp
 		{"ICMP by type", []*SecurityGroup{db}, in, flow(netfake.ICMP, "10.0.3.3:7", "10.0.2.9:7"), 8, ids, "rule 1  icmp/8 from 10.0.0.0/16"},
+		// fact: sg.proto.icmp
 		{"another type", []*SecurityGroup{db}, in, flow(netfake.ICMP, "10.0.3.3:7", "10.0.2.9:7"), 13, ids, "no rule matches ENI_SG_RULES_MISMATCH"},
 		{"a group without rules", []*SecurityGroup{bare}, in, fromApp, 0, ids, "there is no ingress rule SG_HAS_NO_RULES"},
 		{"beside one with rules, that one is to blame first", []*SecurityGroup{bare, db}, in, flow(netfake.TCP, "10.0.1.5:1", "10.0.2.9:22"), 0, ids, "no rule matches, nor in sg bare ENI_SG_RULES_MISMATCH"},
@@ -104,14 +113,20 @@ func TestTracked(t *testing.T) {
 		flow   netfake.Flow
 		want   bool
 	}{
+		// fact: ct.icmp
 		{"ICMP is always tracked", []*SecurityGroup{web}, flow(netfake.ICMP, "203.0.113.5:7", "10.0.2.9:7"), true},
+		// fact: ct.others
 		{"other protocols are tracked", []*SecurityGroup{web}, flow(50, "203.0.113.5:0", "10.0.2.9:0"), true},
+		// fact: ct.untracked
 		{"TCP from everywhere with all replies let out is not", []*SecurityGroup{web}, tcp, false},
+		// fact: ct.untracked
 		{"nor is UDP", []*SecurityGroup{web}, udp, false},
+		// fact: ct.tracked
 		{"replies must be let out on all ports", []*SecurityGroup{strict}, tcp, true},
 		{"and to all addresses, by one rule", []*SecurityGroup{halves}, tcp, true},
 		{"and by the same protocol", []*SecurityGroup{tcpOnly}, udp, true},
 		{"which one protocol's rule does for it", []*SecurityGroup{tcpOnly}, tcp, false},
+		// fact: ct.tracked
 		{"the rule must be for all addresses", []*SecurityGroup{office}, tcp, true},
 		{"of several that match, the widest counts", []*SecurityGroup{both}, tcp, false},
 		{"whichever group it is in", []*SecurityGroup{strict, web}, tcp, false},
@@ -180,6 +195,7 @@ var (
 
 // A packet is admitted exactly when some rule of some group admits it, and goes
 // untracked exactly when the documented condition holds.
+// fact: sg.allow, sg.order, ct.untracked
 func TestCheckGroupsAgainstScan(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		groups := make([]*SecurityGroup, rapid.IntRange(0, 4).Draw(t, "groups"))

@@ -38,6 +38,7 @@ func newTenants(w *netfake.World) (all tenants) {
 
 // Two VPCs with the same addresses on the same physical hosts never meet: what is sent
 // in one arrives there, and nowhere else.
+// fact: isolation.tenants, fabric.host
 func TestTenantsNeverMix(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rapid.SyncTest(t, func(t *rapid.T) {
@@ -98,6 +99,7 @@ func drainTenant(t *rapid.T, u net.PacketConn, tenant int) (n int) {
 
 // An address of one VPC is not reached from another, though both are on one host and
 // every group and ACL would let it in.
+// fact: cache.tenant, isolation.tenants
 func TestOtherTenantIsOutOfReach(t *testing.T) { netfake.Run(t, testOtherTenantIsOutOfReach) }
 
 func testOtherTenantIsOutOfReach(t *testing.T, w *netfake.World) {
@@ -117,6 +119,7 @@ func testOtherTenantIsOutOfReach(t *testing.T, w *netfake.World) {
 
 // A physical host that fails silences all that runs on it, of whatever VPC; what was
 // written meanwhile arrives once it has recovered.
+// fact: fabric.host
 func TestPhysicalHostFails(t *testing.T) { netfake.Run(t, testPhysicalHostFails) }
 
 func testPhysicalHostFails(t *testing.T, w *netfake.World) {

@@ -54,6 +54,7 @@ func (m *monitor) copies(t *testing.T) (all []fabricfake.Mirrored) {
 var everything = []fabricfake.MirrorRule{{Number: 1, Action: fabricfake.MirrorAccept}}
 
 // A session copies what its filter takes, byte for byte, and the target sees from whom.
+// fact: mirror.vxlan, mirror.outer, mirror.vni, mirror.filter.directions, vxlan.port
 func TestMirror(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		p := newPair(t, w)
@@ -106,16 +107,25 @@ func TestMirrorFilter(t *testing.T) {
 		rules []fabricfake.MirrorRule
 		want  int // of one ping
 	}{
+		// fact: mirror.filter.none
 		{"no rules, nothing is mirrored", nil, 0},
 		{"a rule without conditions takes all", everything, 1},
 		{"a rejecting rule", []fabricfake.MirrorRule{{Number: 1, Action: reject}}, 0},
+		// fact: mirror.filter.order
 		{"the lowest number decides, accept", []fabricfake.MirrorRule{{Number: 20, Action: reject}, {Number: 10, Action: accept}}, 1},
+		// fact: mirror.filter.order
 		{"the lowest number decides, reject", []fabricfake.MirrorRule{{Number: 20, Action: accept}, {Number: 10, Action: reject}}, 0},
+		// fact: mirror.filter.match
 		{"another protocol", []fabricfake.MirrorRule{{Number: 1, Action: accept, Protocol: netfake.TCP}}, 0},
+		// fact: mirror.filter.match
 		{"its protocol", []fabricfake.MirrorRule{{Number: 1, Action: accept, Protocol: netfake.ICMP}}, 1},
+		// fact: mirror.filter.match
 		{"another source", []fabricfake.MirrorRule{{Number: 1, Action: accept, Source: "10.0.0.0/8"}}, 0},
+		// fact: mirror.filter.match
 		{"its source", []fabricfake.MirrorRule{{Number: 1, Action: accept, Source: "172.31.16.0/24"}}, 1},
+		// fact: mirror.filter.match
 		{"another destination", []fabricfake.MirrorRule{{Number: 1, Action: accept, Destination: "10.0.0.0/8"}}, 0},
+		// fact: mirror.filter.match
 		{"its destination", []fabricfake.MirrorRule{{Number: 1, Action: accept, Destination: "172.31.32.21/32"}}, 1},
 	} {
 		netfake.Run(t, func(t *testing.T, w *netfake.World) {
@@ -133,6 +143,7 @@ func TestMirrorFilter(t *testing.T) {
 }
 
 // Ports choose packets of protocols that have them.
+// fact: mirror.filter.match
 func TestMirrorPorts(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		p := newPair(t, w)
@@ -153,6 +164,7 @@ func TestMirrorPorts(t *testing.T) {
 
 // A packet is mirrored once, in the session with the lowest number that takes it; at
 // both ends if both are sources.
+// fact: mirror.sessions
 func TestMirrorSessions(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		p := newPair(t, w)
@@ -183,10 +195,12 @@ func TestMirrorRefused(t *testing.T) {
 		change func(*pair, *monitor)
 		want   int
 	}{
+		// fact: mirror.group
 		{"let through", func(*pair, *monitor) {}, 2},
 		{"refused by the source's group", func(p *pair, _ *monitor) { p.group.RevokeIngress("icmp", fabricfake.Anywhere) }, 0},
 		{"refused by the source's ACL", func(p *pair, _ *monitor) { p.b.UseACL(p.vpc.NetworkACL("none")) }, 0},
 		{"the source's group lets nothing out", func(p *pair, _ *monitor) { p.group.RestrictEgress() }, 2},
+		// fact: mirror.group
 		{"refused by the target's group", func(_ *pair, m *monitor) {
 			m.Interface().Groups()[0].RevokeIngress("udp/4789", fabricfake.Anywhere)
 		}, 0},
@@ -205,6 +219,7 @@ func TestMirrorRefused(t *testing.T) {
 }
 
 // Questions to the resolver are mirrored when the filter names it, whatever the rules.
+// fact: mirror.filter.dns, service.dns.base
 func TestMirrorResolver(t *testing.T) {
 	for service, want := range map[fabricfake.MirrorService]int{fabricfake.ServiceHidden: 0, fabricfake.ServiceMirrored: 2} {
 		netfake.Run(t, func(t *testing.T, w *netfake.World) {
@@ -246,10 +261,14 @@ func TestMirrorLength(t *testing.T) {
 		name              string
 		data, asked, want int
 	}{
+		// fact: mirror.truncate
 		{"the longest that fits", 8947 - overhead, 0, 8947},
+		// fact: mirror.truncate
 		{"one byte more", 8948 - overhead, 0, 8947},
 		{"the longest of all", 9001 - overhead, 0, 8947},
+		// fact: mirror.length
 		{"cut where the session says", 1000, 14 + 100, 100},
+		// fact: mirror.length
 		{"shorter than the session says", 10, 14 + 100, 10 + overhead},
 	} {
 		netfake.Run(t, func(t *testing.T, w *netfake.World) {
@@ -305,6 +324,7 @@ func TestMirrorStream(t *testing.T) {
 }
 
 // The flow log counts the packets of bursts, mirrored or not, and no copies.
+// fact: log.unlogged.mirror
 func TestMirrorFlowLog(t *testing.T) {
 	counts := func(mirror bool) (records []string) {
 		netfake.Run(t, func(t *testing.T, w *netfake.World) {
@@ -349,6 +369,7 @@ func TestMirrorErrors(t *testing.T) {
 		want string
 	}{
 		{"", fabricfake.MirrorConfig{}, "the mirror session has no name"},
+		// fact: mirror.limit.rules
 		{"x", ingress(rules(11)...), "TrafficMirrorFilterRuleLimitExceeded"},
 		{"x", ingress(fabricfake.MirrorRule{}), "rule number 0"},
 		{"x", ingress(fabricfake.MirrorRule{Number: 1}, fabricfake.MirrorRule{Number: 1}), "two rules 1"},
@@ -377,10 +398,12 @@ func TestMirrorErrors(t *testing.T) {
 		"InterfaceInUseByTrafficMirrorTarget: source": func(source, target, other, foreign, service *fabricfake.Interface) {
 			source.Mirror("m", fabricfake.MirrorConfig{Target: source})
 		},
+		// fact: mirror.inuse
 		"InterfaceInUseByTrafficMirrorTarget: target": func(source, target, other, foreign, service *fabricfake.Interface) {
 			source.Mirror("m", fabricfake.MirrorConfig{Target: target})
 			target.Mirror("n", fabricfake.MirrorConfig{Target: other})
 		},
+		// fact: mirror.inuse
 		"InterfaceInUseByTrafficMirrorSession: source": func(source, target, other, foreign, service *fabricfake.Interface) {
 			source.Mirror("m", fabricfake.MirrorConfig{Target: target})
 			other.Mirror("n", fabricfake.MirrorConfig{Target: source})
@@ -392,6 +415,7 @@ func TestMirrorErrors(t *testing.T) {
 			source.Mirror("m", fabricfake.MirrorConfig{Target: target})
 			source.Mirror("n", fabricfake.MirrorConfig{Target: target})
 		},
+		// fact: mirror.limit.sessions
 		"TrafficMirrorSessionsPerInterfaceLimitExceeded": func(source, target, other, foreign, service *fabricfake.Interface) {
 			for i := range 4 {
 				source.Mirror("m", fabricfake.MirrorConfig{Target: target, Number: i + 1})
@@ -417,8 +441,11 @@ func TestMirrorErrors(t *testing.T) {
 func TestParseMirrored(t *testing.T) {
 	for _, row := range []struct{ name, hex, want string }{
 		{"nothing", "", "short"},
+		// fact: vxlan.header
 		{"no VNI", "\x00\x00\x00\x00\x00\x00\x00\x00", "version"},
+		// fact: vxlan.payload
 		{"no Ethernet header", "\x08\x00\x00\x00\x00\x00\x01\x00abc", "short"},
+		// fact: vxlan.payload
 		{"ARP", "\x08\x00\x00\x00\x00\x00\x01\x00abcdefghijkl\x08\x06", "EtherType 0x0806"},
 	} {
 		if _, err := fabricfake.ParseMirrored([]byte(row.hex)); err == nil || !strings.Contains(err.Error(), row.want) {

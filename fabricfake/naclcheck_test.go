@@ -22,21 +22,27 @@ func TestACLCheck(t *testing.T) {
 		want     string
 		near     string // for a refusal
 	}{
+		// fact: acl.order
 		{"entries are tried by number, not in the order that they were added",
 			netfake.Ingress, netfake.TCP, "10.0.1.5:40000", "10.0.2.9:22", "rule 100  deny tcp/22 0.0.0.0/0",
 			"acl data ingress 200 allows tcp/all from 10.0.0.0/16, but comes too late"},
+		// fact: acl.order
 		{"the first that matches decides", netfake.Ingress, netfake.TCP, "10.0.9.5:40000", "10.0.2.9:22", "rule 90  allow tcp/22 10.0.9.0/24", ""},
 		{"ingress compares the source", netfake.Ingress, netfake.TCP, "10.0.1.5:40000", "10.0.2.9:5432", "rule 200  allow tcp/all 10.0.0.0/16", ""},
+		// fact: acl.star
 		{"what nothing matches is refused", netfake.Ingress, netfake.TCP, "203.0.113.5:40000", "10.0.2.9:5432", "rule *",
 			"acl data ingress 200 allows tcp/all from 10.0.0.0/16"},
 		{"by protocol too", netfake.Ingress, netfake.UDP, "10.0.1.5:40000", "10.0.2.9:53", "rule *",
 			"acl data ingress 200 allows tcp/all from 10.0.0.0/16"},
+		// fact: acl.stateless
 		{"a reply needs an entry of its own, for the client's port", netfake.Egress, netfake.TCP, "10.0.2.9:5432", "10.0.1.5:40000",
 			"rule 120  allow tcp/1024-65535 10.0.1.0/24", ""},
 		{"egress compares the destination", netfake.Egress, netfake.TCP, "10.0.2.9:5432", "10.0.3.5:40000", "rule *",
 			"acl data egress 120 allows tcp/1024-65535 to 10.0.1.0/24"},
+		// fact: acl.port
 		{"and the destination port", netfake.Egress, netfake.TCP, "10.0.2.9:5432", "10.0.1.5:443", "rule *",
 			"acl data egress 120 allows tcp/1024-65535 to 10.0.1.0/24"},
+		// fact: acl.proto.icmp, acl.pmtud
 		{"ICMP by type and code", netfake.Ingress, netfake.ICMP, "203.0.113.5:0", "10.0.2.9:0", "rule 300  allow icmp/3/4 0.0.0.0/0", ""},
 	} {
 		f := flow(row.proto, row.src, row.dst)
@@ -66,6 +72,7 @@ func TestACLHits(t *testing.T) {
 }
 
 // The ACL decides as a scan for the matching entry with the lowest number would.
+// fact: acl.order
 func TestACLAgainstScan(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, entries := newNetworkACL(nil, "x"), map[int]ACLEntry{}

@@ -81,7 +81,9 @@ func TestPermissionMatches(t *testing.T) {
 		wantOpened bool // the permission opens every port of proto
 	}{
 		// A range includes both its ends.
+		// fact: sg.proto.ports, acl.proto.ports
 		{"tcp/80-90", netfake.TCP, 79, 0, 0, false, false},
+		// fact: sg.proto.ports, acl.proto.ports
 		{"tcp/80-90", netfake.TCP, 80, 0, 0, true, false},
 		{"tcp/80-90", netfake.TCP, 90, 0, 0, true, false},
 		{"tcp/80-90", netfake.TCP, 91, 0, 0, false, false},
@@ -92,16 +94,21 @@ func TestPermissionMatches(t *testing.T) {
 		{"tcp", netfake.UDP, 53, 0, 0, false, false},
 		// ICMP by type and code.
 		{"icmp", netfake.ICMP, 9, 3, 4, true, false},
+		// fact: sg.proto.icmp, acl.proto.icmp
 		{"icmp/3", netfake.ICMP, 9, 3, 4, true, false},
 		{"icmp/3/4", netfake.ICMP, 9, 3, 4, true, false},
+		// fact: sg.proto.icmp, acl.proto.icmp
 		{"icmp/3/1", netfake.ICMP, 9, 3, 4, false, false},
 		{"icmp/8", netfake.ICMP, 9, 0, 0, false, false},
 		{"icmp/0", netfake.ICMP, 9, 0, 0, true, false},
 		// All traffic, and other protocols, ignore ports.
 		{"all", netfake.TCP, 1, 0, 0, true, true},
 		{"all", netfake.ICMP, 0, 8, 0, true, true},
+		// fact: sg.proto.all
 		{"all", 50, 0, 0, 0, true, true},
+		// fact: sg.proto.all, acl.proto.others
 		{"proto/50", 50, 0, 0, 0, true, false},
+		// fact: sg.proto.all, acl.proto.others
 		{"proto/50", 51, 0, 0, 0, false, false},
 	} {
 		p, err := ParsePermission(row.perm)

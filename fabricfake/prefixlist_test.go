@@ -10,6 +10,7 @@ import (
 
 // A rule that names a prefix list matches what the list has at the moment, and a route to
 // one leads there.
+// fact: rtb.destination.list
 func TestPrefixList(t *testing.T) {
 	w, tb := refusingWorld(t)
 	r := NewRegion(w, "eu-west-1", netfake.Sydney)
@@ -97,6 +98,7 @@ func TestPrefixListRefusals(t *testing.T) {
 
 // Against a group's quota a list counts with all the entries that it is for, in its own
 // family; a reference counts in both.
+// fact: sg.quota.list, sg.quota.reference
 func TestRuleWeights(t *testing.T) {
 	w, tb := refusingWorld(t)
 	r := NewRegion(w, "eu-west-1", netfake.Sydney)

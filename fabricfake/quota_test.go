@@ -19,15 +19,18 @@ func TestQuotas(t *testing.T) {
 		do         func(v vpc)
 		quotas     fabricfake.Quotas
 	}{
+		// fact: sg.quota, code.quota.rules
 		{"rules of a group", "RulesPerSecurityGroupLimitExceeded: a group has 60 rules", func(v vpc) {
 			g := v.SecurityGroup("g")
 			for n := range 61 {
 				g.AllowIngress(fmt.Sprint("tcp/", n), fabricfake.Anywhere)
 			}
 		}, fabricfake.Quotas{RulesPerGroup: 61}},
+		// fact: sg.quota.list
 		{"a prefix list counts as what it is for", "RulesPerSecurityGroupLimitExceeded", func(v vpc) {
 			v.SecurityGroup("g").AllowIngress("all", v.Region().PrefixList("l", offices, "198.51.100.0/24"))
 		}, fabricfake.Quotas{RulesPerGroup: offices}},
+		// fact: sg.quota.eni, code.quota.groups
 		{"groups of an interface", "SecurityGroupsPerInterfaceLimitExceeded: 6 groups, and 5 are allowed", func(v vpc) {
 			var gs fabricfake.Groups
 			for n := range 6 {
@@ -35,12 +38,14 @@ func TestQuotas(t *testing.T) {
 			}
 			v.Subnet("s", "10.0.1.0/24", "a").Instance("i", fabricfake.InstanceConfig{Groups: gs})
 		}, fabricfake.Quotas{GroupsPerInterface: 6}},
+		// fact: acl.quota, code.quota.acl
 		{"entries of an ACL", "NetworkAclEntryLimitExceeded: an ACL has 20 entries", func(v vpc) {
 			a := v.NetworkACL("a")
 			for n := range 21 {
 				a.AllowEgress(n+1, "all", "10.0.0.0/8")
 			}
 		}, fabricfake.Quotas{EntriesPerACL: 21}},
+		// fact: rtb.quota, code.quota.routes
 		{"routes of a table", "RouteLimitExceeded: a table has 500 routes", func(v vpc) {
 			f := v.Subnet("s", "10.0.1.0/24", "a").Instance("i", fabricfake.InstanceConfig{}).Interface()
 			rtb := v.RouteTable("t")
@@ -48,21 +53,25 @@ func TestQuotas(t *testing.T) {
 				rtb.Route(fmt.Sprintf("172.16.%d.%d/32", n/256, n%256), &throughInterface{f})
 			}
 		}, fabricfake.Quotas{RoutesPerTable: 501}},
+		// fact: code.quota.sgs
 		{"groups of a region", "SecurityGroupLimitExceeded: the region has 2500", func(v vpc) {
 			for n := range 2500 { // the default group makes one more
 				v.SecurityGroup(fmt.Sprint("g", n))
 			}
 		}, fabricfake.Quotas{SecurityGroups: 2501}},
+		// fact: code.quota.acls
 		{"ACLs of a VPC", "NetworkAclLimitExceeded: the VPC has 200", func(v vpc) {
 			for n := range 200 {
 				v.NetworkACL(fmt.Sprint("a", n))
 			}
 		}, fabricfake.Quotas{ACLsPerVPC: 201}},
+		// fact: code.quota.tables
 		{"tables of a VPC", "RouteTableLimitExceeded: the VPC has 200", func(v vpc) {
 			for n := range 200 {
 				v.RouteTable(fmt.Sprint("t", n))
 			}
 		}, fabricfake.Quotas{TablesPerVPC: 201}},
+		// fact: code.quota.subnets
 		{"subnets of a VPC", "SubnetLimitExceeded: the VPC has 200", func(v vpc) {
 			for n := range 201 {
 				v.Subnet(fmt.Sprint("s", n), fmt.Sprintf("10.0.%d.0/24", n), "a")
@@ -85,6 +94,7 @@ func TestQuotas(t *testing.T) {
 }
 
 // The families of routes and entries are counted apart.
+// fact: acl.quota
 func TestQuotasByFamily(t *testing.T) {
 	text := fatal(t, func(w *netfake.World) {
 		v := fabricfake.NewVPC(w, "prod", "10.0.0.0/16").AddIPv6("")
@@ -106,9 +116,13 @@ func TestSetQuotas(t *testing.T) {
 	}{
 		{fabricfake.Quotas{}, ""},
 		{fabricfake.Quotas{RulesPerGroup: 200}, ""},
+		// fact: sg.quota.product
 		{fabricfake.Quotas{RulesPerGroup: 201}, "201 rules in each of 5 groups are 1005 for an interface, and 1000 are granted"},
+		// fact: sg.quota.product
 		{fabricfake.Quotas{RulesPerGroup: 62, GroupsPerInterface: 16}, ""},
+		// fact: sg.quota.product
 		{fabricfake.Quotas{RulesPerGroup: 63, GroupsPerInterface: 16}, "1008 for an interface"},
+		// fact: sg.quota.product
 		{fabricfake.Quotas{GroupsPerInterface: 17}, "Quotas.GroupsPerInterface is 17: it is from 1 to 16"},
 		{fabricfake.Quotas{EntriesPerACL: 40, RoutesPerTable: 1000}, ""},
 		{fabricfake.Quotas{EntriesPerACL: 41}, "Quotas.EntriesPerACL is 41: it is from 1 to 40"},

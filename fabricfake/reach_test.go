@@ -138,23 +138,31 @@ func TestReachability(t *testing.T) {
 		blocker string // whose stage, and which code
 	}{
 		// A new group lets nothing in; an empty set of rules is said to be empty.
+		// fact: sg.new.ingress, order.silent
 		{"no ingress rule", func(p *place) {}, tcp80, netfake.Silence, "sg web ingress SG_HAS_NO_RULES"},
+		// fact: sg.proto.ports
 		{"a rule for the port", func(p *place) { p.webGroup.AllowIngress("tcp/80", fabricfake.Anywhere) }, tcp80, netfake.Answered, ""},
+		// fact: sg.proto.ports
 		{"a rule for another port", func(p *place) { p.webGroup.AllowIngress("tcp/81", fabricfake.Anywhere) }, tcp80, netfake.Silence, "sg web ingress ENI_SG_RULES_MISMATCH"},
 		{"a rule for another protocol", func(p *place) { p.webGroup.AllowIngress("udp/80", fabricfake.Anywhere) }, tcp80, netfake.Silence, "sg web ingress ENI_SG_RULES_MISMATCH"},
+		// fact: sg.reference
 		{"a rule for the sender's group", func(p *place) { p.webGroup.AllowIngress("tcp/80", p.appGroup) }, tcp80, netfake.Answered, ""},
+		// fact: sg.reference
 		{"a rule for a group that the sender has not", func(p *place) { p.webGroup.AllowIngress("tcp/80", p.webGroup) }, tcp80, netfake.Silence, "sg web ingress ENI_SG_RULES_MISMATCH"},
 		{"a rule for the sender's address", func(p *place) { p.webGroup.AllowIngress("tcp/80", fabricfake.CIDR("10.0.1.4/32")) }, tcp80, netfake.Answered, ""},
 		{"a rule for the address beside", func(p *place) { p.webGroup.AllowIngress("tcp/80", fabricfake.CIDR("10.0.1.5/32")) }, tcp80, netfake.Silence, "sg web ingress ENI_SG_RULES_MISMATCH"},
 
 		// The default group's members talk with one another, and with nobody else.
+		// fact: sg.default.members, sg.reference.self
 		{"both in the default group", func(p *place) {
 			p.app.Interface().SetGroups(fabricfake.Groups{p.vpc.DefaultSecurityGroup()})
 			p.web.Interface().SetGroups(fabricfake.Groups{p.vpc.DefaultSecurityGroup()})
 		}, tcp80, netfake.Answered, ""},
+		// fact: sg.default.members
 		{"one in the default group", func(p *place) {
 			p.web.Interface().SetGroups(fabricfake.Groups{p.vpc.DefaultSecurityGroup()})
 		}, tcp80, netfake.Silence, "sg default ingress ENI_SG_RULES_MISMATCH"},
+		// fact: sg.allow
 		{"several groups: one that allows is enough", func(p *place) {
 			open := p.vpc.SecurityGroup("open").AllowIngress("all", fabricfake.Anywhere)
 			p.web.Interface().SetGroups(fabricfake.Groups{p.webGroup, open})
@@ -167,31 +175,39 @@ func TestReachability(t *testing.T) {
 			p.appGroup.RestrictEgress().AllowEgress("tcp/80", p.webGroup)
 		}, tcp80, netfake.Answered, ""},
 		// Groups are stateful: the receiver needs no egress rule to answer.
+		// fact: ct.reply
 		{"the receiver's egress taken back", func(p *place) { allowWeb(p); p.webGroup.RestrictEgress() }, tcp80, netfake.Answered, ""},
 
 		// ACLs are stateless and numbered: the first entry that matches decides.
+		// fact: acl.custom, order.silent
 		{"an ACL without entries", func(p *place) { allowWeb(p); p.back.UseACL(p.vpc.NetworkACL("x")) }, tcp80, netfake.Silence, "acl x ingress SUBNET_ACL_RESTRICTION"},
+		// fact: acl.stateless, acl.border
 		{"in, but not out: the answer is lost", func(p *place) {
 			allowWeb(p)
 			p.back.UseACL(p.vpc.NetworkACL("x").AllowIngress(100, "tcp/80", "10.0.1.0/24"))
 		}, tcp80, netfake.Silence, "acl x egress SUBNET_ACL_RESTRICTION"},
+		// fact: acl.stateless, acl.ephemeral
 		{"in, and out to the ephemeral ports", func(p *place) {
 			allowWeb(p)
 			p.back.UseACL(p.vpc.NetworkACL("x").AllowIngress(100, "tcp/80", "10.0.1.0/24").AllowEgress(100, "tcp/1024-65535", "10.0.1.0/24"))
 		}, tcp80, netfake.Answered, ""},
+		// fact: acl.port
 		{"out to the port of the service only", func(p *place) {
 			allowWeb(p)
 			p.back.UseACL(p.vpc.NetworkACL("x").AllowIngress(100, "tcp/80", "10.0.1.0/24").AllowEgress(100, "tcp/80", "10.0.1.0/24"))
 		}, tcp80, netfake.Silence, "acl x egress SUBNET_ACL_RESTRICTION"},
+		// fact: acl.order
 		{"a denial before the permission", func(p *place) {
 			allowWeb(p)
 			p.front.UseACL(p.vpc.NetworkACL("x").DenyEgress(90, "tcp/80", "10.0.2.0/24").AllowEgress(100, "all", "0.0.0.0/0").AllowIngress(100, "all", "0.0.0.0/0"))
 		}, tcp80, netfake.Silence, "acl x egress SUBNET_ACL_RESTRICTION"},
+		// fact: acl.order
 		{"a denial after the permission", func(p *place) {
 			allowWeb(p)
 			p.front.UseACL(p.vpc.NetworkACL("x").DenyEgress(110, "tcp/80", "10.0.2.0/24").AllowEgress(100, "all", "0.0.0.0/0").AllowIngress(100, "all", "0.0.0.0/0"))
 		}, tcp80, netfake.Answered, ""},
 		// Inside a subnet no ACL applies.
+		// fact: acl.inside, order.samesubnet
 		{"an ACL without entries, inside the subnet", func(p *place) {
 			allowWeb(p)
 			p.app = p.back.Instance("neighbour", fabricfake.InstanceConfig{})
@@ -199,9 +215,11 @@ func TestReachability(t *testing.T) {
 		}, tcp80, netfake.Answered, ""},
 
 		// Routes: the local one is there; nothing leads outside until one is added.
+		// fact: rtb.none
 		{"an address outside the VPC", func(p *place) {}, func(*place) netfake.Endpoint {
 			return netfake.Endpoint{Proto: netfake.TCP, Addr: netip.MustParseAddrPort("192.0.2.1:80")}
 		}, netfake.Silence, "rtb main of prod NO_ROUTE_TO_DESTINATION"},
+		// fact: isolation.unknown, walk.lookup
 		{"an address that nobody has", func(p *place) {}, func(*place) netfake.Endpoint {
 			return netfake.Endpoint{Proto: netfake.TCP, Addr: netip.MustParseAddrPort("10.0.2.99:80")}
 		}, netfake.Silence, "mapping NO_POSSIBLE_DESTINATION"},
@@ -211,11 +229,13 @@ func TestReachability(t *testing.T) {
 		{"UDP", func(p *place) { p.webGroup.AllowIngress("udp/80", p.appGroup) }, port(netfake.UDP, 80), netfake.Answered, ""},
 		{"UDP without a rule", func(p *place) { allowWeb(p) }, port(netfake.UDP, 80), netfake.Silence, "sg web ingress ENI_SG_RULES_MISMATCH"},
 		// An ICMP error about a tracked flow is let in without a rule of its own.
+		// fact: mtu.related
 		{"a closed UDP port", func(p *place) { p.webGroup.AllowIngress("udp/81", p.appGroup) }, port(netfake.UDP, 81), netfake.Refused, "web ingress"},
 		{"an echo", func(p *place) { p.webGroup.AllowIngress("icmp/8", fabricfake.Anywhere) }, port(netfake.ICMP, 0), netfake.Answered, ""},
 		{"an echo without a rule", allowWeb, port(netfake.ICMP, 0), netfake.Silence, "sg web ingress ENI_SG_RULES_MISMATCH"},
 
 		// A host that fails takes its instances with it.
+		// fact: fabric.host.stages
 		{"the receiver's host fails", func(p *place) { allowWeb(p); p.web.Interface().PhysicalHost().Fail() }, tcp80, netfake.Silence, "host of web BAD_STATE"},
 		{"the sender's host fails", func(p *place) { allowWeb(p); p.app.Interface().PhysicalHost().Fail() }, tcp80, netfake.Silence, "host of app egress BAD_STATE"},
 		{"the host has recovered", func(p *place) { allowWeb(p); p.web.Interface().PhysicalHost().Fail().Undo() }, tcp80, netfake.Answered, ""},

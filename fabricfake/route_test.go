@@ -15,6 +15,7 @@ func (t *aTarget) String() string   { return t.name }
 func (t *aTarget) Attached() bool   { return !t.gone }
 func (t *aTarget) NextHop() NextHop { return NextHop{} }
 
+// fact: rtb.origin
 func TestRouteTexts(t *testing.T) {
 	var got []string
 	for o := OriginStatic; o <= OriginVPN; o++ {

@@ -13,6 +13,7 @@ func TestRoutePriority(t *testing.T) {
 	block := netip.MustParsePrefix("192.168.0.0/16")
 	// With one destination: added by hand, of a prefix list, Direct Connect, VPN by
 	// hand, VPN. Each is used when those before it have gone, in whatever order they came.
+	// fact: rtb.order.static, rtb.order.list, rtb.order.dx, rtb.order.vpn, rtb.order.hidden
 	order := []Origin{OriginStatic, OriginPrefixList, OriginDirectConnect, OriginVPNStatic, OriginVPN}
 	rtb, _ := aTable(t)
 	for _, i := range []int{3, 0, 4, 2, 1} {
@@ -29,6 +30,7 @@ func TestRoutePriority(t *testing.T) {
 		t.Errorf("%s takes %q when all routes are withdrawn", dst, got)
 	}
 	// Of two prefix lists with one destination the first keeps it.
+	// fact: rtb.order.lists
 	first, second := Route{block, &aTarget{name: "one"}, OriginPrefixList, nil}, Route{block, &aTarget{name: "two"}, OriginPrefixList, nil}
 	rtb.install(first)
 	rtb.install(second)
@@ -36,11 +38,13 @@ func TestRoutePriority(t *testing.T) {
 		t.Errorf("%s takes %q", dst, got)
 	}
 	// A route of a longer prefix wins whatever its origin...
+	// fact: rtb.lpm
 	rtb.install(Route{netip.MustParsePrefix("192.168.7.0/24"), &aTarget{name: "vgw"}, OriginVPN, nil})
 	if got := find(rtb, dst); got != "192.168.7.0/24 → vgw" {
 		t.Errorf("%s takes %q", dst, got)
 	}
 	// ...but a propagated one does not win against local, nor hide a route that does.
+	// fact: rtb.local.propagated
 	rtb.install(Route{netip.MustParsePrefix("10.0.1.128/25"), &aTarget{name: "vgw"}, OriginVPN, nil})
 	if got := find(rtb, "10.0.1.200"); got != "10.0.0.0/16 → local" {
 		t.Errorf("10.0.1.200 takes %q", got)
@@ -53,6 +57,7 @@ func TestRoutePriority(t *testing.T) {
 
 // The table decides as one would who looks at every route and compares them two by
 // two.
+// fact: rtb.lpm, rtb.local.propagated
 func TestLookupAgainstScan(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rtb := newRouteTable(nil, "x", blocks("10.0.0.0/16"), nil)

@@ -25,6 +25,7 @@ func TestRouteTable(t *testing.T) {
 	nat, fw, pcx := &aTarget{name: "nat a"}, &aTarget{name: "vpce fw"}, &aTarget{name: "pcx b"}
 
 	// A local route per block of the VPC, and nothing else.
+	// fact: rtb.local, vpc.secondary.local, rtb.none
 	for dst, want := range map[string]string{
 		"10.0.2.9":       "10.0.0.0/16 → local",
 		"100.64.1.1":     "100.64.0.0/20 → local",
@@ -39,14 +40,20 @@ func TestRouteTable(t *testing.T) {
 	tb.wantFatal(t, "")
 	for _, row := range []struct{ dst, want string }{
 		// The longest prefix wins.
+		// fact: rtb.lpm, rtb.destination.ipv4
 		{"142.250.70.206", "0.0.0.0/0 → nat a"},
+		// fact: rtb.lpm
 		{"10.9.9.9", "10.0.0.0/8 → pcx b"},
+		// fact: rtb.lpm
 		{"10.0.1.5", "10.0.0.0/16 → local"},
 		// A subnet's block may be more specific than local.
+		// fact: rtb.specific
 		{"10.0.2.9", "10.0.2.0/24 → vpce fw"},
 		// Services beside the instance are not reached by any route.
+		// fact: rtb.refused.larger
 		{"169.254.169.254", "none"},
 		{"169.254.171.255", "none"},
+		// fact: rtb.refused.larger
 		{"169.254.172.0", "0.0.0.0/0 → nat a"},
 	} {
 		if got := find(rtb, row.dst); got != row.want {
@@ -55,6 +62,7 @@ func TestRouteTable(t *testing.T) {
 	}
 
 	// A route to a target that has gone stays and swallows packets.
+	// fact: rtb.blackhole
 	fw.gone = true
 	if got := find(rtb, "10.0.2.9"); got != "10.0.2.0/24 → vpce fw (blackhole)" {
 		t.Errorf("10.0.2.9 takes %q when its target has gone", got)
@@ -73,6 +81,7 @@ func TestRouteTable(t *testing.T) {
 	// Routes can be replaced, and so can the target of a local one.
 	rtb.ReplaceRoute("0.0.0.0/0", pcx)
 	fw.gone = false
+	// fact: rtb.local.replace
 	rtb.ReplaceRoute("10.0.0.0/16", fw)
 	if got := find(rtb, "8.8.8.8") + ", " + find(rtb, "10.0.1.5"); got != "0.0.0.0/0 → pcx b, 10.0.0.0/16 → vpce fw" {
 		t.Errorf("replaced: %s", got)
@@ -101,23 +110,35 @@ func TestRouteRefusals(t *testing.T) {
 		{"10.0.0.0/15", ""},
 		{"10.1.0.0/24", ""},
 		// One destination, one route; the local ones count, and host bits do not.
+		// fact: rtb.destination.twice
 		{"192.168.0.0/16", "RouteAlreadyExists: there is a route 192.168.0.0/16 → pcx b"},
+		// fact: rtb.destination.twice
 		{"192.168.7.7/16", "RouteAlreadyExists: there is a route 192.168.0.0/16 → pcx b"},
+		// fact: rtb.destination.twice
 		{"10.0.0.0/16", "RouteAlreadyExists: there is a route 10.0.0.0/16 → local"},
 		// More specific than local: only the whole block of a subnet.
+		// fact: rtb.specific
 		{"10.0.1.0/24", ""},
+		// fact: rtb.specific
 		{"10.0.1.0/25", "InvalidParameterValue: 10.0.1.0/25 is more specific than 10.0.0.0/16 → local, and not the block of a subnet"},
+		// fact: rtb.specific
 		{"10.0.0.0/23", "InvalidParameterValue: 10.0.0.0/23 is more specific than 10.0.0.0/16 → local, and not the block of a subnet"},
 		{"100.64.3.0/24", "InvalidParameterValue: 100.64.3.0/24 is more specific than 100.64.0.0/20 → local, and not the block of a subnet"},
 		// Services beside the instance: the block and what lies in it, but not around it.
+		// fact: rtb.refused
 		{"169.254.168.0/22", "InvalidParameterValue: 169.254.168.0/22 lies in 169.254.168.0/22, which cannot be routed"},
+		// fact: rtb.refused
 		{"169.254.169.254/32", "InvalidParameterValue: 169.254.169.254/32 lies in 169.254.168.0/22, which cannot be routed"},
+		// fact: rtb.refused.larger
 		{"169.254.0.0/16", ""},
 		{"169.254.172.0/22", ""},
+		// fact: rtb.refused
 		{"fd00:ec2::/32", "InvalidParameterValue: fd00:ec2::/32 lies in fd00:ec2::/32, which cannot be routed"},
 		{"fd00:ec2::254/128", "InvalidParameterValue: fd00:ec2::254/128 lies in fd00:ec2::/32, which cannot be routed"},
+		// fact: rtb.refused.larger
 		{"fd00::/16", ""},
 		// The families have routes of their own.
+		// fact: rtb.destination.ipv6
 		{"::/0", ""},
 		{"10.1.0.0", `InvalidParameterValue: "10.1.0.0" is not a CIDR block`},
 	} {
@@ -136,15 +157,18 @@ func TestRouteRefusals(t *testing.T) {
 	tb.wantFatal(t, "fabricfake: InvalidParameterValue: the route to 0.0.0.0/0 has no target (rtb private)")
 	rtb.ReplaceRoute("10.0.0.0/16", nil)
 	tb.wantFatal(t, "fabricfake: InvalidParameterValue: the route to 10.0.0.0/16 has no target (rtb private)")
+	// fact: code.notfound.route
 	rtb.ReplaceRoute("0.0.0.0/0", nat)
 	tb.wantFatal(t, "fabricfake: InvalidRoute.NotFound: there is no route to 0.0.0.0/0 (rtb private)")
 	rtb.DeleteRoute("0.0.0.0/0")
 	tb.wantFatal(t, "fabricfake: InvalidRoute.NotFound: there is no route to 0.0.0.0/0 (rtb private)")
+	// fact: rtb.local.delete
 	rtb.DeleteRoute("10.0.0.0/16")
 	tb.wantFatal(t, "fabricfake: InvalidParameterValue: the local route 10.0.0.0/16 cannot be removed (rtb private)")
 }
 
 // 500 routes that were added, 100 that were propagated; the latter beyond are left out.
+// fact: rtb.quota, rtb.quota.propagated, code.quota.routes
 func TestRouteQuota(t *testing.T) {
 	rtb, _ := aTable(t)
 	nth := func(n int) netip.Prefix {

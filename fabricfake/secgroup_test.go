@@ -12,11 +12,13 @@ func TestNewSecurityGroup(t *testing.T) {
 	w, _ := refusingWorld(t)
 	// A new group lets nothing in and everything out.
 	g := newSecurityGroup(w, "prod", "app")
+	// fact: sg.new.ingress, sg.new.egress
 	if in, out := g.IngressRules(), g.EgressRules(); len(in) != 0 || len(out) != 1 || out[0].text(netfake.Egress) != "all to 0.0.0.0/0" {
 		t.Errorf("a new group has ingress %v, egress %v", in, out)
 	}
 	// The default group lets in what its members send.
 	d := newDefaultGroup(w, "prod")
+	// fact: sg.default.members, sg.default.egress
 	if in, out := d.IngressRules(), d.EgressRules(); len(in) != 1 || in[0].text(netfake.Ingress) != "all from sg default" || len(out) != 1 {
 		t.Errorf("a default group has ingress %v, egress %v", in, out)
 	}
@@ -39,11 +41,13 @@ func TestGroupRuleRefusals(t *testing.T) {
 	// The same rule twice, host bits apart.
 	db.AllowIngress("tcp/5432", app)
 	tb.wantFatal(t, "fabricfake: InvalidPermission.Duplicate: tcp/5432 with sg app exists (sg db ingress)")
+	// fact: sg.rule.duplicate, vpc.hostbits
 	db.AllowIngress("tcp/5432-5432", CIDR("10.1.2.3/8"))
 	tb.wantFatal(t, "fabricfake: InvalidPermission.Duplicate: tcp/5432 with 10.0.0.0/8 exists (sg db ingress)")
 	db.AllowEgress("all", Anywhere)
 	tb.wantFatal(t, "fabricfake: InvalidPermission.Duplicate: all with 0.0.0.0/0 exists (sg db egress)")
 	// The rule to revoke is named in full.
+	// fact: sg.rule.notfound
 	db.RevokeIngress("tcp/5433", app)
 	tb.wantFatal(t, "fabricfake: InvalidPermission.NotFound: there is no rule tcp/5433 with sg app (sg db ingress)")
 	db.RevokeIngress("tcp/5432", app)
@@ -66,6 +70,7 @@ func TestGroupRuleRefusals(t *testing.T) {
 }
 
 // A group has 60 rules in each direction.
+// fact: sg.quota, code.quota.rules
 func TestGroupRuleQuota(t *testing.T) {
 	w, tb := refusingWorld(t)
 	g := newSecurityGroup(w, "prod", "app").RestrictEgress()
@@ -80,6 +85,7 @@ func TestGroupRuleQuota(t *testing.T) {
 	tb.wantFatal(t, "fabricfake: RulesPerSecurityGroupLimitExceeded: a group has 60 rules in each direction at most (sg app egress)")
 }
 
+// fact: sg.name.unique, sg.name.default, sg.name.form
 func TestCheckGroupName(t *testing.T) {
 	siblings := []*SecurityGroup{{name: "App"}}
 	for name, code := range map[string]string{

@@ -61,6 +61,7 @@ func TestHitsCountPackets(t *testing.T) {
 }
 
 // On the wire there are frames of packets that the MTU allows, and no trains.
+// fact: mtu.vpc
 func TestFramesOnTheWire(t *testing.T) {
 	_, capture := upload(t, false)
 	const enhancedPacket = 6

@@ -30,6 +30,7 @@ func TestElasticIPQuota(t *testing.T) {
 			do   func()
 			want string // "": accepted
 		}{
+			// fact: code.quota.eip
 			{"one more", allocate, "AddressLimitExceeded"},
 			{"a quota that cannot be", func() { gatewayfake.SetElasticIPQuota(vpc.Region(), -1) }, "InvalidParameterValue"},
 			{"a quota beyond all", func() { gatewayfake.SetElasticIPQuota(vpc.Region(), 4097) }, "InvalidParameterValue"},

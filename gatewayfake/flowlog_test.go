@@ -15,6 +15,7 @@ import (
 // What flow logs show of a connection through a NAT gateway: at the gateway's interface
 // the flow has the gateway's own private address on its side, and pkt- the packet's.
 // Source: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-records-examples.html
+// fact: log.nat.eni, log.nat.client, log.instance, log.path.igw, log.local.public
 func TestFlowLogNAT(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		x := build(w)
@@ -50,6 +51,7 @@ func TestFlowLogNAT(t *testing.T) {
 }
 
 // An instance on Nitro reaches the internet by path 8.
+// fact: log.path.igw
 func TestFlowLogInternetGateway(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		x := build(w)

@@ -71,6 +71,7 @@ func wantHops(t *testing.T, from *netfake.Host, to netip.Addr, want ...netip.Add
 
 // A NAT gateway is a hop with its private address, an internet gateway one that keeps
 // silent, and the VPC's router is none.
+// fact: walk.ttl
 func TestTracerouteThroughGateways(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		x := build(w)
@@ -152,6 +153,7 @@ func TestErrorsThroughGateways(t *testing.T) {
 // An instance sends jumbo packets to the internet when the other end would take them. The
 // VPC's router says what an internet gateway takes, the sender sends again, and the
 // transfer is as fast as if it had known.
+// fact: mtu.igw, mtu.admitted
 func TestPathMTUThroughTheInternetGateway(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		x := build(w)
@@ -188,6 +190,7 @@ func TestPathMTUThroughTheInternetGateway(t *testing.T) {
 
 // The same under a network ACL that lets only TCP in, as its author thought enough: the
 // connection opens, and then nothing comes through.
+// fact: mtu.admitted, acl.pmtud
 func TestPathMTUBlackHoleByACL(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		x := build(w)
@@ -221,6 +224,7 @@ func TestPathMTUBlackHoleByACL(t *testing.T) {
 
 // Behind a NAT gateway the sender learns twice: 8500 of the gateway, and 1500 of the
 // internet gateway behind that, which the NAT gateway translates.
+// fact: mtu.nat
 func TestPathMTUThroughTheNATGateway(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		x := build(w)

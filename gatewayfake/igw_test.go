@@ -38,10 +38,12 @@ func TestInternetGateway(t *testing.T) {
 			to   netfake.Endpoint
 			code netfake.Code // "": answered
 		}{
+			// fact: edge.out, rtb.targets.igw
 			{"out, with a public address", front.Host, x.site.TCP(80), ""},
 			{"out, without", bare.Host, x.site.TCP(80), "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"},
 			{"out, to RFC 1918", front.Host, at("192.168.7.7"), "IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS"},
 			{"out, to RFC 6598", front.Host, at("100.64.7.7"), "IGW_DESTINATION_ADDRESS_NOT_IN_RFC6598_EGRESS"},
+			// fact: edge.in
 			{"in, to a public address with an interface", x.site, at(eip.Addr().String()), ""},
 			{"in, to one without", x.site, at(unused.Addr().String()), "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS"},
 			{"hairpin: one's own VPC by its public address", front.Host, at(eip.Addr().String()), ""},
@@ -75,23 +77,29 @@ func TestRefusals(t *testing.T) {
 			do   func()
 			want string // "": accepted
 		}{
+			// fact: code.igw.twice
 			{"a second gateway", func() { gatewayfake.NewInternetGateway(x.vpc, "igw-2") }, "Resource.AlreadyAssociated"},
 			{"a gateway of its name", func() { gatewayfake.NewInternetGateway(x.vpc, "igw") }, "vpc prod has the internet gateway igw already"},
 			{"a gateway without a name", func() { gatewayfake.NewInternetGateway(alone, "") }, "InvalidParameterValue"},
+			// fact: code.igw.missing
 			{"a public address without a gateway", func() { gatewayfake.NewElasticIP(alone).Associate(lonely.Interface()) }, "Gateway.NotAttached"},
 			{"a NAT gateway without one", func() { gatewayfake.NewNATGateway(lonely.Interface().Subnet(), "n", gatewayfake.NewElasticIP(alone)) }, "Gateway.NotAttached"},
 			{"an address of another VPC", func() { eip.Associate(lonely.Interface()) }, "InvalidParameterValue"},
 			{"its name in another VPC", aloneIGW, ""},
 
 			// Routes: the target is there, attached, and of the table's own VPC.
+			// fact: code.parameter
 			{"a route to a gateway of another VPC", func() { theirs.Route("0.0.0.0/0", x.igw) }, "belong to different networks"},
 			{"a route to a NAT gateway of another VPC", func() { theirs.Route("0.0.0.0/0", x.nat) }, "belong to different networks"},
 			{"replacing by a gateway of another VPC", func() { theirs.ReplaceRoute("10.1.0.0/16", x.nat) }, "belong to different networks"},
 			{"a route to no gateway", func() { table.Route("203.0.113.0/24", (*gatewayfake.InternetGateway)(nil)) }, "has no target"},
 			{"a route to no NAT gateway", func() { table.ReplaceRoute("0.0.0.0/0", (*gatewayfake.NATGateway)(nil)) }, "has no target"},
+			// fact: rtb.specific.target
 			{"a subnet's block to an internet gateway", func() { table.Route("10.0.0.0/24", x.igw) }, "only an interface can"},
+			// fact: rtb.specific.target
 			{"a subnet's block to a NAT gateway", func() { table.Route("10.0.0.0/24", x.nat).DeleteRoute("10.0.0.0/24") }, ""},
 			{"local replaced by an internet gateway", func() { table.ReplaceRoute("10.0.0.0/16", x.igw) }, "only an interface can"},
+			// fact: rtb.local.replace
 			{"local replaced by a NAT gateway", func() { table.ReplaceRoute("10.0.0.0/16", x.nat).ReplaceRoute("10.0.0.0/16", fabricfake.Local) }, ""},
 			{"the default route replaced", func() { table.ReplaceRoute("0.0.0.0/0", x.igw).ReplaceRoute("0.0.0.0/0", x.nat) }, ""},
 
@@ -109,6 +117,7 @@ func TestRefusals(t *testing.T) {
 			{"deleting what is deleted", func() { second.Delete() }, ""},
 			{"the address again", func() { eip.Associate(x.app.Interface()) }, "Resource.AlreadyAssociated"},
 			{"a second for the interface", func() { other.Associate(x.app.Interface()) }, "Resource.AlreadyAssociated"},
+			// fact: code.dependency
 			{"detaching while addresses are mapped", x.igw.Detach, "DependencyViolation"},
 			{"giving one address back", eip.Disassociate, ""},
 			{"giving back what is not associated", eip.Disassociate, ""},
@@ -125,6 +134,7 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%s: got %q, want %q", row.name, got, row.want)
 			}
 		}
+		// fact: rtb.blackhole
 		// What led to the gateways is a hole now.
 		for _, s := range []*fabricfake.Subnet{x.public, x.private} {
 			for _, r := range s.RouteTable().Routes() {

@@ -57,6 +57,7 @@ func get(t *testing.T, h *netfake.Host, url string) string {
 	return string(b)
 }
 
+// fact: rtb.targets.nat, hyperplane.symmetric
 func TestNATGateway(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		x := build(w)
@@ -162,6 +163,7 @@ func inject(app *fabricfake.Instance, proto netfake.Protocol, dst netip.AddrPort
 
 // A NAT gateway has 55,000 connections to one destination. One that has ended gives
 // its port back soon, one that is silent after 350 s.
+// fact: hyperplane.ports
 func TestNATPorts(t *testing.T) {
 	for _, row := range []struct {
 		name  string
@@ -252,6 +254,7 @@ func TestNATRouteLoop(t *testing.T) {
 
 // Connections through a NAT gateway are tracked even where the groups are open both
 // ways: they survive the loss of the rule. Through the internet gateway they do not.
+// fact: ct.auto.nat, ct.revoke.tracked, ct.revoke.untracked
 func TestNATIsTracked(t *testing.T) {
 	for _, tracked := range []bool{true, false} {
 		netfake.Run(t, func(t *testing.T, w *netfake.World) {

@@ -49,6 +49,7 @@ func build(w *netfake.World) (blue, red *tenant, left, right *fabricfake.Physica
 	return tenants[0], tenants[1], left, right
 }
 
+// fact: isolation.tenants
 func TestNeverMix(t *testing.T) { netfake.Run(t, testNeverMix) }
 
 func testNeverMix(t *testing.T, w *netfake.World) {
@@ -95,6 +96,7 @@ func TestRepeats(t *testing.T) {
 }
 
 // A tenant that claims an address that is not its own is stopped on its own host.
+// fact: isolation.source
 func TestLyingSender(t *testing.T) { netfake.Run(t, testLyingSender) }
 
 func testLyingSender(t *testing.T, w *netfake.World) {
@@ -114,6 +116,7 @@ func testLyingSender(t *testing.T, w *netfake.World) {
 }
 
 // Somebody who owns a physical host, and so its wire, is stopped by the receiver.
+// fact: walk.validate.alarm
 func TestForgedFrame(t *testing.T) { netfake.Run(t, testForgedFrame) }
 
 func testForgedFrame(t *testing.T, w *netfake.World) {
