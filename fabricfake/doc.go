@@ -27,6 +27,19 @@
 // (re:Invent 2013 CPN401, 2016 NET401, 2017 NET405). The latencies of the fabric are
 // numbers of the model; see [Region].
 //
+// # Mappings
+//
+// Every physical host and edge has a cache of the mappings, which the mapping service pushes
+// changes to: interfaces that come and go, addresses that move, the groups that an
+// interface has. A push takes no time unless a test says so ([MappingService.SetDelay],
+// [PhysicalHost.SetMappingDelay]); what a host can see for itself, it knows at once.
+// Everything that a device decides it decides by its own cache: where it sends frames,
+// whose frames it believes, who is a member of a group. One that has yet to be told that
+// an address has moved sends to the old host, which drops the packet, and takes the frames
+// of the new one for forged. As later talks tell it, a miss is a drop, since all is pushed
+// in advance; as the first one does, it is a question ([MissAsk]). The service may fail
+// ([MappingService.Fail]): what is known keeps working.
+//
 // # Concurrency
 //
 // What builds a world is for the test's own goroutine: regions, VPCs, subnets, groups,
@@ -35,9 +48,10 @@
 //
 // # Not modelled
 //
-// ARP and everything else below IP; several interfaces per instance; caches of mappings on the hosts and their delay (a change is known everywhere at
-// once); fragments: what is too big is dropped and answered even where it might be cut;
-// bandwidth and packet rate limits; instance metadata, time and DHCP services; of flow logs
+// ARP and everything else below IP; several interfaces per instance; fragments: what is
+// too big is dropped and answered even where it might be cut; bandwidth and packet rate
+// limits; encryption between hosts, which would keep the owner of a wire from reading and from
+// altering what is inside of a frame; instance metadata, time and DHCP services; of flow logs
 // the versions from 6 on, and the minutes until a record is delivered; load balancers as
 // targets of mirrors, and mirrors across VPCs; the quota of VPCs.
 package fabricfake

@@ -3,6 +3,7 @@ package fabricfake
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/netspec-go/netspec/netfake"
 )
@@ -93,20 +94,33 @@ func (e *Edge) serves(v *VPC) bool { return e.vpc == v }
 // receive takes a packet out of a frame that came to the edge.
 func (e *Edge) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 	if frame.VNI != e.vpc.vni {
-		return e.reject(p, fmt.Sprintf("a frame of vni %d, which the edge does not serve", frame.VNI))
+		return e.reject(p, fmt.Sprintf("a frame of vni %d, which the edge does not serve", frame.VNI), "")
 	}
-	from, forged := e.vpc.sender(p, frame)
+	if key, ask := e.unknownSender(p, e.vpc, frame); ask {
+		return e.askSender(p, key, frame)
+	}
+	from, forged := e.sender(p, e.vpc, frame)
 	if forged == "" && from == nil {
 		forged = "a frame from another edge"
 	}
 	if forged != "" {
-		return e.reject(p, forged)
+		return e.reject(p, forged, e.senderLag(p, e.vpc, frame))
 	}
 	if memorable(p) {
 		e.came.put(p, &passage{from: from, frame: *frame})
 	}
 	return e.node.Leave(p, from)
 }
+
+// SetMappingDelay sets how long it takes until a change of the mappings is known to this
+// edge, whatever holds for the region: see MappingService.SetDelay.
+func (e *Edge) SetMappingDelay(d time.Duration) {
+	e.region.world.TB().Helper()
+	e.cache.setDelay(d)
+}
+
+// Rejected returns how many frames the edge has taken for forged.
+func (e *Edge) Rejected() uint64 { return e.countRejected() }
 
 // Interface returns the VPC's interface that has a private address, nil if none has.
 // It may be called only inside the scheduler.

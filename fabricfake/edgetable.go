@@ -129,7 +129,7 @@ func (e *Edge) Enter(p *netfake.Packet) netfake.Next {
 		p.Passed(e.hop(e.table, r.describe(), ""))
 	}
 	if f != nil {
-		return e.deliver(p, f)
+		return e.toInterface(p, f)
 	}
 	return e.toOwner(p, dst)
 }
@@ -148,30 +148,50 @@ func (e *Edge) toOwner(p *netfake.Packet, dst netip.Addr) netfake.Next {
 	if known := e.entered.find(p); known != nil {
 		return e.send(p, &known.frame, known.way)
 	}
-	m := e.vpc.region.mapping
-	f := m.find(e.vpc.vni, dst)
-	if f == nil {
-		return p.Drop(e.hop(m, fmt.Sprintf("no interface has %v, vni %d", dst, e.vpc.vni), codeUnknownAddress))
+	key := mappingKey{e.vpc.vni, dst}
+	to, ask := e.cache.lookup(p, key)
+	if ask {
+		return e.cache.ask(p, key, func(p *netfake.Packet, to *mapping) netfake.Next { return e.toMapped(p, key, to) })
 	}
-	if p.Traced() {
-		p.Passed(e.hop(m, m.describe(f, dst), ""))
-	}
-	if memorable(p) {
-		frame := e.frame(p, f)
-		e.entered.put(p, &passage{frame: frame, way: e.wayTo(frame.To)})
-	}
-	return e.deliver(p, f)
+	return e.toMapped(p, key, to)
 }
 
-// deliver sends a packet to an interface.
-func (e *Edge) deliver(p *netfake.Packet, f *Interface) netfake.Next {
-	frame := e.frame(p, f)
+// toMapped brings a packet where its destination is.
+func (e *Edge) toMapped(p *netfake.Packet, key mappingKey, to *mapping) netfake.Next {
+	if to != nil && p.Traced() {
+		p.Passed(e.hop(e.region.mapping, e.cache.describe(key, to), ""))
+	}
+	if to != nil && memorable(p) && !e.cache.missed(key) {
+		frame := e.frame(p, to)
+		e.entered.put(p, &passage{frame: frame, way: e.wayTo(frame.To)})
+	}
+	return e.deliver(p, key, to)
+}
+
+// toInterface brings a packet to an interface, wherever that is.
+func (e *Edge) toInterface(p *netfake.Packet, f *Interface) netfake.Next {
+	key := mappingKey{e.vpc.vni, f.addr}
+	to, ask := e.cache.lookup(p, key)
+	if ask {
+		return e.cache.ask(p, key, func(p *netfake.Packet, to *mapping) netfake.Next { return e.deliver(p, key, to) })
+	}
+	return e.deliver(p, key, to)
+}
+
+// deliver sends a packet where an address is.
+func (e *Edge) deliver(p *netfake.Packet, key mappingKey, to *mapping) netfake.Next {
+	if to == nil {
+		hop := e.hop(e.region.mapping, key.unknown(), codeUnknownAddress)
+		hop.Hint = e.cache.lag(key)
+		return p.Drop(hop)
+	}
+	frame := e.frame(p, to)
 	return e.send(p, &frame, e.wayTo(frame.To))
 }
 
-// frame returns the frame in which a packet goes to an interface.
-func (e *Edge) frame(p *netfake.Packet, f *Interface) Frame {
-	return Frame{From: e.addr, To: f.device.addr, Entropy: entropy(p), VNI: e.vpc.vni, Receiver: f.id}
+// frame returns the frame in which a packet goes where an address is.
+func (e *Edge) frame(p *netfake.Packet, to *mapping) Frame {
+	return Frame{From: e.addr, To: to.device.addr, Entropy: entropy(p), VNI: e.vpc.vni, Receiver: to.iface.id}
 }
 
 // hop begins a hop at the edge.

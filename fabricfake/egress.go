@@ -37,7 +37,7 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 		return p.Over(f.vpc.region.inside, service)
 	}
 	within := f.subnet.contains(dst)
-	if f.stopped(p, netfake.Egress, f.vpc.ids, &m) || !within && f.subnet.stopped(p, f, netfake.Egress, &m) {
+	if f.stopped(p, netfake.Egress, &f.ids, &m) || !within && f.subnet.stopped(p, f, netfake.Egress, &m) {
 		f.log(p, netfake.Egress, FlowReject, f.path(dst, within))
 		return netfake.Next{}
 	}
@@ -246,7 +246,7 @@ func (f *Interface) route(p *netfake.Packet, m *passage) netfake.Next {
 	}
 	switch {
 	case next.Interface != nil:
-		return f.encapsulate(p, next.Interface.device.addr, next.Interface.id, m)
+		return f.toInterface(p, next.Interface.addr, m)
 	case next.Edge != nil:
 		return f.encapsulate(p, next.Edge.addr, 0, m)
 	}
@@ -255,15 +255,31 @@ func (f *Interface) route(p *netfake.Packet, m *passage) netfake.Next {
 
 // toInterface sends a packet to the interface of the VPC that has an address.
 func (f *Interface) toInterface(p *netfake.Packet, dst netip.Addr, m *passage) netfake.Next {
-	mapping := f.vpc.region.mapping
-	to := mapping.find(f.vpc.vni, dst)
+	key, cache := mappingKey{f.vpc.vni, dst}, &f.device.cache
+	to, ask := cache.lookup(p, key)
+	if ask {
+		next := m.next
+		return cache.ask(p, key, func(p *netfake.Packet, to *mapping) netfake.Next {
+			return f.toMapped(p, key, to, &passage{next: next, partial: true})
+		})
+	}
+	return f.toMapped(p, key, to, m)
+}
+
+// toMapped sends a packet where an address is. What the service would know better while it
+// is down is not remembered, for its failure to count every packet.
+func (f *Interface) toMapped(p *netfake.Packet, key mappingKey, to *mapping, m *passage) netfake.Next {
+	service, cache := f.vpc.region.mapping, &f.device.cache
 	if to == nil {
-		return p.Drop(f.hop(mapping, netfake.NoDirection, fmt.Sprintf("no interface has %v, vni %d", dst, f.vpc.vni), codeUnknownAddress))
+		hop := f.hop(service, netfake.NoDirection, key.unknown(), codeUnknownAddress)
+		hop.Hint = cache.lag(key)
+		return p.Drop(hop)
 	}
-	if p.Traced() {
-		p.Passed(f.hop(mapping, netfake.NoDirection, mapping.describe(to, dst), ""))
+	if p.Traced() && m.next.Interface == nil {
+		p.Passed(f.hop(service, netfake.NoDirection, cache.describe(key, to), ""))
 	}
-	return f.encapsulate(p, to.device.addr, to.id, m)
+	m.partial = m.partial || cache.missed(key)
+	return f.encapsulate(p, to.device.addr, to.iface.id, m)
 }
 
 // encapsulate puts a packet into a frame and that on the wire, and remembers how it came

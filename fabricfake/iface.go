@@ -44,6 +44,7 @@ type Interface struct {
 	tracker *tracker
 	out     egress
 	sent    passages
+	ids     groups
 	judged  [netfake.Ingress + 1]judgements // by direction
 	logs    []*coverage                     // the flow logs that record here
 
@@ -85,7 +86,7 @@ func (s *Subnet) newInterface(name string, cfg interfaceConfig, guest netfake.No
 		vpc: v, subnet: s, id: rs.ifaces, name: name, addr: addr, groups: cfg.groups, managed: cfg.managed,
 		check: cfg.check, device: cfg.on.device, guest: guest, tracker: newTracker(ConnectionTracking{}),
 	}
-	f.out = egress{f}
+	f.out, f.ids = egress{f}, groups{f}
 	w.Do(func(now time.Duration) {
 		v.region.interfaces[f.id] = f
 		v.region.mapping.add(v.vni, addr, f)
@@ -184,7 +185,10 @@ func (f *Interface) SetGroups(gs Groups) {
 	if err := f.vpc.checkGroups(gs); err != nil {
 		w.TB().Fatalf("%v (%s)", err, f.name)
 	}
-	w.Do(func(time.Duration) { f.groups = slices.Clone(gs) })
+	w.Do(func(time.Duration) {
+		f.groups = slices.Clone(gs)
+		f.announce()
+	})
 }
 
 // Groups returns the interface's security groups.

@@ -21,9 +21,11 @@ type device struct {
 	host   *PhysicalHost // nil for an edge
 	ways   map[netip.Addr]way
 	came   passages
+	cache  cache
 
 	outages  outages // in force
 	mirrored int     // sessions whose source is here
+	rejected uint64  // frames
 }
 
 // way is how a device reaches another; it stays the same for ever.
@@ -46,7 +48,11 @@ func (d *device) wayTo(addr netip.Addr) way {
 // newDevice gives a device the next address of its kind.
 func (r *Region) newDevice(name, zone string, addr netip.Addr) *device {
 	d := &device{region: r, name: name, zone: zone, addr: addr, tap: r.world.Tap(name), ways: map[netip.Addr]way{}}
-	r.world.Do(func(time.Duration) { r.devices[addr] = d })
+	d.cache = cache{device: d, service: r.mapping}
+	r.world.Do(func(time.Duration) {
+		r.devices[addr] = d
+		r.inOrder = append(r.inOrder, d)
+	})
 	return d
 }
 
@@ -60,6 +66,12 @@ func (d *device) self() netfake.Component {
 		return d.edge
 	}
 	return d.host
+}
+
+// countRejected returns how many frames the device has rejected.
+func (d *device) countRejected() (n uint64) {
+	d.region.world.Do(func(time.Duration) { n = d.rejected })
+	return n
 }
 
 // transmit puts a frame for an address on the wire.
@@ -134,6 +146,16 @@ func (h *PhysicalHost) Rack() *Rack { return h.rack }
 
 // Zone returns the name of the zone that the host is in.
 func (h *PhysicalHost) Zone() string { return h.zone }
+
+// SetMappingDelay sets how long it takes until a change of the mappings is known to this
+// host, whatever holds for the region: see MappingService.SetDelay.
+func (h *PhysicalHost) SetMappingDelay(d time.Duration) {
+	h.region.world.TB().Helper()
+	h.cache.setDelay(d)
+}
+
+// Rejected returns how many frames the host has taken for forged.
+func (h *PhysicalHost) Rejected() uint64 { return h.countRejected() }
 
 // Fail takes the host off the substrate with everything that runs on it, without a
 // word to anybody, until the fault is undone or the host repaired. What is in flight when

@@ -29,6 +29,7 @@ type Region struct {
 	mapping *MappingService
 
 	devices     map[netip.Addr]*device
+	inOrder     []*device // as they were made
 	interfaces  map[uint64]*Interface
 	links       map[[2]string]*netfake.Link // between and inside zones
 	inside      *netfake.Link               // inside one physical host
@@ -71,8 +72,8 @@ func NewRegion(w *netfake.World, name string, place netfake.Place) *Region {
 		devices: map[netip.Addr]*device{}, interfaces: map[uint64]*Interface{},
 		links: map[[2]string]*netfake.Link{}, hostNames: map[string]bool{}, zoneOf: map[string]*Zone{},
 	}
-	r.mapping = newMappingService(r)
 	r.inside = w.NewLink(name+" inside a host", LatencyHost)
+	r.mapping = newMappingService(r)
 	for i, a := range r.zones {
 		r.zoneOf[a] = &Zone{region: r, name: a}
 		for _, b := range r.zones[i:] {

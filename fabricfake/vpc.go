@@ -25,7 +25,6 @@ type VPC struct {
 	groups   []*SecurityGroup // the default first
 	subnets  []*Subnet
 	blocks   []netip.Prefix // of the subnets
-	ids      *groups
 	services map[netip.Addr]netfake.Node
 	resolver netip.Addr // what instances are given as their name server
 	flowLogs flowLogs
@@ -61,7 +60,6 @@ func (r *Region) VPC(name, cidr string) *VPC {
 		world: r.world, region: r, name: name, vni: rs.vpcs, cidrs: []netip.Prefix{block},
 		services: map[netip.Addr]netfake.Node{},
 	}
-	v.ids = &groups{r.mapping, v.vni}
 	v.main = v.RouteTable("main of " + name)
 	v.main.main = true
 	v.acl = newDefaultACL(r.world)

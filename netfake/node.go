@@ -46,6 +46,17 @@ func (p *Packet) Along(y *Way, n Node) Next {
 	return Next{to: n, over: y}
 }
 
+// After moves the packet to n once d has passed, as when it waits for something. A d of 0
+// or less is To.
+func (p *Packet) After(d time.Duration, n Node) Next {
+	if d <= 0 {
+		return p.To(n)
+	}
+	wait := &Link{world: p.world, name: "wait", latency: d}
+	wait.forth.init(wait, wait.name, 0)
+	return Next{to: n, over: &wait.forth}
+}
+
 // Delivered ends the packet's way where it was meant to end.
 func (p *Packet) Delivered(h Hop) Next {
 	h.Verdict = Deliver

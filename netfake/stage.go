@@ -65,9 +65,7 @@ func (p *Packet) OnwardAfter(d time.Duration) Next {
 	if d <= 0 || p.passage == nil {
 		return Next{onward: true}
 	}
-	wait := &Link{world: p.world, name: p.passage.over.link.name, latency: d}
-	wait.forth.init(wait, wait.name, 0)
-	return Next{to: onward{}, over: &wait.forth}
+	return p.After(d, onward{})
 }
 
 // Repeat sends a copy of the packet, as it is now, onward from a node that stands on a link.

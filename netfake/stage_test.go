@@ -63,6 +63,15 @@ func TestStage(t *testing.T) {
 				return p.OnwardAfter(-1)
 			})
 		}, []byte{1, 2, 3, 0, 4, 5, 6, 7, 8, 9}},
+		{"send the first elsewhere, later", func(s *Host) func(p *Packet) Next {
+			n := 0
+			return towards(s, func(p *Packet) Next {
+				if n++; n == 1 {
+					return p.After(3*time.Millisecond+time.Microsecond, s)
+				}
+				return p.After(-1, s)
+			})
+		}, []byte{1, 2, 3, 0, 4, 5, 6, 7, 8, 9}},
 		{"duplicate the last", func(s *Host) func(p *Packet) Next {
 			return towards(s, func(p *Packet) Next {
 				if p.Payload()[8] == 9 {
