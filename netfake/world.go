@@ -356,29 +356,6 @@ func (w *World) drain() {
 	}
 }
 
-// arm sets the one timer to the next event. A timer that goes off too early because
-// its event was cancelled does no harm.
-func (w *World) arm() {
-	head := w.next()
-	if head == nil || w.closed || (w.armed != 0 && w.armed <= head.At) {
-		return
-	}
-	w.armed = head.At
-	delay := max(head.At-w.now, 0)
-	if w.timer == nil {
-		w.timer = time.AfterFunc(delay, w.tick)
-		return
-	}
-	w.timer.Reset(delay)
-}
-
-func (w *World) tick() {
-	w.mu.Lock()
-	w.catchUp()
-	w.armed = 0
-	w.unlock()
-}
-
 // fifo holds the packets that move on without delay.
 type fifo struct {
 	items []*Packet
