@@ -109,7 +109,7 @@ func (p *Packet) icmpError(e ICMPError, from netip.Addr) *Packet {
 		f.Proto, head.Type, head.Code = ICMPv6, m.type6, m.code6
 	}
 	if head.Type == wire.ICMPv6ParameterProblem && e.Kind == ProtocolUnreachable {
-		head.Pointer = 6 // of the next header field, RFC 4443 section 3.4
+		head.Pointer = namedAt(b)
 	}
 	quote := wire.Quote(b)
 	out := p.world.ipPacket(f, wire.ICMPHeaderLen+len(quote), p.event.Seq)
@@ -119,6 +119,17 @@ func (p *Packet) icmpError(e ICMPError, from netip.Addr) *Packet {
 	copy(l4[wire.ICMPHeaderLen:], quote)
 	putChecksum(l4[2:], out)
 	return out
+}
+
+// namedAt returns where an IPv6 packet names the protocol that it carries: what RFC 4443,
+// section 3.4, points to if a host does not know it.
+func namedAt(packet []byte) uint32 {
+	h, payload, err := wire.ParseIPv6(packet)
+	if err != nil {
+		return 0
+	}
+	u, _ := h.Upper(payload)
+	return uint32(u.NamedAt)
 }
 
 // Reject drops the packet for the reason that h gives, and tells its sender with an ICMP
@@ -254,14 +265,14 @@ func (p *Packet) isICMPError() bool {
 
 // SetQuotedSrc rewrites the source address and port of the packet that an ICMP error
 // quotes, and the checksums that cover them, as a translating gateway does that has
-// translated the packet. It does nothing to other packets, nor to those of IPv6.
+// translated the packet. It does nothing to other packets.
 func (p *Packet) SetQuotedSrc(src netip.AddrPort) { p.setQuoted(wire.QuotedSrc, src) }
 
 // SetQuotedDst is SetQuotedSrc for the destination.
 func (p *Packet) SetQuotedDst(dst netip.AddrPort) { p.setQuoted(wire.QuotedDst, dst) }
 
 func (p *Packet) setQuoted(side wire.QuotedSide, to netip.AddrPort) {
-	if p.Flow.Proto != ICMP || !p.isICMPError() {
+	if !p.isICMPError() {
 		return
 	}
 	l4 := p.Payload()

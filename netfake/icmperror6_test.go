@@ -1,10 +1,14 @@
 package netfake
 
 import (
+	"encoding/binary"
+	"net/netip"
 	"slices"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/netspec-go/netspec/internal/wire"
 )
 
 // onlyIPv6 are twoHosts with IPv6 addresses alone.
@@ -90,4 +94,30 @@ func TestICMPErrors6(t *testing.T) {
 			want(t, "a ping after "+row.kind.String(), err, row.dial)
 		})
 	}
+}
+
+// A parameter problem points to where the packet names the protocol that is not known:
+// in the last header before it (RFC 4443, section 3.4).
+func TestParameterProblemPointer(t *testing.T) {
+	Run(t, func(t *testing.T, w *World) {
+		h := w.Internet().Host("host", "2001:db8::1")
+		for _, row := range []struct {
+			first   uint8
+			payload []byte
+			want    uint32
+		}{
+			{99, make([]byte, 8), 6},
+			{wire.ProtoHopByHop, append([]byte{99, 0, 1, 4, 0, 0, 0, 0}, make([]byte, 8)...), 40},
+			{wire.ProtoHopByHop, append([]byte{60, 0, 1, 4, 0, 0, 0, 0, 99, 0, 1, 4, 0, 0, 0, 0}, make([]byte, 8)...), 48},
+		} {
+			p := w.NewPacket(wire.IPv6HeaderLen+len(row.payload), 1, 1)
+			head := wire.IPv6{NextHeader: row.first, HopLimit: 64, Src: netip.MustParseAddr("2001:db8::2"), Dst: h.Addr()}
+			head.Put(p.Bytes(), len(row.payload))
+			copy(p.Bytes()[wire.IPv6HeaderLen:], row.payload)
+			out := p.icmpError(ICMPError{Kind: ProtocolUnreachable}, h.Addr())
+			if got := binary.BigEndian.Uint32(out.Payload()[4:]); got != row.want {
+				t.Errorf("points to %d, want %d", got, row.want)
+			}
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netspec-go/netspec/internal/wire"
 	"pgregory.net/rapid"
 )
 
@@ -103,6 +104,8 @@ func testDelivery(t *rapid.T, congestion CongestionControl) {
 	n.jitter = time.Duration(rapid.SampledFrom([]int{0, 1, 50, 300}).Draw(t, "jitter")) * time.Millisecond
 	client, server := drawConfig(t, "client "), drawConfig(t, "server ")
 	client.Congestion, server.Congestion = congestion, congestion
+	client.IPHeader = rapid.SampledFrom([]int{0, wire.IPv6HeaderLen}).Draw(t, "IPHeader")
+	server.IPHeader = client.IPHeader
 	apps := [2]*application{drawApplication(t, "client ", n.ends[0]), drawApplication(t, "server ", n.ends[1])}
 	apps[0].fit(client, server)
 	apps[1].fit(server, client)

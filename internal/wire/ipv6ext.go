@@ -16,6 +16,7 @@ const (
 type Upper struct {
 	Proto      uint8  // the first header that is no extension, or is an unknown one
 	Offset     int    // where it begins, in bytes from the fixed header's end
+	NamedAt    int    // where the field is that names Proto, in bytes from the packet's front
 	FragOffset uint16 // in bytes, of a packet with a fragment header
 	MF         bool   // more fragments follow
 }
@@ -29,7 +30,7 @@ type Upper struct {
 // [ErrRouting]: its header holds the next of them and not its destination, and hosts
 // discard it too (RFC 5095, RFC 8200 section 4.4). Options are not looked at.
 func (h *IPv6) Upper(payload []byte) (Upper, error) {
-	u := Upper{Proto: h.NextHeader}
+	u := Upper{Proto: h.NextHeader, NamedAt: nextHeaderAt}
 	for {
 		b := payload[u.Offset:]
 		switch u.Proto {
@@ -41,13 +42,13 @@ func (h *IPv6) Upper(payload []byte) (Upper, error) {
 			case u.Proto == ProtoRouting && b[3] != 0:
 				return u, ErrRouting
 			}
-			u.Proto, u.Offset = b[0], u.Offset+n
+			u.name(b[0], n)
 		case ProtoFragment:
 			if len(b) < fragmentHeaderLen {
 				return u, ErrShort
 			}
 			frag := binary.BigEndian.Uint16(b[2:])
-			u.Proto, u.Offset = b[0], u.Offset+fragmentHeaderLen
+			u.name(b[0], fragmentHeaderLen)
 			u.FragOffset, u.MF = frag&^7, frag&1 != 0
 			if u.FragOffset != 0 {
 				return u, nil
@@ -58,7 +59,15 @@ func (h *IPv6) Upper(payload []byte) (Upper, error) {
 	}
 }
 
-const fragmentHeaderLen = 8
+// name goes on behind an extension header of n bytes that says what follows.
+func (u *Upper) name(proto uint8, n int) {
+	u.Proto, u.NamedAt, u.Offset = proto, IPv6HeaderLen+u.Offset, u.Offset+n
+}
+
+const (
+	fragmentHeaderLen = 8
+	nextHeaderAt      = 6 // of the fixed header
+)
 
 // optionsHeader returns the length of an extension header that states it.
 func optionsHeader(b []byte) (int, error) {

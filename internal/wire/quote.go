@@ -156,28 +156,22 @@ func IsICMPv6Error(typ uint8) bool { return typ < 128 }
 // RewriteQuote replaces an address and port of a quoted packet, as a gateway does that
 // has translated the packet itself: of the source, or with [QuotedDst] of the
 // destination. The checksums within the quote follow, as far as they are in it (RFC 3022
-// section 4.3). Bytes that ParseQuote refuses, and other families than IPv4, stay as
-// they are.
+// section 4.3). Bytes that ParseQuote refuses stay as they are, and so does a quote of
+// the other family than to.
 func RewriteQuote(quote []byte, side QuotedSide, to netip.AddrPort) {
 	q, err := ParseQuote(quote)
-	if err != nil || version(quote) != 4 || !to.Addr().Is4() {
+	if err != nil || !to.Addr().IsValid() || q.Src.Is4() != to.Addr().Is4() {
 		return
 	}
-	addr := to.Addr().As4()
 	l4 := quote[q.HeaderLen:]
-	addrAt, portAt := 12, 0
-	if side == QuotedDst {
-		addrAt, portAt = 16, 2
-	}
 	sum := quotedChecksum(q.Proto, l4)
-	old := [4]byte(quote[addrAt:])
-	copy(quote[addrAt:], addr[:])
-	fixSum(ProtoTCP, quote[10:12], old[:], addr[:])
-	if sum != nil && q.Proto != ProtoICMP {
-		fixSum(q.Proto, sum, old[:], addr[:])
+	portAt := 0
+	if side == QuotedDst {
+		portAt = 2
 	}
+	rewriteQuotedAddr(quote, side, to.Addr(), q.Proto, sum)
 	switch {
-	case q.Proto == ProtoICMP && q.SrcPort != 0:
+	case (q.Proto == ProtoICMP || q.Proto == ProtoICMPv6) && q.SrcPort != 0:
 		portAt = 4
 	case q.Proto != ProtoTCP && q.Proto != ProtoUDP:
 		return
@@ -187,6 +181,28 @@ func RewriteQuote(quote []byte, side QuotedSide, to netip.AddrPort) {
 	copy(l4[portAt:], is[:])
 	if sum != nil {
 		fixSum(q.Proto, sum, was[:], is[:])
+	}
+}
+
+// rewriteQuotedAddr replaces an address, and corrects the checksum of an IPv4 header and
+// that of the transport, sum, if it covers the address.
+func rewriteQuotedAddr(quote []byte, side QuotedSide, to netip.Addr, proto uint8, sum []byte) {
+	at, n := 12, 4
+	if to.Is6() {
+		at, n = 8, 16
+	}
+	if side == QuotedDst {
+		at += n
+	}
+	var was [16]byte
+	old, new := was[:n], quote[at:at+n]
+	copy(old, new)
+	copy(new, to.AsSlice())
+	if to.Is4() {
+		fixSum(ProtoTCP, quote[10:12], old, new)
+	}
+	if sum != nil && proto != ProtoICMP {
+		fixSum(proto, sum, old, new)
 	}
 }
 
@@ -207,7 +223,7 @@ func quotedChecksum(proto uint8, l4 []byte) []byte {
 		return l4[16:18]
 	case proto == ProtoUDP:
 		return l4[6:8]
-	case proto == ProtoICMP:
+	case proto == ProtoICMP, proto == ProtoICMPv6:
 		return l4[2:4]
 	}
 	return nil

@@ -141,34 +141,46 @@ func TestParseQuote(t *testing.T) {
 // packet as it was before: addresses, ports and every checksum (RFC 3022 section 4.3).
 func TestRewriteQuote(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		proto := rapid.SampledFrom([]uint8{ProtoTCP, ProtoUDP, ProtoICMP, 50}).Draw(t, "proto")
+		proto, echo, outside := ProtoICMP, ICMPEchoRequest, netip.MustParseAddr("198.18.0.10")
+		if rapid.Bool().Draw(t, "IPv6") {
+			proto, echo, outside = ProtoICMPv6, ICMPv6EchoRequest, netip.MustParseAddr("2001:db8::a")
+		}
+		proto = rapid.SampledFrom([]uint8{ProtoTCP, ProtoUDP, proto, 50}).Draw(t, "proto")
 		payload := rapid.SliceOfN(rapid.Byte(), 20, 60).Draw(t, "payload")
-		if proto == ProtoICMP {
-			payload[0] = ICMPEchoRequest
+		if proto == ProtoICMP || proto == ProtoICMPv6 {
+			payload[0] = echo
 		}
 		if proto == ProtoUDP && payload[6]|payload[7] == 0 {
 			payload[6] = 1 // it has a checksum
 		}
 		before := packet4(proto, payload, nil)
+		if outside.Is6() {
+			before = packet6(proto, payload, nil)
+		}
 		was, err := ParseQuote(before)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := bytes.Clone(before)[:rapid.IntRange(28, len(before)).Draw(t, "quoted")]
-		outside := netip.AddrPortFrom(netip.MustParseAddr("198.18.0.10"), rapid.Uint16Min(1).Draw(t, "port"))
+		b := bytes.Clone(before)[:rapid.IntRange(was.HeaderLen+8, len(before)).Draw(t, "quoted")]
+		to := netip.AddrPortFrom(outside, rapid.Uint16Min(1).Draw(t, "port"))
 		side := rapid.SampledFrom([]QuotedSide{QuotedSrc, QuotedDst}).Draw(t, "side")
-		RewriteQuote(b, side, outside)
+		RewriteQuote(b, side, to)
 		is, err := ParseQuote(b)
-		if err != nil || Checksum(b[:IPv4HeaderLen]) != 0 {
+		if err != nil || outside.Is4() && Checksum(b[:IPv4HeaderLen]) != 0 {
 			t.Fatalf("%x: %v", b, err)
 		}
 		addr, port, back := is.Src, is.SrcPort, netip.AddrPortFrom(was.Src, was.SrcPort)
 		if side == QuotedDst {
 			addr, port, back = is.Dst, is.DstPort, netip.AddrPortFrom(was.Dst, was.DstPort)
 		}
-		hasPorts := proto != 50 && (proto != ProtoICMP || was.SrcPort != 0)
-		if addr != outside.Addr() || hasPorts && port != outside.Port() {
-			t.Fatalf("became %v %d, want %v", addr, port, outside)
+		if addr != to.Addr() || proto != 50 && port != to.Port() {
+			t.Fatalf("became %v %d, want %v", addr, port, to)
+		}
+		if sum := quotedChecksum(proto, b[is.HeaderLen:]); outside.Is6() && len(b) == len(before) && sum != nil {
+			want := TransportChecksum(proto, was.Src, was.Dst, before[was.HeaderLen:]) // 0 if it was right: off by as much
+			if got := TransportChecksum(proto, is.Src, is.Dst, b[is.HeaderLen:]); got%0xffff != want%0xffff {
+				t.Fatalf("the checksum was off by %#x, and is by %#x", want, got)
+			}
 		}
 		if RewriteQuote(b, side, back); proto != ProtoUDP && !bytes.Equal(b, before[:len(b)]) {
 			t.Fatalf("got  %x\nwant %x", b, before[:len(b)])
@@ -176,10 +188,10 @@ func TestRewriteQuote(t *testing.T) {
 	})
 }
 
-// What cannot be read is left alone.
+// What cannot be read, or is of the other family, is left alone.
 func TestRewriteQuoteHostile(t *testing.T) {
 	to := netip.MustParseAddrPort("198.18.0.10:1")
-	for _, b := range [][]byte{nil, {0x45}, packet4(ProtoTCP, make([]byte, 7), nil), packet6(ProtoTCP, make([]byte, 20), nil)} {
+	for _, b := range [][]byte{nil, {0x45}, packet4(ProtoTCP, make([]byte, 7), nil), packet6(ProtoTCP, make([]byte, 7), nil), packet6(ProtoTCP, make([]byte, 20), nil)} {
 		before := bytes.Clone(b)
 		if RewriteQuote(b, QuotedSrc, to); !bytes.Equal(b, before) {
 			t.Errorf("%x became %x", before, b)
