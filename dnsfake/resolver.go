@@ -19,8 +19,9 @@ import (
 // did not answer is asked last for a minute. Which of several servers it asks first
 // depends on the world's seed and the question.
 type Resolver struct {
-	host *netfake.Host
-	key  uint64
+	host    *netfake.Host
+	key     uint64
+	network Network // whose host names it knows, nil for none
 
 	mu       sync.Mutex
 	cache    *cache
@@ -58,9 +59,19 @@ func (sys *System) ResolverOn(h *netfake.Host) *Resolver {
 	if h == nil {
 		sys.tb.Fatalf("%v", inputError("there is no host that could be a resolver"))
 	}
-	r := &Resolver{host: h, key: keyed(sys.world.Seed(), "resolver", h.Name()), inFlight: map[question]*flight{}}
+	return sys.resolverOn(h, nil)
+}
+
+// resolverOn makes a host a resolver: of a network, or of whoever reaches it.
+func (sys *System) resolverOn(h *netfake.Host, n Network) *Resolver {
+	sys.tb.Helper()
+	r := &Resolver{host: h, key: keyed(sys.world.Seed(), "resolver", h.Name()), network: n, inFlight: map[question]*flight{}}
 	r.Flush()
-	if err := serve(h, together, r.handle); err != nil {
+	var at []netip.Addr
+	if n != nil {
+		at = n.ResolverAddrs()
+	}
+	if err := serve(h, together, r.handle, at...); err != nil {
 		sys.tb.Fatalf("dnsfake: resolver on %s: %v", h.Name(), err)
 	}
 	return r
@@ -100,7 +111,12 @@ func (r *Resolver) handle(ctx context.Context, b []byte, via transport) []byte {
 	if q.Qclass != dns.ClassINET || q.Qtype == dns.TypeAXFR || q.Qtype == dns.TypeIXFR {
 		return finish(req, reply(req, dns.RcodeRefused), via)
 	}
-	out, err := r.lookup(ctx, question{canonical(q.Name), q.Qtype})
+	asked := question{canonical(q.Name), q.Qtype}
+	out, known := r.hostname(asked)
+	var err error
+	if !known {
+		out, err = r.lookup(ctx, asked)
+	}
 	m := reply(req, out.rcode)
 	m.RecursionAvailable = true
 	if err != nil {

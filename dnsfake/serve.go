@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -22,14 +23,27 @@ const idleTimeout = 30 * time.Second
 // handler answers a message; nil is no answer. ctx ends with the world.
 type handler func(ctx context.Context, query []byte, via transport) []byte
 
-// serve answers DNS on a host's port 53, UDP and TCP, until the world ends. If inTurn,
+// serve answers DNS on port 53 of a host, UDP and TCP, until the world ends: at the
+// addresses named, from which its answers then come, or at all that it has. If inTurn,
 // the handler never blocks and datagrams are answered in the order in which they came.
-func serve(h *netfake.Host, mode serveMode, handle handler) error {
-	pc, err := h.ListenPacket("udp", fmt.Sprintf(":%d", port))
+func serve(h *netfake.Host, mode serveMode, handle handler, at ...netip.Addr) error {
+	if len(at) == 0 {
+		return serveAt(h, mode, handle, fmt.Sprintf(":%d", port))
+	}
+	for _, addr := range at {
+		if err := serveAt(h, mode, handle, netip.AddrPortFrom(addr, port).String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func serveAt(h *netfake.Host, mode serveMode, handle handler, addr string) error {
+	pc, err := h.ListenPacket("udp", addr)
 	if err != nil {
 		return err
 	}
-	ln, err := h.Listen("tcp", fmt.Sprintf(":%d", port))
+	ln, err := h.Listen("tcp", addr)
 	if err != nil {
 		pc.Close()
 		return err

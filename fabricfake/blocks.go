@@ -28,6 +28,7 @@ func (v *VPC) AddCIDR(cidr string) *VPC {
 	if err != nil {
 		tb.Fatalf("%v (vpc %s)", err, v.name)
 	}
+	v.resolver.serve(v, block)
 	return v
 }
 
@@ -61,6 +62,7 @@ func (v *VPC) removeBlock(block netip.Prefix) error {
 	}
 	isBlock := func(p netip.Prefix) bool { return p == block }
 	v.cidrs, v.cidrs6 = slices.DeleteFunc(v.cidrs, isBlock), slices.DeleteFunc(v.cidrs6, isBlock)
+	v.resolver.forget(block)
 	for _, t := range v.tables {
 		t.removeLocal(block)
 	}
@@ -101,6 +103,7 @@ func (v *VPC) AddIPv6(cidr string) *VPC {
 	if err != nil {
 		tb.Fatalf("%v (vpc %s)", err, v.name)
 	}
+	v.resolver.serve(v, v.cidrs6[len(v.cidrs6)-1])
 	return v
 }
 

@@ -40,6 +40,19 @@
 // in advance; as the first one does, it is a question ([MissAsk]). The service may fail
 // ([MappingService.Fail]): what is known keeps working.
 //
+// # Services beside the instances
+//
+// At link-local addresses, over IPv4 and IPv6, whatever groups, ACLs and routes say:
+//
+//	169.254.169.253, fd00:ec2::253   the resolver, also at the primary block's base plus two,
+//	                                 if one is attached: see [VPC.AttachResolver]
+//	169.254.169.123, fd00:ec2::123   the Amazon Time Sync Service: NTP, with the world's time
+//	169.254.169.254, fd00:ec2::254   the instance metadata service: see [MetadataOptions]
+//
+// An instance is told about itself alone, whatever it claims. All of them together take
+// [LinkLocalAllowance] packets in a second of each interface. [DHCPOptions] are
+// configuration that instances have from their launch on.
+//
 // # Concurrency
 //
 // What builds a world is for the test's own goroutine: regions, VPCs, subnets, groups,
@@ -51,7 +64,10 @@
 // ARP and everything else below IP; several interfaces per instance; fragments: what is
 // too big is dropped and answered even where it might be cut; bandwidth and packet rate
 // limits; encryption between hosts, which would keep the owner of a wire from reading and from
-// altering what is inside of a frame; instance metadata, time and DHCP services; of flow logs
+// altering what is inside of a frame; DHCP's packets
+// and renewals, and NetBIOS; Windows activation and the metadata of ECS tasks; of instance
+// metadata what an instance here does not have, such as an image, a type, tags and keys,
+// and signatures; of flow logs
 // the versions from 6 on, and the minutes until a record is delivered; load balancers as
 // targets of mirrors, and mirrors across VPCs; the quota of VPCs.
 package fabricfake

@@ -32,9 +32,8 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 		return p.Drop(f.hop(f, netfake.Egress, fmt.Sprintf("source check: %v is not %v", p.Flow.Src.Addr(), listed(f.addresses())), codeSourceCheck))
 	}
 	dst := p.Flow.Dst.Addr()
-	if service := f.vpc.services[dst]; service != nil {
-		f.mirror(p, netfake.Egress, true)
-		return p.Over(f.vpc.region.inside, service)
+	if f.vpc.isBeside(dst) {
+		return f.consult(p, dst)
 	}
 	within := f.subnet.contains(dst)
 	if f.stopped(p, netfake.Egress, &f.ids, &m) || !within && f.subnet.stopped(p, f, netfake.Egress, &m) {

@@ -47,6 +47,7 @@ type Interface struct {
 	ids     groups
 	judged  [netfake.Ingress + 1]judgements // by direction
 	logs    []*coverage                     // the flow logs that record here
+	local   allowance                       // for the services beside the instance
 
 	instance *Instance // behind it, nil for a service's
 	nics     map[netip.Addr]*netfake.NIC

@@ -30,12 +30,26 @@ type InstanceConfig struct {
 
 	// SourceDestCheck is on in the zero value.
 	SourceDestCheck SourceDestCheck
+
+	// Metadata says how the instance asks about itself. Its zero value is IMDSv2 alone,
+	// for the instance itself.
+	Metadata MetadataOptions
+
+	// UserData is what the instance metadata service gives under user-data. If "", there
+	// is none. It has 16 KiB at most.
+	UserData string
+
+	// InstanceProfile names the role whose credentials the instance metadata service
+	// gives. If "", there are none.
+	InstanceProfile string
 }
 
 // Instance is a machine in a subnet. It is a host: what a netfake.Host can do, it can.
 type Instance struct {
 	*netfake.Host
 	iface *Interface
+	about aboutInstance // what the instance metadata service knows
+	dhcp  DHCPOptions   // of the VPC when it was launched
 }
 
 // Instance launches an instance. A name that is taken in the world fails the test, as
@@ -45,11 +59,16 @@ type Instance struct {
 func (s *Subnet) Instance(name string, cfg InstanceConfig) *Instance {
 	w := s.vpc.world
 	w.TB().Helper()
+	if err := checkMetadata(&cfg); err != nil {
+		w.TB().Fatalf("%v (%s in subnet %s)", err, name, s.name)
+	}
+	s.vpc.region.local.start()
 	h := w.NewHost(name, s.vpc.region.place)
 	f := s.newInterface(name, interfaceConfig{
 		addr: cfg.PrivateIP, groups: cfg.Groups, on: cfg.On, check: cfg.SourceDestCheck,
 	}, h)
-	i := &Instance{Host: h, iface: f}
+	i := &Instance{Host: h, iface: f, dhcp: s.vpc.dhcp}
+	i.about = aboutInstance{cfg.Metadata, cfg.UserData, cfg.InstanceProfile, w.Now()}
 	f.instance = i
 	f.plug(f.addr)
 	for _, addr := range cfg.SecondaryIPs {
@@ -63,9 +82,7 @@ func (s *Subnet) Instance(name string, cfg InstanceConfig) *Instance {
 			f.AssignIPv6("")
 		}
 	}
-	if s.vpc.resolver.IsValid() {
-		h.SetResolvers(s.vpc.resolver)
-	}
+	i.configure()
 	return i
 }
 

@@ -41,6 +41,7 @@ type Region struct {
 	hosts       int
 	hostNames   map[string]bool // of those that a test made itself
 	edges       int
+	local       *localServices
 }
 
 // regions is what the package keeps of a world.
@@ -72,6 +73,7 @@ func NewRegion(w *netfake.World, name string, place netfake.Place) *Region {
 		devices: map[netip.Addr]*device{}, interfaces: map[uint64]*Interface{},
 		links: map[[2]string]*netfake.Link{}, hostNames: map[string]bool{}, zoneOf: map[string]*Zone{},
 	}
+	r.local = newLocalServices(r)
 	r.inside = w.NewLink(name+" inside a host", LatencyHost)
 	r.mapping = newMappingService(r)
 	for i, a := range r.zones {

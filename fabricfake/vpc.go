@@ -25,8 +25,9 @@ type VPC struct {
 	groups   []*SecurityGroup // the default first
 	subnets  []*Subnet
 	blocks   []netip.Prefix // of the subnets
-	services map[netip.Addr]netfake.Node
-	resolver netip.Addr // what instances are given as their name server
+	resolver vpcResolver
+	dhcp     DHCPOptions
+	dns      dnsAttributes
 	flowLogs flowLogs
 	gateway  string // of the internet gateway that is attached, "" for none
 }
@@ -56,10 +57,7 @@ func (r *Region) VPC(name, cidr string) *VPC {
 	}
 	rs := netfake.Shared(r.world, newRegions)
 	rs.vpcs++
-	v := &VPC{
-		world: r.world, region: r, name: name, vni: rs.vpcs, cidrs: []netip.Prefix{block},
-		services: map[netip.Addr]netfake.Node{},
-	}
+	v := &VPC{world: r.world, region: r, name: name, vni: rs.vpcs, cidrs: []netip.Prefix{block}}
 	v.main = v.RouteTable("main of " + name)
 	v.main.main = true
 	v.acl = newDefaultACL(r.world)
@@ -213,41 +211,3 @@ func (v *VPC) DetachGateway(name string) {
 
 // Gateway returns the name of the internet gateway that is attached, "" if none is.
 func (v *VPC) Gateway() string { return v.gateway }
-
-// resolverAddress is where a VPC's resolver answers besides its block's base plus two.
-// Source: https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html
-var resolverAddress = netip.AddrFrom4([4]byte{169, 254, 169, 253})
-
-// AttachResolver makes a host the VPC's resolver, at the block's base plus two and at
-// 169.254.169.253. Instances that are launched afterwards ask it for names. Security
-// groups, ACLs and route tables do not apply to it. No host fails the test.
-func (v *VPC) AttachResolver(h *netfake.Host) {
-	v.world.TB().Helper()
-	if h == nil {
-		v.world.TB().Fatalf("%v", refuse(codeParameterValue, "vpc %s: there is no host that could be its resolver", v.name))
-	}
-	v.resolver = nthAddress(v.cidrs[0], 2)
-	back := &serviceReply{v}
-	h.AddNIC(v.resolver, MTU, back, v.cidrs...)
-	h.AddNIC(resolverAddress, MTU, back, netip.PrefixFrom(resolverAddress, 32))
-	v.world.Do(func(time.Duration) {
-		v.services[v.resolver], v.services[resolverAddress] = h, h
-	})
-}
-
-// serviceReply takes what a service beside the instances answers back to them.
-type serviceReply struct{ vpc *VPC }
-
-// String returns "link-local services".
-func (s *serviceReply) String() string { return "link-local services" }
-
-// Step hands the answer to the interface that asked.
-func (s *serviceReply) Step(p *netfake.Packet) netfake.Next {
-	f := s.vpc.region.mapping.find(s.vpc.vni, p.Flow.Dst.Addr())
-	if f == nil {
-		return p.Drop(netfake.Hop{Place: s.vpc.name, By: s.vpc.region.mapping, Code: codeUnknownAddress,
-			Rule: "no interface has " + p.Flow.Dst.Addr().String()})
-	}
-	f.mirror(p, netfake.Ingress, true)
-	return p.Over(s.vpc.region.inside, f.guest)
-}

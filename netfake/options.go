@@ -2,6 +2,7 @@ package netfake
 
 import (
 	"math"
+	"syscall"
 	"time"
 )
 
@@ -31,4 +32,17 @@ func (c *TCPConn) SetReadBuffer(bytes int) error {
 // takes before it waits, so that no library makes a bubble stand still.
 func (c *TCPConn) SetWriteBuffer(bytes int) error {
 	return c.set(func() {})
+}
+
+// SetTTL sets the TTL, or over IPv6 the hop limit, of all that the connection sends from
+// now on, also of what it sends again: IP_TTL. It begins at 64. Outside of 1 to 255 it
+// gives EINVAL.
+func (c *TCPConn) SetTTL(ttl int) error {
+	return c.do("set", func(time.Duration) error {
+		if ttl < 1 || ttl > 255 {
+			return sysError("setsockopt", syscall.EINVAL)
+		}
+		c.ttl = uint8(ttl)
+		return nil
+	})
 }

@@ -1,6 +1,9 @@
 package netfake
 
 import (
+	"errors"
+	"net"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -60,5 +63,36 @@ func TestLinger(t *testing.T) {
 				t.Errorf("%s: %d bytes arrived, then %v", row.rule, n, err)
 			}
 		})
+	}
+}
+
+// A segment comes as far as its TTL, and so does what is sent again. The destination is
+// behind two routers.
+func TestSetTTL(t *testing.T) { Run(t, testSetTTL) }
+
+func testSetTTL(t *testing.T, w *World) {
+	_, _, c, s := dialPair(t, w, Dialer{})
+	for _, ttl := range []int{-1, 0, 256} {
+		if err := c.SetTTL(ttl); !errors.Is(err, syscall.EINVAL) {
+			t.Errorf("a TTL of %d: %v", ttl, err)
+		}
+	}
+	if err := c.SetTTL(2); err != nil {
+		t.Fatal(err)
+	}
+	c.Write([]byte("hello"))
+	b := make([]byte, 10)
+	s.SetReadDeadline(time.Now().Add(time.Second))
+	if n, err := s.Read(b); n > 0 {
+		t.Errorf("with a TTL of 2 come %q, %v", b[:n], err)
+	}
+	c.SetTTL(3)
+	s.SetReadDeadline(time.Time{})
+	if n, err := s.Read(b); string(b[:n]) != "hello" {
+		t.Errorf("with a TTL of 3 come %q, %v", b[:n], err)
+	}
+	c.Close()
+	if err := c.SetTTL(64); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("on a closed connection: %v", err)
 	}
 }

@@ -117,6 +117,7 @@ type TCPConn struct {
 	killed             bool          // the host or the world went down
 	linger             time.Duration // how long Close waits; 0 is that it resets, negative the default
 	failed             bool          // the application has been told why the connection died
+	ttl                uint8         // of what it sends; 0 is the default
 	path               seenPath
 }
 
@@ -161,13 +162,22 @@ func (c *TCPConn) send(head *wire.TCP, data []byte) {
 		c.sent++
 		p := w.tcpPacket(c.flow, head, data, first)
 		p.conn = c
+		c.limit(p)
 		c.host.send(p)
 		return
 	}
 	p := w.tcpTrain(c.flow, head, data, first)
 	p.conn, p.train = c, c.machine.MSS()
 	c.sent += uint64(p.Segments())
+	c.limit(p)
 	c.host.send(p)
+}
+
+// limit gives a packet the TTL that the application has set.
+func (c *TCPConn) limit(p *Packet) {
+	if c.ttl != 0 {
+		wire.SetTTL(p.Bytes(), c.ttl)
+	}
 }
 
 // connSender keeps Send out of TCPConn's methods.

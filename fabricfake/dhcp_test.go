@@ -1,0 +1,123 @@
+package fabricfake
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/netspec-go/netspec/internal/faketb"
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// Instances ask the servers of the set that their VPC had when they were launched.
+func TestDHCPNameServers(t *testing.T) {
+	for _, row := range []struct {
+		rule    string
+		servers []string
+		want    []string // who is asked, one after the other
+	}{
+		{"the VPC's by default", nil, []string{"10.0.0.2"}},
+		{"the VPC's", []string{AmazonProvidedDNS}, []string{"10.0.0.2"}},
+		{"others", []string{"10.0.9.53", "10.0.9.54"}, []string{"10.0.9.53", "10.0.9.54"}},
+		{"both", []string{"10.0.9.53", AmazonProvidedDNS}, []string{"10.0.9.53", "10.0.0.2"}},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			v := NewVPC(w, "prod", "10.0.0.0/16")
+			v.AttachResolver(w.NewHost("resolver", v.Place()))
+			s := v.Subnet("app", "10.0.1.0/24", "a")
+			v.SetDHCPOptions(DHCPOptions{DomainNameServers: row.servers})
+			i := s.Instance("app", InstanceConfig{})
+			v.SetDHCPOptions(DHCPOptions{DomainNameServers: []string{"10.0.9.99"}}) // too late
+			if got := strings.Join(questioned(t, w, i), " "); got != strings.Join(row.want, " ") {
+				t.Errorf("%s: asks %s, want %v", row.rule, got, row.want)
+			}
+		})
+	}
+}
+
+// questioned returns whom an instance asks for a name, in turn.
+func questioned(t *testing.T, w *netfake.World, i *Instance) (servers []string) {
+	rec := w.Record(func(f netfake.Flow) bool { return f.Dst.Port() == 53 })
+	defer rec.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := i.LookupHost(ctx, "www.example.com."); err == nil {
+		t.Error("the name is found")
+	}
+	seen := map[netip.Addr]bool{}
+	for _, trace := range rec.Traces() {
+		if to := trace.Flow.Dst.Addr(); !seen[to] {
+			seen[to] = true
+			servers = append(servers, to.String())
+		}
+	}
+	return servers
+}
+
+// A set has four servers of a kind at most, which are addresses.
+func TestDHCPOptionsRefused(t *testing.T) {
+	five := []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"}
+	for _, row := range []struct {
+		options DHCPOptions
+		want    string
+	}{
+		{DHCPOptions{DomainNameServers: five}, "5 domain-name-servers"},
+		{DHCPOptions{DomainNameServers: five[:4]}, ""},
+		{DHCPOptions{DomainNameServers: []string{"dns.example.com"}}, `"dns.example.com"`},
+		{DHCPOptions{NTPServers: five}, "5 ntp-servers"},
+		{DHCPOptions{NTPServers: append(five[:3:3], "2001:db8::1")}, ""},
+		{DHCPOptions{NTPServers: []string{AmazonProvidedDNS}}, "no IP address"},
+	} {
+		got := faketb.Fatal(t, func(tb *faketb.TB) {
+			NewVPC(netfake.New(tb, netfake.Config{Instant: true}), "prod", "10.0.0.0/16").SetDHCPOptions(row.options)
+		})
+		if row.want == "" && got != "" || !strings.Contains(got, row.want) || row.want != "" && !strings.Contains(got, codeParameterValue) {
+			t.Errorf("%+v: %q, want %q", row.options, got, row.want)
+		}
+	}
+}
+
+// What is told is copied, both ways.
+func TestDHCPOptionsAreImmutable(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		v := NewVPC(w, "prod", "10.0.0.0/16")
+		servers := []string{"169.254.169.123"}
+		v.SetDHCPOptions(DHCPOptions{NTPServers: servers})
+		servers[0] = "10.0.0.1"
+		i := v.Subnet("app", "10.0.1.0/24", "a").Instance("app", InstanceConfig{})
+		i.DHCPOptions().NTPServers[0] = "10.0.0.2"
+		if got := i.DHCPOptions().NTPServers; len(got) != 1 || got[0] != "169.254.169.123" {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+// Host names, by https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html
+func TestHostnames(t *testing.T) {
+	for _, row := range []struct{ region, domain, private, public, host string }{
+		{"us-east-1", "", "ip-10-0-1-5.ec2.internal", "ec2-203-0-113-25.compute-1.amazonaws.com", "ip-10-0-1-5.ec2.internal"},
+		{"eu-west-1", "", "ip-10-0-1-5.eu-west-1.compute.internal", "ec2-203-0-113-25.eu-west-1.compute.amazonaws.com", "ip-10-0-1-5.eu-west-1.compute.internal"},
+
+		// A domain of one's own is that of the machine, and not of the resolver's names.
+		{"eu-west-1", "corp.example", "ip-10-0-1-5.eu-west-1.compute.internal", "ec2-203-0-113-25.eu-west-1.compute.amazonaws.com", "ip-10-0-1-5.corp.example"},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			v := NewRegion(w, row.region, netfake.Sydney).VPC("prod", "10.0.0.0/16").SetDHCPOptions(DHCPOptions{DomainName: row.domain})
+			i := v.Subnet("app", "10.0.1.0/24", "a").Instance("app", InstanceConfig{PrivateIP: "10.0.1.5"})
+			f := i.Interface()
+			f.SetPublicIP(netip.MustParseAddr("203.0.113.25"))
+			if f.PublicDNSName() != "" {
+				t.Errorf("%s: the name %s without enableDnsHostnames", row.region, f.PublicDNSName())
+			}
+			v.EnableDNSHostnames()
+			if f.PrivateDNSName() != row.private || f.PublicDNSName() != row.public {
+				t.Errorf("%s: %s and %s", row.region, f.PrivateDNSName(), f.PublicDNSName())
+			}
+			if got := ask(t, i, "/latest/meta-data/hostname"); got != row.host {
+				t.Errorf("%s: the machine is %s, want %s", row.region, got, row.host)
+			}
+		})
+	}
+}
