@@ -136,7 +136,7 @@ func (f *Interface) answersUntracked(p *netfake.Packet, dir netfake.Direction, i
 // speaksOfTracked reports whether a packet is an ICMP error about a connection that the
 // interface tracks.
 func (f *Interface) speaksOfTracked(p *netfake.Packet, dir netfake.Direction) bool {
-	if p.Flow.Proto != netfake.ICMP {
+	if p.Flow.Proto != netfake.ICMP && p.Flow.Proto != netfake.ICMPv6 {
 		return false
 	}
 	about, ok := p.Quoted()

@@ -16,6 +16,13 @@ import (
 // behind the network's own.
 func (s *Subnet) RouterAddr() netip.Addr { return s.block.Addr().Next() }
 
+// routerAddr6 is where the VPC's router is over IPv6, in every subnet. Source:
+// https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
+var routerAddr6 = netip.MustParseAddr("fe80:ec2::1")
+
+// RouterAddr6 returns the address of the VPC's router over IPv6.
+func (s *Subnet) RouterAddr6() netip.Addr { return routerAddr6 }
+
 const codeTooBig netfake.Code = "MTU_EXCEEDED"
 
 // fits reports whether a packet may take a route whose target has an MTU, and what becomes
@@ -27,7 +34,11 @@ func (f *Interface) fits(p *netfake.Packet, r *Route, mtu int) (netfake.Next, bo
 	rule := fmt.Sprintf("%d bytes exceed the MTU of %d", p.Largest(), mtu)
 	hop := f.hop(r.Target, netfake.Egress, rule, codeTooBig)
 	e := netfake.ICMPError{Kind: netfake.PacketTooBig, MTU: mtu}
-	return p.Reject(hop, e, f.subnet.RouterAddr(), routerVoice{f}), false
+	from := f.subnet.RouterAddr()
+	if !p.Flow.Src.Addr().Is4() {
+		from = routerAddr6
+	}
+	return p.Reject(hop, e, from, routerVoice{f}), false
 }
 
 // routerVoice is where what the VPC's router has to say to an interface starts. It comes

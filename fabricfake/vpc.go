@@ -28,6 +28,9 @@ type VPC struct {
 	resolver vpcResolver
 	dhcp     DHCPOptions
 	dns      dnsAttributes
+
+	isDefault bool // the region's default VPC
+
 	flowLogs flowLogs
 	gateway  string // of the internet gateway that is attached, "" for none
 }

@@ -23,7 +23,7 @@
 //
 // Egress-only internet gateways, peering, transit gateways, VPN, Direct Connect,
 // endpoints; private and regional NAT gateways, several addresses per NAT gateway, its
-// bandwidth limits and metrics; fragments; the clamping of
-// segment sizes by the NAT gateway, which path MTU discovery makes up for; a packet of
-// IPv4 that may be cut, which is dropped and answered as one that may not.
+// bandwidth limits and metrics; fragments; a packet of IPv4 that may be cut, which is
+// dropped and answered as one that may not; public addresses that instances of the default
+// VPC get by themselves.
 package gatewayfake

@@ -222,8 +222,8 @@ func TestPathMTUBlackHoleByACL(t *testing.T) {
 	})
 }
 
-// Behind a NAT gateway the sender learns twice: 8500 of the gateway, and 1500 of the
-// internet gateway behind that, which the NAT gateway translates.
+// Behind a NAT gateway the sender learns 1500 of the internet gateway behind it, which the
+// NAT gateway translates. Its own 8500 it has told by the segment sizes of the handshake.
 // fact: mtu.nat
 func TestPathMTUThroughTheNATGateway(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
@@ -249,7 +249,7 @@ func TestPathMTUThroughTheNATGateway(t *testing.T) {
 				routers[tr.Flow.Src.Addr()] = true
 			}
 		}
-		if len(routers) != 2 || !routers[x.private.RouterAddr()] || !routers[x.public.RouterAddr()] {
+		if len(routers) != 1 || !routers[x.public.RouterAddr()] {
 			t.Errorf("packet too big was sent to the instance by %v", routers)
 		}
 	})

@@ -21,7 +21,8 @@ const (
 	// destination: address, port and protocol.
 	NATConnections = 55000
 
-	// NATGatewayMTU is the largest packet that a NAT gateway takes.
+	// NATGatewayMTU is the largest packet that a NAT gateway takes. It lowers the segment
+	// sizes that TCP announces to what fits.
 	NATGatewayMTU = 8500
 
 	// A TCP connection that has ended is forgotten sooner. AWS documents no number;
@@ -227,6 +228,7 @@ func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
 	t.sender = changes
 	before := p.Flow.Src
 	p.SetSrc(netip.AddrPortFrom(n.iface.PrivateIP(), t.port))
+	clampMSS(p)
 	if p.Traced() {
 		p.Passed(netfake.Hop{Place: n.name, By: n, Direction: netfake.Egress, Rule: fmt.Sprintf("source %v → %v", before, p.Flow.Src)})
 	}
@@ -245,6 +247,7 @@ func (n *NATGateway) inward(p *netfake.Packet) netfake.Next {
 	n.touch(p, t, netfake.Ingress)
 	before := p.Flow.Dst
 	p.SetDst(t.client.flow.Src)
+	clampMSS(p)
 	if p.Traced() {
 		p.Passed(netfake.Hop{Place: n.name, By: n, Direction: netfake.Ingress, Rule: fmt.Sprintf("destination %v → %v", before, p.Flow.Dst)})
 	}
