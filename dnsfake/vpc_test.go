@@ -33,6 +33,7 @@ func testVPCResolver(t *testing.T, w *netfake.World, sys *System) {
 
 // A VPC's resolver knows the host names of its instances, and no other VPC's; it is no
 // secret, but nobody else answers for them.
+// fact: dns.names.public
 func TestVPCHostnames(t *testing.T) { instant(t, testVPCHostnames) }
 
 func testVPCHostnames(t *testing.T, w *netfake.World, sys *System) {

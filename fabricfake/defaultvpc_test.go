@@ -11,6 +11,7 @@ import (
 
 // The default VPC, by
 // https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc-components.html
+// fact: dns.hostnames
 func TestDefaultVPC(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		v := NewDefaultVPC(DefaultRegion(w))
@@ -38,6 +39,7 @@ func TestDefaultVPC(t *testing.T) {
 }
 
 // A region has one default VPC, another region one of its own.
+// fact: default.once
 func TestDefaultVPCAlreadyExists(t *testing.T) {
 	for _, row := range []struct {
 		region string

@@ -95,6 +95,7 @@ func TestDHCPOptionsAreImmutable(t *testing.T) {
 }
 
 // Host names, by https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html
+// fact: dns.names, dns.hostnames
 func TestHostnames(t *testing.T) {
 	for _, row := range []struct{ region, domain, private, public, host string }{
 		{"us-east-1", "", "ip-10-0-1-5.ec2.internal", "ec2-203-0-113-25.compute-1.amazonaws.com", "ip-10-0-1-5.ec2.internal"},

@@ -66,6 +66,7 @@ func ask(t *testing.T, i *Instance, path string) string {
 
 // The statuses of the service, by
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
+// fact: imds.token, imds.token.ttl, imds.token.forwarded, imds.required, imds.notfound
 func TestMetadataStatuses(t *testing.T) {
 	const token, id = "/latest/api/token", "/latest/meta-data/instance-id"
 	var (
@@ -257,6 +258,7 @@ func (b *bridge) Step(p *netfake.Packet) netfake.Next {
 
 // A token does not come as far as a container behind a router unless the hop limit says so:
 // the request is taken, and the answer never comes. All else does.
+// fact: imds.hoplimit
 func TestMetadataHopLimit(t *testing.T) {
 	for _, row := range []struct {
 		limit, status int

@@ -17,6 +17,7 @@ func (narrow) NextHop() NextHop { return NextHop{MTU: 1400} }
 
 // The VPC's router tells a sender of either family what its route takes. Security groups
 // let that in if they track what it is about, network ACLs if they let ICMP in.
+// fact: mtu.ipv6, acl.pmtud.ipv6
 func TestRouterTellsOfMTU(t *testing.T) {
 	for _, row := range []struct {
 		rule string

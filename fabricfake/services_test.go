@@ -46,6 +46,8 @@ func tcpAt(addr string) netfake.Endpoint {
 
 // The services answer over either family, in secondary blocks too, whatever security
 // groups, network ACLs and routes say; what is no service beside them does not.
+// fact: sg.unfiltered.imds, sg.unfiltered.time, acl.unfiltered.imds, acl.unfiltered.time
+// fact: service.dns.ipv6, service.imds, service.time
 func TestServicesAreExempt(t *testing.T) {
 	for _, row := range []struct {
 		to      netfake.Endpoint
@@ -94,6 +96,7 @@ func TestServicesAreExempt(t *testing.T) {
 }
 
 // A VPC without DNS support has no resolver, at any of its addresses, until it has again.
+// fact: dns.support
 func TestDNSSupport(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		b := newBeside(t, w, InstanceConfig{})
@@ -196,6 +199,7 @@ func TestLinkLocalAllowance(t *testing.T) {
 }
 
 // All services share the allowance of an interface, and nobody else's.
+// fact: service.limit
 func TestLinkLocalAllowanceIsShared(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		b := newBeside(t, w, InstanceConfig{})

@@ -11,6 +11,7 @@ import (
 
 // An instance of the default VPC with a public address is on the internet, with nothing
 // else to be made; its default group lets nobody in.
+// fact: default.gateway
 func TestDefaultVPC(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		site := w.Internet().HostAt(netfake.Singapore, "site", "203.0.113.80")

@@ -25,6 +25,7 @@ const (
 // What fits on each path, who says so if a packet does not, and what the sender knows from
 // then on. Sources: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/network_mtu.html and
 // https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html
+// fact: mtu.vpc, mtu.igw, mtu.nat
 func TestMTUOfPaths(t *testing.T) {
 	for _, row := range []struct {
 		rule    string
@@ -109,6 +110,7 @@ func TestMTUOfAnInstance(t *testing.T) {
 
 // A NAT gateway lowers what both ends announce as their largest segment to what fits
 // through it. An internet gateway leaves it as it is.
+// fact: mtu.nat.clamp
 func TestMSSClamp(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		x := build(w)
