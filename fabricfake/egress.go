@@ -32,7 +32,7 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 		return p.Drop(f.hop(f, netfake.Egress, fmt.Sprintf("source check: %v is not %v", p.Flow.Src.Addr(), listed(f.addresses())), codeSourceCheck))
 	}
 	dst := p.Flow.Dst.Addr()
-	if f.vpc.isBeside(dst) {
+	if f.vpc.isBeside(dst) && !f.subnet.leadsAway(dst) {
 		return f.consult(p, dst)
 	}
 	within := f.subnet.contains(dst)

@@ -22,8 +22,8 @@ var (
 	metadataAddress6 = netip.MustParseAddr("fd00:ec2::254")
 )
 
-// besideBlocks are the addresses that no route reaches, since they are beside every
-// instance.
+// besideBlocks are the addresses beside every instance. Of the first, a route of the
+// subnet's own may lead to those that unroutable does not keep.
 var besideBlocks = blocks("169.254.0.0/16", "fd00:ec2::/32", "fe80::/10")
 
 // isBeside reports whether an address is beside the instances of the VPC, so that security
@@ -33,6 +33,12 @@ func (v *VPC) isBeside(dst netip.Addr) bool {
 		return besideBlocks[0].Contains(dst) || dst == v.resolver.addr
 	}
 	return besideBlocks[1].Contains(dst) || besideBlocks[2].Contains(dst)
+}
+
+// leadsAway reports whether a route of the subnet names an address beside its instances.
+func (s *Subnet) leadsAway(dst netip.Addr) bool {
+	r, ok := s.routes().lookup(dst)
+	return ok && besideBlocks[0].Contains(r.Destination.Addr()) && r.Destination.Bits() >= besideBlocks[0].Bits()
 }
 
 // The codes of what the services refuse. AWS has none for it.
