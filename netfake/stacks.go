@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -50,7 +51,11 @@ func (f frame) plumbing() bool {
 	if strings.HasPrefix(f.function, "github.com/netspec-go/netspec/") {
 		return !strings.Contains(f.place, "_test.go:")
 	}
-	return goRoot != "" && strings.HasPrefix(f.place, goRoot)
+	if goRoot != "" {
+		return strings.HasPrefix(f.place, goRoot)
+	}
+	first, _, _ := strings.Cut(f.place, "/")
+	return slices.Contains(standard, first)
 }
 
 // goRoot is the directory of the standard library's sources, as stack traces have it; ""
@@ -60,6 +65,13 @@ var goRoot = func() string {
 	root, _, _ := strings.Cut(file, "runtime/")
 	return root
 }()
+
+// standard are the first elements of the standard library's paths, for a test that was
+// built with -trimpath, where nothing else tells.
+var standard = strings.Fields(`archive bufio bytes cmp compress container context crypto database debug embed
+	encoding errors expvar flag fmt go hash html image index internal io iter log maps math mime net os path plugin
+	reflect regexp runtime slices sort strconv strings structs sync syscall testing text time unicode unique unsafe
+	vendor weak`)
 
 // blame returns the innermost function of the test or the application, and what that
 // called of the standard library or of this package: nil if it called none.
