@@ -146,7 +146,7 @@ func (f *Interface) reachable(dst netip.Addr) bool {
 // toOwner brings a packet to the interface that has its destination.
 func (e *Edge) toOwner(p *netfake.Packet, dst netip.Addr) netfake.Next {
 	if known := e.entered.find(p); known != nil {
-		return e.send(p, &known.frame, known.way)
+		return known.send(e.device, p)
 	}
 	key := mappingKey{e.vpc.vni, dst}
 	to, ask := e.cache.lookup(p, key)

@@ -24,7 +24,7 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	}
 	if m := f.sent.find(p); m != nil && m.current(f, p.At()) && m.takes(p) {
 		m.take(f, p, netfake.Egress)
-		return f.device.send(p, &m.frame, m.way)
+		return m.send(f.device, p)
 	}
 	m := passage{from: f, opened: f.tracker.opened}
 	if f.check == SourceDestCheckOn && !f.owns(p.Flow.Src.Addr()) {

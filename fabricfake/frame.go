@@ -66,6 +66,19 @@ func (f *Frame) putHeader(b []byte, innerLen int) {
 	putInterface(b[interfaceOptionLen:], optionReceiver, f.Receiver)
 }
 
+// header is what a frame has put in front of a packet, for others of whatever length.
+type header [frameHeaderLen]byte
+
+// put writes the header in front of a packet of a length, as Frame.putHeader would.
+func (h *header) put(b []byte, innerLen int) {
+	const udpLength = wire.IPv4HeaderLen + 4
+	copy(b, h[:])
+	binary.BigEndian.PutUint16(b[2:], uint16(frameHeaderLen+innerLen))
+	binary.BigEndian.PutUint16(b[udpLength:], uint16(frameHeaderLen-wire.IPv4HeaderLen+innerLen))
+	check := binary.BigEndian.Uint16(h[10:])
+	binary.BigEndian.PutUint16(b[10:], wire.UpdateChecksum(check, h[2:4], b[2:4]))
+}
+
 // innerType returns the type of the packet in a frame, as its first byte tells.
 func innerType(inner []byte) uint16 {
 	if len(inner) > 0 && inner[0]>>4 == 6 {

@@ -31,6 +31,7 @@ type passage struct {
 
 	from, to *Interface // who sent, and who is to receive; nil for an edge
 	frame    Frame      // without what is in it
+	header   header     // of its bytes, once a packet has been sent
 	way      way        // on the way out
 }
 
@@ -84,6 +85,19 @@ func (c *passages) put(p *netfake.Packet, m *passage) {
 	}
 	**place = *m
 	(*place).flow, (*place).changes, (*place).frame.Inner = p.Flow, p.World().Changes(), nil
+}
+
+// send puts the frame's headers in front of p and transmits it.
+func (m *passage) send(d *device, p *netfake.Packet) netfake.Next {
+	if m.header[0] == 0 { // no version of IP
+		next := d.send(p, &m.frame, m.way)
+		copy(m.header[:], p.Bytes())
+		return next
+	}
+	inner := p.Len()
+	p.Push(frameHeaderLen)
+	m.header.put(p.Bytes(), inner)
+	return d.transmit(p, m.frame.To, m.way)
 }
 
 // same reports whether two frames are alike but for what is in them.

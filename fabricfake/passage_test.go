@@ -1,6 +1,7 @@
 package fabricfake
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -279,4 +280,27 @@ func TestMemorable(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a frame has put in front of one packet, its header puts in front of another as the
+// frame itself would.
+func TestHeader(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		number := rapid.Uint32()
+		f := Frame{
+			From: nthAddress(hostBlock, number.Draw(t, "from")%60000), To: nthAddress(hostBlock, number.Draw(t, "to")%60000),
+			Entropy: uint16(number.Draw(t, "entropy")), VNI: number.Draw(t, "vni") % (1 << 24), Source: uint64(number.Draw(t, "source")),
+			Inner: make([]byte, rapid.IntRange(1, 9001).Draw(t, "length")),
+		}
+		f.Inner[0] = rapid.SampledFrom([]byte{0x45, 0x60}).Draw(t, "version")
+		h := header(f.Marshal())
+		f.Inner = append(f.Inner[:1], make([]byte, rapid.IntRange(0, 9000).Draw(t, "other length"))...)
+		want := f.Marshal()
+		got := make([]byte, len(want))
+		copy(got[frameHeaderLen:], f.Inner)
+		h.put(got, len(f.Inner))
+		if !bytes.Equal(got, want) {
+			t.Fatalf("%x, want %x", got[:frameHeaderLen], want[:frameHeaderLen])
+		}
+	})
 }

@@ -226,9 +226,8 @@ func (c *TCPConn) sync() {
 	case !ok:
 		w.queue.Remove(&c.timer)
 	case !c.timer.Queued() || c.timer.At != at || c.timer.Idle != idle:
-		w.queue.Remove(&c.timer)
-		c.timer.At, c.timer.Idle = at, idle
-		w.queue.Push(&c.timer)
+		c.timer.Idle = idle
+		w.queue.Move(&c.timer, at)
 	}
 }
 

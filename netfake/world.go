@@ -295,7 +295,11 @@ func (w *World) enter() {
 func (w *World) unlock() {
 	w.drain()
 	w.arm()
-	var wakes [16]*sync.Cond
+	if len(w.wakes) == 0 {
+		w.mu.Unlock()
+		return
+	}
+	var wakes [4]*sync.Cond
 	n := copy(wakes[:], w.wakes)
 	for _, c := range w.wakes[n:] {
 		c.Broadcast()

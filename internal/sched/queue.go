@@ -22,7 +22,7 @@ type Task interface {
 	Fire(now time.Duration)
 }
 
-// Event is one entry of a Queue. The zero Event is not queued. Its fields may be
+// Event is one entry of a Queue. The zero Event is not queued. Its fields but Idle may be
 // changed only while it is not queued.
 type Event struct {
 	At    time.Duration // since the world's beginning
@@ -93,6 +93,20 @@ func (q *Queue) Push(e *Event) {
 	e.push = q.pushes
 	q.heap = append(q.heap, e)
 	q.up(len(q.heap) - 1)
+}
+
+// Move queues e for a time, where it may be queued for another.
+func (q *Queue) Move(e *Event, at time.Duration) {
+	if e.slot == 0 {
+		e.At = at
+		q.Push(e)
+		return
+	}
+	q.pushes++
+	e.At, e.push = at, q.pushes
+	if i := e.slot - 1; !q.down(i) {
+		q.up(i)
+	}
 }
 
 // Pop removes and returns the earliest event if it is due at now, else nil.

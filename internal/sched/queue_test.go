@@ -14,7 +14,12 @@ func TestQueueAgainstSort(t *testing.T) {
 		var q Queue
 		var live []*Event
 		for range rapid.IntRange(0, 60).Draw(t, "operations") {
-			if len(live) > 0 && rapid.IntRange(0, 3).Draw(t, "kind") == 0 {
+			kind := rapid.IntRange(0, 4).Draw(t, "kind")
+			if len(live) > 0 && kind == 0 {
+				q.Move(live[rapid.IntRange(0, len(live)-1).Draw(t, "which")], time.Duration(rapid.IntRange(0, 3).Draw(t, "at")))
+				continue
+			}
+			if len(live) > 0 && kind == 1 {
 				i := rapid.IntRange(0, len(live)-1).Draw(t, "which")
 				q.Remove(live[i])
 				if live[i].Queued() {
@@ -29,7 +34,11 @@ func TestQueueAgainstSort(t *testing.T) {
 				Key:   rapid.Uint64Range(0, 3).Draw(t, "key"),
 				Seq:   rapid.Uint64Range(0, 3).Draw(t, "seq"),
 			}
-			q.Push(e)
+			if kind == 2 {
+				q.Move(e, e.At)
+			} else {
+				q.Push(e)
+			}
 			live = append(live, e)
 		}
 		slices.SortFunc(live, func(a, b *Event) int {

@@ -9,20 +9,29 @@ import (
 
 // Timer returns when Expire must be called, and false if nothing is waited for.
 func (c *Conn) Timer() (at time.Duration, ok bool) {
-	for _, t := range [...]time.Duration{c.rexmitAt, c.ackAt, c.persistAt, c.keepAt, c.waitAt} {
-		if t != 0 && (at == 0 || t < at) {
-			at = t
-		}
-	}
+	at = earlier(c.business(), c.questions())
 	return at, at != 0
+}
+
+// business returns when something goes on by itself, and questions when the peer is to be
+// asked whether it is still there, or has room. 0 is never.
+func (c *Conn) business() time.Duration  { return earlier(earlier(c.rexmitAt, c.ackAt), c.waitAt) }
+func (c *Conn) questions() time.Duration { return earlier(c.persistAt, c.keepAt) }
+
+// earlier returns the earlier of two times, of which 0 is never.
+func earlier(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // Idles reports whether what Timer waits for is at most a question to a silent peer, a
 // keep-alive or a probe of its window: if the peer answers, all is as before and the
 // question comes again, for ever.
 func (c *Conn) Idles() bool {
-	at, _ := c.Timer()
-	return at != c.rexmitAt && at != c.ackAt && at != c.waitAt && at != 0
+	business, question := c.business(), c.questions()
+	return question != 0 && (business == 0 || question < business)
 }
 
 // Expire does what is due at now. Calling it too early is harmless.
