@@ -120,17 +120,24 @@ func (q *Quoted) readTransport(l4 []byte) {
 		if q.Proto == ProtoTCP {
 			q.Seq = binary.BigEndian.Uint32(l4[4:])
 		}
-	case ProtoICMP:
-		if l4[0] == ICMPEchoRequest || l4[0] == ICMPEchoReply {
-			q.SrcPort = binary.BigEndian.Uint16(l4[4:])
-		}
-		q.DstPort = q.SrcPort
-	case ProtoICMPv6:
-		if l4[0] == ICMPv6EchoRequest || l4[0] == ICMPv6EchoReply {
+	default:
+		if isEcho(q.Proto, l4[0]) {
 			q.SrcPort = binary.BigEndian.Uint16(l4[4:])
 		}
 		q.DstPort = q.SrcPort
 	}
+}
+
+// isEcho reports whether a type of a protocol is that of an echo, whose identifier may be
+// 0 as any other.
+func isEcho(proto, typ uint8) bool {
+	switch proto {
+	case ProtoICMP:
+		return typ == ICMPEchoRequest || typ == ICMPEchoReply
+	case ProtoICMPv6:
+		return typ == ICMPv6EchoRequest || typ == ICMPv6EchoReply
+	}
+	return false
 }
 
 // isError reports whether the packet that q was read from is an ICMP error.
@@ -171,7 +178,7 @@ func RewriteQuote(quote []byte, side QuotedSide, to netip.AddrPort) {
 	}
 	rewriteQuotedAddr(quote, side, to.Addr(), q.Proto, sum)
 	switch {
-	case (q.Proto == ProtoICMP || q.Proto == ProtoICMPv6) && q.SrcPort != 0:
+	case isEcho(q.Proto, l4[0]):
 		portAt = 4
 	case q.Proto != ProtoTCP && q.Proto != ProtoUDP:
 		return
