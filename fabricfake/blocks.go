@@ -85,8 +85,8 @@ const (
 // AddIPv6 associates an IPv6 block with the VPC: one of its owner's, from /44 to /60 in
 // steps of four, or if cidr is "" a /56 that nobody else has, as Amazon provides. Every
 // route table gets a local route to it, every ACL its last entry for IPv6 and the default
-// ACL, unless it was changed, one that lets IPv6 through. Groups that are made afterwards
-// let everything out over IPv6 too. It fails the test for a block that another VPC has,
+// ACL, unless it was changed, one that lets IPv6 through. The default group, unless it was
+// changed, and those that are made afterwards let everything out over IPv6 too. It fails the test for a block that another VPC has,
 // and for a sixth block.
 func (v *VPC) AddIPv6(cidr string) *VPC {
 	tb := v.world.TB()
@@ -127,6 +127,7 @@ func (v *VPC) addIPv6(block netip.Prefix, rs *regions) error {
 	for _, a := range v.acls {
 		a.addIPv6(a == v.acl)
 	}
+	v.groups[0].addIPv6()
 	return nil
 }
 

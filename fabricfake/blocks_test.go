@@ -179,7 +179,6 @@ func TestIPv6(t *testing.T) {
 			v := fabricfake.NewVPC(w, "prod", "10.0.0.0/16").AddIPv6("")
 			p := &pair{w: w, vpc: v, a: v.Subnet("a", "10.0.1.0/24", "a").AddIPv6(""), b: v.Subnet("b", "10.0.2.0/24", "b").AddIPv6("")}
 			p.group = v.SecurityGroup("two").AllowIngress("tcp/22", fabricfake.Anywhere).AllowIngress("tcp/22", fabricfake.AnywhereIPv6)
-			v.DefaultSecurityGroup().AllowEgress("all", fabricfake.AnywhereIPv6)
 			p.one = p.a.Instance("one", fabricfake.InstanceConfig{IPv6AddressCount: 1})
 			p.two = p.b.Instance("two", fabricfake.InstanceConfig{IPv6AddressCount: 1, Groups: fabricfake.Groups{p.group}})
 			if err := serve(w, p.two.Host, 22); err != nil {

@@ -1,6 +1,7 @@
 package fabricfake
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -59,8 +60,10 @@ func (c ConnectionTracking) check() error {
 type tracker struct {
 	timeouts ConnectionTracking
 	table    map[uint64]*connection
-	opened   uint64 // how many connections were put there
-	sweepAt  int    // the size at which the table is swept next
+	opened   uint64        // how many connections were put there
+	size     int           // how many are there, those too that have idled out
+	sweepAt  int           // the size at which the table is swept next
+	soonest  time.Duration // nothing idles out before
 }
 
 const smallestSweep = 1024
@@ -177,7 +180,7 @@ func admits(f netfake.Flow, tcpFlags uint8) bool {
 // insert remembers the connection that a packet opens, and returns it. It must not be
 // called for a probe, whose time may be ahead of the world's.
 func (t *tracker) insert(dir netfake.Direction, f netfake.Flow, now time.Duration) *connection {
-	if len(t.table) >= t.sweepAt {
+	if t.size >= t.sweepAt {
 		t.sweep(now)
 	}
 	return t.put(dir, f, now)
@@ -206,23 +209,55 @@ func (t *tracker) put(dir netfake.Direction, f netfake.Flow, now time.Duration) 
 		hash := key.Hash()
 		c = &connection{flow: key, next: t.table[hash]}
 		t.table[hash] = c
+		t.size++
 	}
 	*c = connection{flow: key, next: c.next, opener: dir, turn: dir, last: now}
-	c.idle = t.idle(c)
+	t.setIdle(c)
 	return c
 }
 
 func (t *tracker) remove(f netfake.Flow) {
 	hash := f.Hash()
-	t.set(hash, without(t.table[hash], func(c *connection) bool { return c.flow == f }))
+	t.set(hash, without(t.table[hash], func(c *connection) bool {
+		if c.flow == f {
+			t.size--
+		}
+		return c.flow == f
+	}))
 }
 
 // sweep clears away what has idled out.
 func (t *tracker) sweep(now time.Duration) {
+	t.size, t.soonest = 0, never
 	for hash, c := range t.table {
-		t.set(hash, without(c, func(c *connection) bool { return c.expired(now) }))
+		t.set(hash, without(c, func(c *connection) bool {
+			gone := c.expired(now)
+			if !gone {
+				t.size++
+				t.soonest = min(t.soonest, c.last+c.idle)
+			}
+			return gone
+		}))
 	}
-	t.sweepAt = max(2*len(t.table), smallestSweep)
+	t.sweepAt = max(2*t.size, smallestSweep)
+}
+
+// never is later than anything.
+const never = time.Duration(math.MaxInt64)
+
+// live returns how many connections have not idled out.
+func (t *tracker) live(now time.Duration) (n int) {
+	if now < t.soonest {
+		return t.size
+	}
+	for _, head := range t.table {
+		for c := head; c != nil; c = c.next {
+			if !c.expired(now) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func (t *tracker) set(hash uint64, head *connection) {
@@ -258,7 +293,13 @@ func (t *tracker) observe(c *connection, dir netfake.Direction, tcpFlags uint8, 
 			c.fins |= 1 << dir
 		}
 	}
+	t.setIdle(c)
+}
+
+// setIdle works out anew how long a connection may be idle.
+func (t *tracker) setIdle(c *connection) {
 	c.idle = t.idle(c)
+	t.soonest = min(t.soonest, c.last+c.idle)
 }
 
 // idle returns how long the connection may be idle in its state.

@@ -3,6 +3,7 @@ package fabricfake
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/netspec-go/netspec/internal/wire"
 	"github.com/netspec-go/netspec/netfake"
@@ -79,13 +80,13 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 		return false
 	}
 	d := f.judge(p, dir, p.Flow, ids)
-	d.tracked = d.tracked || d.allowed && dir == netfake.Egress && f.tracksTo(p.Flow.Dst.Addr())
+	d.tracked = d.allowed && f.tracks(p, &d, ids)
 	switch {
 	case !d.allowed:
 		if p.Blocked(f.refusal(p, &d, ids)) {
 			return true
 		}
-	case d.tracked && !admits(p.Flow, flags) && !f.answersUntracked(p, dir, ids):
+	case d.tracked && !admits(p.Flow, flags):
 		hop := f.hop(d.group, dir, "no tracked connection that the segment belongs to", codeGroupMismatch)
 		if p.Blocked(hop) {
 			return true
@@ -95,6 +96,9 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 	}
 	m.rule = d.rule
 	if admits(p.Flow, flags) {
+		if d.allowed && d.tracked && f.exceeds(p, dir) {
+			return true
+		}
 		if m.tracked = f.open(p, &d, dir); m.tracked != nil {
 			m.rule = nil // those that follow pass whatever the rules say
 		}
@@ -104,13 +108,39 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 	return false
 }
 
-// tracksTo reports whether the way to an address tracks all connections.
-func (f *Interface) tracksTo(dst netip.Addr) bool {
-	if f.subnet.contains(dst) {
+// tracks reports whether the connection of a packet that the rules allow is to be tracked,
+// one for which there is none.
+func (f *Interface) tracks(p *netfake.Packet, d *decision, ids identities) bool {
+	switch {
+	case f.tracksAll(peerOf(d.dir, p.Flow)):
+		return true
+	case !d.tracked:
 		return false
+	case p.Flow.Proto == netfake.TCP && opens(p.TCPFlags()):
+		return true
 	}
-	r, ok := f.subnet.routes().lookup(dst)
-	return ok && r.State() == Active && r.Target.NextHop().Tracks
+	return !f.answersUntracked(p, d.dir, ids)
+}
+
+// tracksAll reports whether all connections with an address are tracked, whatever the rules:
+// for where the way to it leads, or for the interface that has it.
+func (f *Interface) tracksAll(peer netip.Addr) bool {
+	if !f.subnet.contains(peer) {
+		r, ok := f.subnet.routes().lookup(peer)
+		if ok && r.State() == Active && r.Target.NextHop().Tracks {
+			return true
+		}
+	}
+	other := f.vpc.region.mapping.find(f.vpc.vni, peer)
+	return other != nil && other.tracked
+}
+
+// TrackConnections has security groups track every connection with the interface, those
+// that their rules would leave untracked as well. It is for the rooms of network load
+// balancers, interface endpoints and functions, whose interfaces are like that. Source:
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html
+func (f *Interface) TrackConnections() {
+	f.vpc.world.Do(func(time.Duration) { f.tracked = true })
 }
 
 // path returns what flow records call the way to an address.
@@ -136,14 +166,14 @@ func (f *Interface) answersUntracked(p *netfake.Packet, dir netfake.Direction, i
 // speaksOfTracked reports whether a packet is an ICMP error about a connection that the
 // interface tracks.
 func (f *Interface) speaksOfTracked(p *netfake.Packet, dir netfake.Direction) bool {
-	if p.Flow.Proto != netfake.ICMP && p.Flow.Proto != netfake.ICMPv6 {
+	if !isICMP(p.Flow.Proto) {
 		return false
 	}
 	about, ok := p.Quoted()
 	if !ok {
 		return false
 	}
-	if about.Proto == netfake.ICMP {
+	if isICMP(about.Proto) {
 		return f.tracker.relatedEcho(dir, about, p.At())
 	}
 	return f.tracker.related(dir, about, p.At()) != nil
@@ -154,17 +184,24 @@ func (f *Interface) speaksOfTracked(p *netfake.Packet, dir netfake.Direction) bo
 // with the same identifier, is not taken for an answer.
 func trackedFlow(p *netfake.Packet) netfake.Flow {
 	flow := p.Flow
-	if flow.Proto != netfake.ICMP {
+	if !isICMP(flow.Proto) {
 		return flow
 	}
+	request, reply := wire.ICMPEchoRequest, wire.ICMPEchoReply
+	if flow.Proto == netfake.ICMPv6 {
+		request, reply = wire.ICMPv6EchoRequest, wire.ICMPv6EchoReply
+	}
 	switch typ, _ := p.ICMPType(); typ {
-	case wire.ICMPEchoRequest:
+	case request:
 		flow.Dst = netip.AddrPortFrom(flow.Dst.Addr(), 0)
-	case wire.ICMPEchoReply:
+	case reply:
 		flow.Src = netip.AddrPortFrom(flow.Src.Addr(), 0)
 	}
 	return flow
 }
+
+// isICMP reports whether a protocol is ICMP of either family.
+func isICMP(proto netfake.Protocol) bool { return proto == netfake.ICMP || proto == netfake.ICMPv6 }
 
 // open starts to track the connection that an allowed packet begins, and returns it: nil
 // if it goes untracked, or for a probe. A probe that was refused goes on as if it had been

@@ -88,11 +88,7 @@ type subject struct {
 }
 
 func newSubject(dir netfake.Direction, f netfake.Flow, icmpType, icmpCode uint8, ids identities) subject {
-	s := subject{flow: f, typ: icmpType, code: icmpCode, peer: f.Src.Addr(), ids: ids}
-	if dir == netfake.Egress {
-		s.peer = f.Dst.Addr()
-	}
-	return s
+	return subject{flow: f, typ: icmpType, code: icmpCode, peer: peerOf(dir, f), ids: ids}
 }
 
 func (s *subject) matches(r *Rule) bool {

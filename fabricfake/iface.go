@@ -42,6 +42,7 @@ type Interface struct {
 	device  *device
 	guest   netfake.Node // what is behind the interface
 	tracker *tracker
+	tracked bool // with all that it speaks to
 	out     egress
 	sent    passages
 	ids     groups

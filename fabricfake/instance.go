@@ -47,9 +47,10 @@ type InstanceConfig struct {
 // Instance is a machine in a subnet. It is a host: what a netfake.Host can do, it can.
 type Instance struct {
 	*netfake.Host
-	iface *Interface
-	about aboutInstance // what the instance metadata service knows
-	dhcp  DHCPOptions   // of the VPC when it was launched
+	iface     *Interface
+	about     aboutInstance // what the instance metadata service knows
+	dhcp      DHCPOptions   // of the VPC when it was launched
+	conntrack conntrackAllowance
 }
 
 // Instance launches an instance. A name that is taken in the world fails the test, as

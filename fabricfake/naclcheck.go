@@ -51,7 +51,7 @@ func (e *ACLEntry) action() ACLAction {
 
 // check judges a packet that crosses the subnet's border.
 func (a *NetworkACL) check(dir netfake.Direction, f netfake.Flow, icmpType, icmpCode uint8) aclDecision {
-	peer := aclPeer(dir, f)
+	peer := peerOf(dir, f)
 	entries := *a.side(dir)
 	for i := range entries {
 		e := &entries[i]
@@ -62,8 +62,9 @@ func (a *NetworkACL) check(dir netfake.Direction, f netfake.Flow, icmpType, icmp
 	return aclDecision{}
 }
 
-// aclPeer returns the address that entries are compared with.
-func aclPeer(dir netfake.Direction, f netfake.Flow) netip.Addr {
+// peerOf returns the address of a packet that rules and entries are compared with: the one
+// that is not the own side's.
+func peerOf(dir netfake.Direction, f netfake.Flow) netip.Addr {
 	if dir == netfake.Egress {
 		return f.Dst.Addr()
 	}
@@ -73,7 +74,7 @@ func aclPeer(dir netfake.Direction, f netfake.Flow) netip.Addr {
 // nearest describes the entry that came nearest to letting a refused packet through,
 // "" if none came near: "acl data egress 120 allows tcp/443 to 0.0.0.0/0".
 func (a *NetworkACL) nearest(dir netfake.Direction, f netfake.Flow, icmpType, icmpCode uint8) string {
-	peer := aclPeer(dir, f)
+	peer := peerOf(dir, f)
 	nearest, least := "", 0
 	for _, e := range *a.side(dir) {
 		if !e.Allow {

@@ -49,6 +49,16 @@ func newDefaultGroup(w *netfake.World, vpc string) *SecurityGroup {
 	return g
 }
 
+// addIPv6 gives the default group of a VPC that has become one with IPv6 the rule that lets
+// everything out over it, if it has the one for IPv4 that it came with. Source:
+// https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html
+func (g *SecurityGroup) addIPv6() {
+	if six := anywhereIPv6Rule(); g.egress.find(anywhereRule()) >= 0 && g.egress.find(six) < 0 {
+		g.egress.rules = append(g.egress.rules, six)
+		g.egress.refresh()
+	}
+}
+
 // resourceID returns an identifier in the form of the real ones, made of the
 // resource's path, so that it is the same in every run.
 func resourceID(kind string, path ...string) string {

@@ -115,3 +115,38 @@ func TestRuleHits(t *testing.T) {
 		t.Errorf("hits %d and %d, want 0 and 3", rules[0].Hits, rules[1].Hits)
 	}
 }
+
+// With the VPC's first block of IPv6 the default group lets everything out over it too,
+// unless it was changed; other groups do if they are made afterwards.
+func TestGroupsOfIPv6(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		restrict bool
+		want     string
+	}{
+		{"as it came", false, "[all to 0.0.0.0/0 all to ::/0]"},
+		{"changed", true, "[]"},
+	} {
+		w, tb := refusingWorld(t)
+		v := NewVPC(w, "prod", "10.0.0.0/16")
+		before := v.SecurityGroup("before")
+		if row.restrict {
+			v.DefaultSecurityGroup().RestrictEgress()
+		}
+		v.AddIPv6("").AddIPv6("")
+		text := func(g *SecurityGroup) string {
+			texts := []string{}
+			for _, r := range g.EgressRules() {
+				texts = append(texts, r.text(netfake.Egress))
+			}
+			return fmt.Sprint(texts)
+		}
+		if got := text(v.DefaultSecurityGroup()); got != row.want {
+			t.Errorf("the default group, %s: %s", row.name, got)
+		}
+		if one, two := text(before), text(v.SecurityGroup("after")); one != "[all to 0.0.0.0/0]" || two != "[all to 0.0.0.0/0 all to ::/0]" {
+			t.Errorf("a group made before has %s, one made after %s", one, two)
+		}
+		tb.wantFatal(t, "")
+	}
+}
