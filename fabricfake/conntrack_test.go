@@ -322,10 +322,20 @@ func (h *history) play(dir netfake.Direction, f netfake.Flow, flags uint8, now t
 	return false
 }
 
+// live counts what has not idled out.
+func (h *history) live(now time.Duration) (n int) {
+	for f, packets := range h.packets {
+		if now < packets[len(packets)-1].after+h.idle(f.Proto, packets) {
+			n++
+		}
+	}
+	return n
+}
+
 // The tracker finds what a full history says that it should, and a probe leaves no
 // mark on it.
 func TestTrackerAgainstHistory(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	cases(t, manyCases, func(t *rapid.T, judged func()) {
 		cfg := ConnectionTracking{TCPEstablished: 350 * time.Second, UDPStream: 180 * time.Second, UDPSingle: 30 * time.Second}
 		tr, h := newTracker(cfg), &history{cfg, map[netfake.Flow][]step{}}
 		tr.sweepAt = 2 // often
@@ -333,6 +343,7 @@ func TestTrackerAgainstHistory(t *testing.T) {
 		flows := []netfake.Flow{
 			flow(netfake.TCP, "10.0.1.5:1000", "10.0.2.9:80"), flow(netfake.UDP, "10.0.1.5:1000", "10.0.2.9:80"),
 			flow(netfake.TCP, "10.0.1.6:1000", "10.0.2.9:80"), flow(netfake.ICMP, "10.0.1.5:7", "10.0.2.9:7"),
+			flow(netfake.TCP, "[2001:db8::5]:1000", "[2001:db8::9]:80"), flow(netfake.UDP, "[2001:db8::5]:1000", "[2001:db8::9]:80"),
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "packets") {
 			now += time.Duration(rapid.SampledFrom([]int{0, 0, 0, 1, 9, 10, 29, 30, 60, 119, 120, 179, 180, 349, 350, 600}).Draw(t, "gap")) * time.Second
@@ -348,8 +359,12 @@ func TestTrackerAgainstHistory(t *testing.T) {
 				probe(tr, dir, f, flags, now+time.Duration(rapid.IntRange(0, 700).Draw(t, "ahead"))*time.Second)
 				continue
 			}
+			judged()
 			if got, want := play(tr, dir, f, flags, now), h.play(dir, f, flags, now); got != want {
 				t.Fatalf("%v %v flags %d at %v: found %v, want %v", dir, f, flags, now, got, want)
+			}
+			if got, want := tr.live(now), h.live(now); got != want {
+				t.Fatalf("%d connections live at %v, want %d", got, now, want)
 			}
 		}
 	})

@@ -74,45 +74,68 @@ func TestACLHits(t *testing.T) {
 // The ACL decides as a scan for the matching entry with the lowest number would.
 // fact: acl.order
 func TestACLAgainstScan(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	cases(t, manyCases, func(t *rapid.T, judged func()) {
 		a, entries := newNetworkACL(nil, "x"), map[int]ACLEntry{}
+		a.addIPv6(false)
 		dir := drawDirection.Draw(t, "dir")
 		for range rapid.IntRange(0, 25).Draw(t, "edits") {
-			n := rapid.IntRange(1, 30).Draw(t, "number")
-			_, exists := entries[n]
-			if rapid.IntRange(0, 3).Draw(t, "edit") == 0 {
-				if err := a.deleteEntry(dir, n); (err == nil) != exists {
-					t.Fatalf("delete %d: %v", n, err)
+			editRandomly(t, a, dir, entries)
+		}
+		for range 20 {
+			judged()
+			f := drawFlow.Draw(t, "flow")
+			typ, code := drawICMPType.Draw(t, "type"), drawICMPType.Draw(t, "code")
+			peer := f.Src.Addr()
+			if dir == netfake.Egress {
+				peer = f.Dst.Addr()
+			}
+			want := ACLEntry{Number: lastACLNumber}
+			if !peer.Is4() {
+				want.Number = lastACLIPv6
+			}
+			for n, e := range entries {
+				if n < want.Number && e.CIDR.Contains(peer) && naiveMatches(e.Permission, f, typ, code) {
+					want = e
 				}
-				delete(entries, n)
-				continue
 			}
-			cidr := netip.MustParsePrefix(drawBlock.Draw(t, "cidr"))
-			e := ACLEntry{Number: n, Allow: rapid.Bool().Draw(t, "allow"), Permission: drawPermission.Draw(t, "perm"), CIDR: cidr}
-			want := !exists && len(entries) < maxACLEntries
-			if err := a.addEntry(dir, e); (err == nil) != want {
-				t.Fatalf("add %d to %d entries: %v", n, len(entries), err)
+			if d := a.check(dir, f, typ, code); d.allowed != want.Allow || d.entry.Number != want.Number {
+				t.Fatalf("%v %v: got %s, want entry %d", dir, f, d.describe(), want.Number)
 			}
-			if want {
-				entries[n] = e
-			}
-		}
-		f := drawFlow.Draw(t, "flow")
-		typ, code := drawICMPType.Draw(t, "type"), drawICMPType.Draw(t, "code")
-		peer := f.Src.Addr()
-		if dir == netfake.Egress {
-			peer = f.Dst.Addr()
-		}
-		want := ACLEntry{Number: lastACLNumber}
-		for n, e := range entries {
-			if n < want.Number && e.CIDR.Contains(peer) && naiveMatches(e.Permission, f, typ, code) {
-				want = e
-			}
-		}
-		if d := a.check(dir, f, typ, code); d.allowed != want.Allow || d.entry.Number != want.Number {
-			t.Fatalf("%v %v: got %s, want entry %d", dir, f, d.describe(), want.Number)
 		}
 	})
+}
+
+// editRandomly adds, replaces or removes an entry of an ACL and of what it is to have.
+func editRandomly(t *rapid.T, a *NetworkACL, dir netfake.Direction, entries map[int]ACLEntry) {
+	n := rapid.IntRange(1, 30).Draw(t, "number")
+	old, exists := entries[n]
+	edit := rapid.IntRange(0, 4).Draw(t, "edit")
+	if edit == 0 {
+		if err := a.deleteEntry(dir, n); (err == nil) != exists {
+			t.Fatalf("delete %d: %v", n, err)
+		}
+		delete(entries, n)
+		return
+	}
+	cidr := netip.MustParsePrefix(drawBlock.Draw(t, "cidr"))
+	e := ACLEntry{Number: n, Allow: rapid.Bool().Draw(t, "allow"), Permission: drawPermission.Draw(t, "perm"), CIDR: cidr}
+	family := 0
+	for _, o := range entries {
+		if o.CIDR.Addr().Is4() == cidr.Addr().Is4() {
+			family++
+		}
+	}
+	want := !exists && family < maxACLEntries
+	change := a.addEntry
+	if edit == 1 {
+		change, want = a.replaceEntry, exists && (family < maxACLEntries || old.CIDR.Addr().Is4() == cidr.Addr().Is4())
+	}
+	if err := change(dir, e); (err == nil) != want {
+		t.Fatalf("edit %d with %d entries of the family: %v", n, family, err)
+	}
+	if want {
+		entries[n] = e
+	}
 }
 
 func BenchmarkACLLastOf20(b *testing.B) {

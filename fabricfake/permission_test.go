@@ -129,7 +129,7 @@ func TestPermissionMatches(t *testing.T) {
 // drawPermission draws from so few values that rules and packets meet.
 var drawPermission = rapid.Custom(func(t *rapid.T) Permission {
 	p, err := ParsePermission(rapid.SampledFrom([]string{
-		"all", "tcp", "udp", "tcp/80", "tcp/80-90", "tcp/85-443", "udp/53", "udp/53-90", "icmp", "icmp/8", "icmp/3/4", "proto/50",
+		"all", "tcp", "udp", "tcp/80", "tcp/80-90", "tcp/85-443", "udp/53", "udp/53-90", "icmp", "icmp/8", "icmp/3/4", "icmpv6", "icmpv6/8", "proto/50",
 	}).Draw(t, "perm"))
 	if err != nil {
 		t.Fatal(err)
@@ -140,9 +140,9 @@ var drawPermission = rapid.Custom(func(t *rapid.T) Permission {
 // naiveMatches says in one expression what Permission.matches does.
 func naiveMatches(p Permission, f netfake.Flow, typ, code uint8) bool {
 	port := int(f.Dst.Port())
-	hasPorts := f.Proto == netfake.TCP || f.Proto == netfake.UDP
+	hasPorts, hasTypes := f.Proto == netfake.TCP || f.Proto == netfake.UDP, f.Proto == netfake.ICMP || f.Proto == netfake.ICMPv6
 	return p.Proto == 0 ||
 		p.Proto == f.Proto && hasPorts && p.From <= port && port <= p.To ||
-		p.Proto == f.Proto && f.Proto == netfake.ICMP && (p.From < 0 || p.From == int(typ)) && (p.To < 0 || p.To == int(code)) ||
-		p.Proto == f.Proto && !hasPorts && f.Proto != netfake.ICMP
+		p.Proto == f.Proto && hasTypes && (p.From < 0 || p.From == int(typ)) && (p.To < 0 || p.To == int(code)) ||
+		p.Proto == f.Proto && !hasPorts && !hasTypes
 }

@@ -3,6 +3,7 @@ package fabricfake
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -59,16 +60,24 @@ func TestRoutePriority(t *testing.T) {
 // two.
 // fact: rtb.lpm, rtb.local.propagated
 func TestLookupAgainstScan(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		rtb := newRouteTable(nil, "x", blocks("10.0.0.0/16"), nil)
+	cases(t, manyCases, func(t *rapid.T, judged func()) {
+		rtb := newRouteTable(nil, "x", blocks("10.0.0.0/16", "2001:db8::/56"), nil)
 		targets := []Target{&aTarget{name: "a"}, &aTarget{name: "b"}}
 		addr := rapid.Custom(func(t *rapid.T) netip.Addr {
-			return netip.AddrFrom4([4]byte{10, rapid.Byte().Draw(t, "b") & 1, rapid.Byte().Draw(t, "c") & 3, rapid.Byte().Draw(t, "d") & 3})
+			b := [4]byte{10, rapid.Byte().Draw(t, "b") & 1, rapid.Byte().Draw(t, "c") & 3, rapid.Byte().Draw(t, "d") & 3}
+			if rapid.Bool().Draw(t, "IPv6") { // the same bits, behind those that all have
+				return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0, 0, b[1], b[2], b[3]})
+			}
+			return netip.AddrFrom4(b)
 		})
-		all := []Route{rtb.routes[0]}
+		all := slices.Clone(rtb.routes)
 		for range rapid.IntRange(0, 30).Draw(t, "edits") {
+			dst, bits := addr.Draw(t, "dst"), rapid.SampledFrom([]int{0, 8, 15, 16, 17, 22, 23, 24, 30, 31, 32}).Draw(t, "bits")
+			if !dst.Is4() && bits > 0 {
+				bits += 40
+			}
 			r := Route{
-				Destination: netip.PrefixFrom(addr.Draw(t, "dst"), rapid.SampledFrom([]int{0, 8, 15, 16, 17, 22, 23, 24, 30, 31, 32}).Draw(t, "bits")).Masked(),
+				Destination: netip.PrefixFrom(dst, bits).Masked(),
 				Target:      rapid.SampledFrom(targets).Draw(t, "target"),
 				Origin:      rapid.SampledFrom([]Origin{OriginStatic, OriginPrefixList, OriginDirectConnect, OriginVPNStatic, OriginVPN}).Draw(t, "origin"),
 			}
@@ -90,36 +99,34 @@ func TestLookupAgainstScan(t *testing.T) {
 				all = append(all, r)
 			}
 		}
-		dst := addr.Draw(t, "packet")
-
-		beats := func(a, b Route) bool { // a is used rather than b, which came first
-			switch {
-			case a.Origin == OriginLocal && b.Origin >= OriginDirectConnect:
-				return true
-			case b.Origin == OriginLocal && a.Origin >= OriginDirectConnect:
-				return false
-			case a.Destination.Bits() != b.Destination.Bits():
-				return a.Destination.Bits() > b.Destination.Bits()
-			case (a.Origin == OriginLocal) != (b.Origin == OriginLocal):
-				return a.Origin == OriginLocal
+		for range 20 {
+			judged()
+			dst := addr.Draw(t, "packet")
+			want := naiveLookup(all, dst)
+			got, ok := rtb.lookup(dst)
+			if ok != (want != nil) || ok && got != *want {
+				t.Fatalf("%v takes %v (%v, %v), want %v among %v", dst, got, got.Origin, ok, want, all)
 			}
-			return a.Origin < b.Origin
-		}
-		local := all[0].Destination.Contains(dst)
-		var want *Route
-		for i, r := range all {
-			if !r.Destination.Contains(dst) || local && r.Origin >= OriginDirectConnect {
-				continue
-			}
-			if want == nil || beats(r, *want) {
-				want = &all[i]
-			}
-		}
-		got, ok := rtb.lookup(dst)
-		if ok != (want != nil) || ok && got != *want {
-			t.Fatalf("%v takes %v (%v, %v), want %v among %v", dst, got, got.Origin, ok, want, all)
 		}
 	})
+}
+
+// naiveLookup compares all routes to a destination, of which the first came first.
+func naiveLookup(all []Route, dst netip.Addr) (best *Route) {
+	isLocal := func(r Route) bool { return r.Origin == OriginLocal && r.Destination.Contains(dst) }
+	local := slices.ContainsFunc(all, isLocal)
+	for i := range all {
+		r := &all[i]
+		switch {
+		case !r.Destination.Contains(dst) || local && r.Origin >= OriginDirectConnect:
+		case best == nil || r.Destination.Bits() > best.Destination.Bits():
+			best = r
+		case r.Destination.Bits() < best.Destination.Bits() || best.Origin == OriginLocal:
+		case r.Origin == OriginLocal || r.Origin < best.Origin:
+			best = r
+		}
+	}
+	return best
 }
 
 func BenchmarkLookupLastOf50(b *testing.B) {
