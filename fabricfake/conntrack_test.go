@@ -345,10 +345,12 @@ func TestTrackerAgainstHistory(t *testing.T) {
 			flow(netfake.TCP, "10.0.1.6:1000", "10.0.2.9:80"), flow(netfake.ICMP, "10.0.1.5:7", "10.0.2.9:7"),
 			flow(netfake.TCP, "[2001:db8::5]:1000", "[2001:db8::9]:80"), flow(netfake.UDP, "[2001:db8::5]:1000", "[2001:db8::9]:80"),
 		}
+		flows = rapid.Permutation(flows).Draw(t, "flows")
+		used := rapid.IntRange(1, 3).Draw(t, "used")
 		for range rapid.IntRange(1, 60).Draw(t, "packets") {
 			now += time.Duration(rapid.SampledFrom([]int{0, 0, 0, 1, 9, 10, 29, 30, 60, 119, 120, 179, 180, 349, 350, 600}).Draw(t, "gap")) * time.Second
-			f, dir := rapid.SampledFrom(flows).Draw(t, "flow"), drawDirection.Draw(t, "dir")
-			if rapid.Bool().Draw(t, "reply") {
+			f, dir := flows[rapid.IntRange(0, used-1).Draw(t, "flow")], drawDirection.Draw(t, "dir")
+			if strange := rapid.IntRange(0, 7).Draw(t, "strange") == 0; strange != (dir == netfake.Ingress) {
 				f = f.Reverse()
 			}
 			flags := uint8(0)

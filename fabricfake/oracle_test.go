@@ -45,7 +45,11 @@ func newRig(t netfake.TB) *rig {
 			AllowIngress(101, "all", "::/0").AllowEgress(101, "all", "::/0"))
 	}
 	for n := range 3 {
-		x.groups = append(x.groups, x.vpc.SecurityGroup(fmt.Sprint("g", n)).AllowIngress("udp/50-60", CIDR("10.0.0.0/16")).AllowIngress("udp/50-60", CIDR("2001:db8:7::/56")))
+		g := x.vpc.SecurityGroup(fmt.Sprint("g", n)).AllowIngress("udp/50-60", CIDR("10.0.0.0/16")).AllowIngress("udp/50-60", CIDR("2001:db8:7::/56"))
+		if n == 0 { // whose conversations go untracked
+			g.AllowIngress("udp/50-60", Anywhere).AllowIngress("udp/50-60", AnywhereIPv6)
+		}
+		x.groups = append(x.groups, g)
 	}
 	x.lists = []*PrefixList{x.vpc.region.PrefixList("l4", 4, "10.0.1.0/24"), x.vpc.region.PrefixList("l6", 4, "2001:db8:7::/64")}
 	for n, s := range []*Subnet{x.subnets[0], x.subnets[0], x.subnets[1]} {
