@@ -20,10 +20,15 @@ func testAssociations(t *testing.T, w *netfake.World) {
 		do               func()
 		want, wantOfMain *fabricfake.RouteTable
 	}{
+		// fact: rtb.main
 		{"none", func() {}, first, first},
+		// fact: rtb.one
 		{"associated", func() { s.Associate(one) }, one, first},
+		// fact: rtb.one
 		{"another in its place", func() { s.Associate(two) }, two, first},
+		// fact: rtb.main.replace
 		{"another main table, which concerns the subnets without one", func() { v.SetMainRouteTable(one) }, two, one},
+		// fact: rtb.main.replace
 		{"no longer associated", func() { s.Disassociate() }, one, one},
 		{"the first main table again", func() { v.SetMainRouteTable(first) }, first, first},
 		{"twice", func() { v.SetMainRouteTable(first); s.Disassociate() }, first, first},
@@ -44,10 +49,14 @@ func TestTableUses(t *testing.T) {
 	}{
 		{"deleting a table", func(x *tables) { x.one.Delete() }, ""},
 		{"its name again", func(x *tables) { x.one.Delete(); x.subnet.Associate(x.vpc.RouteTable("one")) }, ""},
+		// fact: rtb.main.delete
 		{"the main table", func(x *tables) { x.vpc.MainRouteTable().Delete() }, "DependencyViolation: it is the main table"},
+		// fact: rtb.main.replace
 		{"one that was main", func(x *tables) { was := x.vpc.MainRouteTable(); x.vpc.SetMainRouteTable(x.one); was.Delete() }, ""},
 		{"one that became main", func(x *tables) { x.vpc.SetMainRouteTable(x.one); x.one.Delete() }, "DependencyViolation"},
+		// fact: rtb.delete
 		{"that of a subnet", func(x *tables) { x.subnet.Associate(x.one); x.one.Delete() }, "DependencyViolation: the subnet s is associated with it"},
+		// fact: rtb.delete
 		{"one that was a subnet's", func(x *tables) { x.subnet.Associate(x.one).Disassociate(); x.one.Delete() }, ""},
 		{"that of a gateway", func(x *tables) { x.edge.Associate(x.one); x.one.Delete() }, "DependencyViolation: the gateway"},
 		{"one that was a gateway's", func(x *tables) { x.edge.Associate(x.one); x.edge.Disassociate(); x.one.Delete() }, ""},
@@ -65,27 +74,37 @@ func TestTableUses(t *testing.T) {
 		{"no table as main", func(x *tables) { x.vpc.SetMainRouteTable(nil) }, "is no route table of vpc prod"},
 
 		// Gateway tables: local, an interface; the blocks of the VPC and its subnets.
+		// fact: rtb.gateway.attach
 		{"a gateway's", func(x *tables) { x.edge.Associate(x.one) }, ""},
 		{"another VPC's for a gateway", func(x *tables) { x.edge.Associate(x.theirs) }, "rtb theirs is no route table of vpc prod"},
+		// fact: rtb.gateway.attach
 		{"the main table for a gateway", func(x *tables) { x.edge.Associate(x.vpc.MainRouteTable()) }, "is the main table, and cannot be a gateway's"},
 		{"a gateway's as main", func(x *tables) { x.edge.Associate(x.one); x.vpc.SetMainRouteTable(x.one) }, "is the table of the gateway"},
+		// fact: rtb.gateway.attach
 		{"a subnet's for a gateway", func(x *tables) { x.subnet.Associate(x.one); x.edge.Associate(x.one) }, "is the table of the subnet s"},
+		// fact: rtb.gateway.attach
 		{"a gateway's for a subnet", func(x *tables) { x.edge.Associate(x.one); x.subnet.Associate(x.one) }, "is the table of the gateway"},
 		{"what was a gateway's for a subnet", func(x *tables) { x.edge.Associate(x.one); x.edge.Disassociate(); x.subnet.Associate(x.one) }, ""},
+		// fact: rtb.gateway.destinations, rtb.gateway.targets
 		{"a subnet's block to an interface", func(x *tables) { x.one.Route("10.0.1.0/24", x.app); x.edge.Associate(x.one) }, ""},
 		{"the same, afterwards", func(x *tables) { x.edge.Associate(x.one); x.one.Route("10.0.1.0/24", x.app) }, ""},
 		{"a subnet's block of IPv6", func(x *tables) { x.edge.Associate(x.one); x.one.Route(x.subnet.CIDRs()[1].String(), x.app) }, ""},
+		// fact: rtb.gateway.targets
 		{"the VPC's block to an interface and back", func(x *tables) {
 			x.edge.Associate(x.one)
 			x.one.ReplaceRoute("10.0.0.0/16", x.app).ReplaceRoute("10.0.0.0/16", fabricfake.Local)
 		}, ""},
+		// fact: rtb.gateway.destinations
 		{"a block outside", func(x *tables) { x.one.Route("192.168.0.0/16", x.app); x.edge.Associate(x.one) }, "192.168.0.0/16 is not the block of the VPC or of a subnet"},
 		{"the same, afterwards", func(x *tables) { x.edge.Associate(x.one); x.one.Route("0.0.0.0/0", x.app) }, "0.0.0.0/0 is not the block of the VPC or of a subnet"},
+		// fact: rtb.gateway.targets
 		{"another target", func(x *tables) { x.one.Route("10.0.1.0/24", &throughInterface{x.app}); x.edge.Associate(x.one) }, "is no target for the table of a gateway"},
 		{"the same, afterwards", func(x *tables) { x.edge.Associate(x.one); x.one.Route("10.0.1.0/24", &throughInterface{x.app}) }, "is no target for the table of a gateway"},
 		{"the same, in the place of local", func(x *tables) { x.edge.Associate(x.one); x.one.ReplaceRoute("10.0.0.0/16", &throughInterface{x.app}) }, "is no target"},
+		// fact: rtb.gateway.destinations
 		{"a prefix list", func(x *tables) { x.one.RoutePrefixList(x.list, x.app); x.edge.Associate(x.one) }, "a gateway's table has no prefix lists"},
 		{"the same, afterwards", func(x *tables) { x.edge.Associate(x.one); x.one.RoutePrefixList(x.list, x.app) }, "has no prefix lists"},
+		// fact: rtb.gateway.destinations
 		{"propagated routes", func(x *tables) { x.one.EnablePropagation(x.vgw); x.edge.Associate(x.one) }, "propagates to rtb one"},
 		{"the same, afterwards", func(x *tables) { x.edge.Associate(x.one); x.one.EnablePropagation(x.vgw) }, "nothing is propagated to the table of the gateway"},
 		{"those of another table", func(x *tables) { x.edge.Associate(x.one); x.two.EnablePropagation(x.vgw) }, ""},
@@ -93,6 +112,7 @@ func TestTableUses(t *testing.T) {
 		// An interface as the target of a subnet's route.
 		{"another VPC's interface", func(x *tables) { x.theirs.Route("192.168.0.0/16", x.app) }, "belong to different networks"},
 		{"no interface", func(x *tables) { x.one.Route("192.168.0.0/16", (*fabricfake.Interface)(nil)) }, "has no target"},
+		// fact: rtb.specific
 		{"half a subnet's block", func(x *tables) { x.one.Route("10.0.1.0/25", x.app) }, "more specific than 10.0.0.0/16 → local"},
 	} {
 		text := fatal(t, func(w *netfake.World) { row.do(newTables(w)) })

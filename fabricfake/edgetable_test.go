@@ -71,14 +71,18 @@ func testEdgeTable(t *testing.T, w *netfake.World) {
 		{"over IPv6", func() {}, internet, six, "app"},
 		{"with one, by local", func() { inside.edge.Associate(table); internet.edge.Associate(table) }, inside, four, "app"},
 		{"over IPv6", func() {}, internet, six, "app"},
+		// fact: rtb.gateway.targets
 		{"to a middlebox", func() { table.Route("10.0.1.0/24", box).Route("2001:db8:7:1::/64", box) }, inside, four, "fw"},
 		{"over IPv6", func() {}, inside, six, "fw"},
 		{"whether the destination exists or not", func() {}, inside, nobody, "fw"},
+		// fact: rtb.gateway.public
 		{"from the internet, to one without a public address", func() {}, internet, four, "INGRESS_RTB_NO_PUBLIC_IP"},
 		{"over IPv6", func() {}, internet, six, "INGRESS_RTB_NO_PUBLIC_IP"},
+		// fact: rtb.gateway.public
 		{"to one with an address of IPv4", func() { box.SetPublicIP(netip.MustParseAddr("198.51.100.7")) }, internet, four, "fw"},
 		{"which is none of IPv6", func() {}, internet, six, "INGRESS_RTB_NO_PUBLIC_IP"},
 		{"to one with an address of IPv6", func() { box.AssignIPv6("") }, internet, six, "fw"},
+		// fact: rtb.blackhole, rtb.blackhole.eni
 		{"a middlebox that is gone", func() { w.Do(func(time.Duration) { box.gone = true }) }, internet, four, "BAD_STATE_ROUTE"},
 		{"over IPv6", func() {}, inside, six, "BAD_STATE_ROUTE"},
 		{"back to local", func() { table.DeleteRoute("10.0.1.0/24") }, inside, four, "app"},

@@ -38,6 +38,7 @@ func (i *inspector) Step(p *netfake.Packet) netfake.Next {
 // Routes that are more specific than local take what passes between two subnets through a
 // middlebox. On its way the identity of the sender is lost: a rule that names its group
 // matches no longer, one for its block does. Within a subnet nothing can be taken elsewhere.
+// fact: rtb.targets.eni, rtb.specific, rtb.samesubnet, sg.reference.middlebox, sg.reference.middlebox.cidr, rtb.gateway.symmetry
 func TestMiddleboxBetweenSubnets(t *testing.T) { netfake.Run(t, testMiddleboxBetweenSubnets) }
 
 func testMiddleboxBetweenSubnets(t *testing.T, w *netfake.World) {
@@ -110,6 +111,7 @@ func testMiddleboxBetweenSubnets(t *testing.T, w *netfake.World) {
 }
 
 // An instance that routes must have its check of sources and destinations turned off.
+// fact: eni.check.ingress
 func TestMiddleboxCheck(t *testing.T) { netfake.Run(t, testMiddleboxCheck) }
 
 func testMiddleboxCheck(t *testing.T, w *netfake.World) {

@@ -30,13 +30,18 @@ func TestPropagation(t *testing.T) {
 		{"learnt, with host bits", func() { learn(vgw, "192.168.7.7/16", OriginVPN) }, "192.168.0.0/16 → vgw", "none"},
 		{"enabled later", func() { late.EnablePropagation(vgw) }, "192.168.0.0/16 → vgw", "192.168.0.0/16 → vgw"},
 		{"and again", func() { late.EnablePropagation(vgw) }, "192.168.0.0/16 → vgw", "192.168.0.0/16 → vgw"},
+		// fact: rtb.order.dx
 		{"one of another gateway, better by origin", func() { learn(other, "192.168.0.0/16", OriginDirectConnect); late.EnablePropagation(other) },
 			"192.168.0.0/16 → vgw", "192.168.0.0/16 → other"},
+		// fact: rtb.order.list
 		{"a prefix list wins against those", func() { late.RoutePrefixList(v.region.PrefixList("l", 1, "192.168.0.0/16"), &aTarget{name: "list"}) },
 			"192.168.0.0/16 → vgw", "192.168.0.0/16 → list"},
+		// fact: rtb.order.static, rtb.order.hidden
 		{"a static route against that", func() { late.Route("192.168.0.0/16", &aTarget{name: "static"}) },
 			"192.168.0.0/16 → vgw", "192.168.0.0/16 → static"},
+		// fact: rtb.lpm
 		{"a longer prefix against all", func() { learn(vgw, "192.168.7.0/24", OriginVPNStatic) }, "192.168.7.0/24 → vgw", "192.168.7.0/24 → vgw"},
+		// fact: rtb.blackhole
 		{"also when its gateway has gone", func() { gw.gone = true }, "192.168.7.0/24 → vgw (blackhole)", "192.168.7.0/24 → vgw (blackhole)"},
 		{"until it is forgotten", func() { gw.gone = false; forget(vgw, "192.168.7.0/24", OriginVPNStatic) }, "192.168.0.0/16 → vgw", "192.168.0.0/16 → static"},
 		{"by origin", func() { forget(vgw, "192.168.0.0/16", OriginVPNStatic) }, "192.168.0.0/16 → vgw", "192.168.0.0/16 → static"},
@@ -63,6 +68,7 @@ func TestPropagation(t *testing.T) {
 
 // A local route wins against what is propagated, however specific. Of more than a hundred
 // routes the first hundred are installed, and others in the place of those that go.
+// fact: rtb.local.propagated, rtb.quota.propagated
 func TestPropagationLimits(t *testing.T) {
 	w, _ := refusingWorld(t)
 	v := NewVPC(w, "prod", "10.0.0.0/16").AddIPv6("2001:db8:7::/56")

@@ -36,6 +36,7 @@ func (i *inspector) Step(p *netfake.Packet) netfake.Next {
 
 // A route table of the internet gateway takes what comes from the internet through an
 // appliance, and the table of the subnet what goes there: each way by itself.
+// fact: rtb.gateway.targets, rtb.gateway.public, rtb.gateway.symmetry
 func TestInspectionOfInternetTraffic(t *testing.T) { netfake.Run(t, testInspectionOfInternetTraffic) }
 
 func testInspectionOfInternetTraffic(t *testing.T, w *netfake.World) {
