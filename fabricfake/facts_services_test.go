@@ -119,3 +119,28 @@ func TestFlowLogWithoutResolver(t *testing.T) {
 		})
 	}
 }
+
+// Metadata and time are never mirrored, whatever the filter says of the resolver; what is
+// said to others is.
+func TestMirrorWithoutServices(t *testing.T) {
+	for _, row := range []struct {
+		name, to string
+		want     int // copies of a datagram or a SYN
+	}{
+		// fact: mirror.never
+		{"time", "169.254.169.123:123", 0},
+		// fact: mirror.never
+		{"metadata", "169.254.169.254:80", 0},
+		{"another instance", "172.31.32.21:22", 1},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			p := newPair(t, w)
+			m := newMonitor(t, p.a, "monitor")
+			p.one.Interface().Mirror("session", fabricfake.MirrorConfig{Target: m.Interface(), Filter: fabricfake.MirrorFilter{Egress: everything, Resolver: fabricfake.ServiceMirrored}})
+			p.one.Interface().Inject(datagram("172.31.16.139:1000", row.to, "x"))
+			if got := len(m.copies(t)); got != row.want {
+				t.Errorf("%s: %d copies, want %d", row.name, got, row.want)
+			}
+		})
+	}
+}

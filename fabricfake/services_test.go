@@ -47,7 +47,7 @@ func tcpAt(addr string) netfake.Endpoint {
 // The services answer over either family, in secondary blocks too, whatever security
 // groups, network ACLs and routes say; what is no service beside them does not.
 // fact: sg.unfiltered.imds, sg.unfiltered.time, acl.unfiltered.imds, acl.unfiltered.time
-// fact: service.dns.ipv6, service.imds, service.time
+// fact: service.dns.ipv6, service.imds, service.time, log.unlogged.services
 func TestServicesAreExempt(t *testing.T) {
 	for _, row := range []struct {
 		to      netfake.Endpoint
