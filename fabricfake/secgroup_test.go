@@ -118,6 +118,7 @@ func TestRuleHits(t *testing.T) {
 
 // With the VPC's first block of IPv6 the default group lets everything out over it too,
 // unless it was changed; other groups do if they are made afterwards.
+// fact: sg.new.ipv6
 func TestGroupsOfIPv6(t *testing.T) {
 	for _, row := range []struct {
 		name     string

@@ -29,13 +29,21 @@ func TestChangesUnderWay(t *testing.T) {
 			}{
 				{"nothing", true, true, true},
 				{"nothing", false, true, true},
+				// fact: ct.revoke.tracked
 				{"the rule is revoked", true, true, false},
+				// fact: ct.revoke.untracked
 				{"the rule is revoked", false, false, false},
+				// fact: ct.revoke.replaced
 				{"other groups", true, true, false},
+				// fact: ct.revoke.replaced
 				{"other groups", false, false, false},
+				// fact: ct.revoke.acl
 				{"an ACL for the way there", true, false, false},
+				// fact: ct.revoke.acl
 				{"an ACL for the way there", false, false, false},
+				// fact: ct.revoke.acl
 				{"an ACL for the way back", true, false, false},
+				// fact: ct.revoke.acl
 				{"an ACL for the way back", false, false, false},
 			} {
 				t.Run(fmt.Sprintf("%s %s, tracked %v, %s", family, proto, row.tracked, row.change), func(t *testing.T) {
@@ -145,6 +153,7 @@ func (x *underWay) change(what string) {
 // An answer to an echo and an error about what is tracked pass without a rule for them, in
 // both families: out of the server, whose group lets nothing out by itself, and in at the
 // client.
+// fact: ct.icmp, mtu.related
 func TestICMPTracking(t *testing.T) { netfake.Run(t, testICMPTracking) }
 
 func testICMPTracking(t *testing.T, w *netfake.World) {
