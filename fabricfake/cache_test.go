@@ -104,6 +104,7 @@ func (f *flock) want(t *testing.T, want ...string) {
 }
 
 // A change is known at once, unless a test says how long it takes to get about.
+// fact: cache.push
 func TestMoveIsKnownAtOnce(t *testing.T) { netfake.Run(t, testMoveIsKnownAtOnce) }
 
 func testMoveIsKnownAtOnce(t *testing.T, w *netfake.World) {
@@ -121,6 +122,7 @@ func testMoveIsKnownAtOnce(t *testing.T, w *netfake.World) {
 
 // Until the push arrives, frames go to the host where the address was, which drops them.
 // From that instant on they go where it is.
+// fact: cache.delay
 func TestPushTakesTime(t *testing.T) { netfake.Run(t, testPushTakesTime) }
 
 func testPushTakesTime(t *testing.T, w *netfake.World) {
@@ -192,6 +194,7 @@ func (f *flock) dialFrom(t *testing.T, from *fabricfake.Instance, source, to str
 
 // An instance that is new is known to its own host, and to the others once they have been
 // told. Pushes arrive in the order of the changes, however short the time has become.
+// fact: cache.miss, cache.delay
 func TestNewInstanceGetsKnown(t *testing.T) { netfake.Run(t, testNewInstanceGetsKnown) }
 
 func testNewInstanceGetsKnown(t *testing.T, w *netfake.World) {
@@ -221,6 +224,7 @@ func testNewInstanceGetsKnown(t *testing.T, w *netfake.World) {
 
 // Where caches ask, the first packet waits for the answer, those that follow wait with it in
 // their order, and later ones wait no more. Whoever is asked about nobody is told so.
+// fact: cache.miss
 func TestCachesAsk(t *testing.T) { netfake.Run(t, testCachesAsk) }
 
 func testCachesAsk(t *testing.T, w *netfake.World) {
@@ -271,6 +275,7 @@ func testProbesAsk(t *testing.T, w *netfake.World) {
 
 // With the mapping service down what is known keeps working. Changes arrive when it has
 // recovered, and questions have no answer until then.
+// fact: static
 func TestMappingServiceFails(t *testing.T) { netfake.Run(t, testMappingServiceFails) }
 
 func testMappingServiceFails(t *testing.T, w *netfake.World) {

@@ -32,6 +32,9 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 		p.Alarm(f, fmt.Sprintf("sends as %v, which is not its address", p.Flow.Src.Addr()))
 		return p.Drop(f.hop(f, netfake.Egress, fmt.Sprintf("source check: %v is not %v", p.Flow.Src.Addr(), listed(f.addresses())), codeSourceCheck))
 	}
+	if p.Len() > MTU && p.Largest() > MTU {
+		return p.Drop(f.hop(f, netfake.Egress, fmt.Sprintf("%d bytes exceed the MTU of %d", p.Largest(), MTU), codeTooBig))
+	}
 	dst := p.Flow.Dst.Addr()
 	if f.vpc.isBeside(dst) && !f.subnet.leadsAway(dst) {
 		return f.consult(p, dst)

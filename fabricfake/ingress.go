@@ -39,6 +39,9 @@ func (r port) Step(p *netfake.Packet) netfake.Next {
 	if err = p.Decode(); err != nil {
 		return d.reject(p, fmt.Sprintf("the packet in the frame: %v", err), "")
 	}
+	if p.Len() > MTU && p.Largest() > MTU {
+		return d.reject(p, fmt.Sprintf("a packet of %d bytes, which no interface sends", p.Largest()), "")
+	}
 	if m := d.came.find(p); m != nil && m.frame.same(&frame) && (m.to == nil || m.current(m.to, p.At())) {
 		if m.to == nil {
 			return d.edge.node.Leave(p, m.from)
@@ -65,11 +68,16 @@ func (d *device) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 // told of a change, which the hint says. The device cannot know that: it counts the frame,
 // raises an alarm and does not answer.
 func (d *device) reject(p *netfake.Packet, why, hint string) netfake.Next {
+	return d.refuse(p, netfake.Ingress, why, hint)
+}
+
+// refuse is reject for a frame in a direction.
+func (d *device) refuse(p *netfake.Packet, dir netfake.Direction, why, hint string) netfake.Next {
 	if !p.Probing() {
 		d.rejected += uint64(p.Segments())
 	}
 	p.Alarm(d.self(), why)
-	return p.Drop(netfake.Hop{Place: d.name, By: d.self(), Direction: netfake.Ingress, Rule: why, Code: codeMappingInvalid, Hint: hint})
+	return p.Drop(netfake.Hop{Place: d.name, By: d.self(), Direction: dir, Rule: why, Code: codeMappingInvalid, Hint: hint})
 }
 
 // receive takes a packet that has come for the interface through its stages.

@@ -1,8 +1,12 @@
 package fabricfake_test
 
 import (
+	"context"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -95,6 +99,116 @@ func drainTenant(t *rapid.T, u net.PacketConn, tenant int) (n int) {
 		}
 		n++
 	}
+}
+
+// flowsPerTenant is how many conversations each of two tenants has at once with the other's.
+const flowsPerTenant = 10_000
+
+// Two VPCs with the same addresses on the same physical hosts have thousands of conversations
+// at the same time, of random hosts, over UDP and TCP. Every one gets its own answers, and on
+// no wire is there a frame of one that carries what the other said.
+func TestThousandsOfFlowsNeverMix(t *testing.T) { netfake.Run(t, testThousandsOfFlowsNeverMix) }
+
+func testThousandsOfFlowsNeverMix(t *testing.T, w *netfake.World) {
+	all := newTenants(w)
+	var crossed, frames [2]int
+	for _, i := range all[0] {
+		own(i.Interface().PhysicalHost(), func(p *netfake.Packet) netfake.Next {
+			f, err := fabricfake.ParseFrame(p.Bytes())
+			if tenant := int(f.VNI) - 1; err != nil || p.DataLen() > 0 && int(p.Bytes()[p.Len()-1]) != tenant {
+				crossed[tenant]++
+			} else {
+				frames[tenant]++
+			}
+			return p.Onward()
+		})
+	}
+	flows := flowsPerTenant
+	if testing.Short() {
+		flows /= 10
+	}
+	var failures [2]error
+	var done sync.WaitGroup
+	for tenant := range all {
+		for _, i := range all[tenant] {
+			answerFlows(t, w, i, tenant)
+		}
+		done.Go(func() { failures[tenant] = haveFlows(w, all[tenant], tenant, flows) })
+	}
+	done.Wait()
+	for tenant, err := range failures {
+		if err != nil || crossed[tenant] != 0 || frames[tenant] < flows {
+			t.Errorf("tenant %d: %v; %d frames with what the other said, %d others", tenant, err, crossed[tenant], frames[tenant])
+		}
+	}
+	if len(w.Alarms()) != 0 || len(w.Drops()) != 0 {
+		t.Errorf("alarms %v, drops %v", w.Alarms(), w.Drops())
+	}
+}
+
+// answerFlows has an instance answer what ends with its tenant's number, on port 9, by the
+// same.
+func answerFlows(t *testing.T, w *netfake.World, i *fabricfake.Instance, tenant int) {
+	u, err := i.ListenPacket("udp", ":9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := i.Listen("tcp", ":9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Go(func(context.Context) {
+		b := make([]byte, 100)
+		for n, from, err := u.ReadFrom(b); err == nil; n, from, err = u.ReadFrom(b) {
+			if int(b[n-1]) == tenant {
+				u.WriteTo(b[:n], from)
+			}
+		}
+	})
+	w.Go(func(context.Context) {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			io.CopyN(c, c, flowLen)
+			c.Close()
+		}
+	})
+}
+
+// flowLen is the length of what is said in a conversation: its number, and the tenant.
+const flowLen = 9
+
+// haveFlows has conversations between random instances of a tenant, one in ten over TCP, a
+// hundred at a time.
+func haveFlows(w *netfake.World, hosts []*fabricfake.Instance, tenant, flows int) error {
+	rng := w.Rand(fmt.Sprint("flows of tenant ", tenant))
+	const atOnce = 100
+	for first := 0; first < flows; first += atOnce {
+		var conns [atOnce]net.Conn
+		for i := range conns {
+			network := "udp"
+			if rng.IntN(10) == 0 {
+				network = "tcp"
+			}
+			from, to := hosts[rng.IntN(len(hosts))], hosts[rng.IntN(len(hosts))]
+			c, err := from.Dial(network, fmt.Sprint(to.Addr(), ":9"))
+			if err != nil {
+				return err
+			}
+			conns[i] = c
+			c.Write(append(binary.BigEndian.AppendUint64(nil, uint64(first+i)), byte(tenant)))
+		}
+		for i, c := range conns {
+			b := make([]byte, flowLen)
+			c.SetReadDeadline(time.Now().Add(time.Second))
+			if _, err := io.ReadFull(c, b); err != nil {
+				return fmt.Errorf("flow %d: %w", first+i, err)
+			}
+			if binary.BigEndian.Uint64(b) != uint64(first+i) || int(b[8]) != tenant {
+				return fmt.Errorf("flow %d got % x", first+i, b)
+			}
+			c.Close()
+		}
+	}
+	return nil
 }
 
 // An address of one VPC is not reached from another, though both are on one host and

@@ -121,7 +121,11 @@ func (m *passage) current(f *Interface, now time.Duration) bool {
 
 // takes reports whether a packet is small enough for the way.
 func (m *passage) takes(p *netfake.Packet) bool {
-	return m.next.MTU == 0 || p.Largest() <= m.next.MTU
+	limit := m.next.MTU
+	if limit == 0 {
+		limit = MTU
+	}
+	return p.Len() <= limit || p.Largest() <= limit
 }
 
 // take does what the stages of interface f do about a packet besides deciding.

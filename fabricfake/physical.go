@@ -1,7 +1,6 @@
 package fabricfake
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -22,10 +21,11 @@ type device struct {
 	ways   map[netip.Addr]way
 	came   passages
 	cache  cache
+	wire   *netfake.Link // nil as long as nobody owns it
 
 	outages  outages // in force
 	mirrored int     // sessions whose source is here
-	rejected uint64  // frames
+	rejected uint64  // frames, as forged
 }
 
 // way is how a device reaches another; it stays the same for ever.
@@ -72,17 +72,6 @@ func (d *device) self() netfake.Component {
 func (d *device) countRejected() (n uint64) {
 	d.region.world.Do(func(time.Duration) { n = d.rejected })
 	return n
-}
-
-// transmit puts a frame for an address on the wire.
-func (d *device) transmit(p *netfake.Packet, to netip.Addr, w way) netfake.Next {
-	if w.peer == nil {
-		return p.Drop(netfake.Hop{Place: d.name, By: d.self(), Rule: fmt.Sprintf("nothing on the substrate has %v", to)})
-	}
-	if w.peer != d {
-		d.tap.Record(p)
-	}
-	return p.Along(w.along, port{w.peer})
 }
 
 // PhysicalHost is a machine in a rack that runs instances of any VPC.
@@ -154,7 +143,8 @@ func (h *PhysicalHost) SetMappingDelay(d time.Duration) {
 	h.cache.setDelay(d)
 }
 
-// Rejected returns how many frames the host has taken for forged.
+// Rejected returns how many frames were dropped as forged: by the host, and by the switch at
+// the end of its wire.
 func (h *PhysicalHost) Rejected() uint64 { return h.countRejected() }
 
 // Fail takes the host off the substrate with everything that runs on it, without a
@@ -168,31 +158,3 @@ func (h *PhysicalHost) Fail() *netfake.Fault {
 
 // Repair ends every failure of the host itself, and none of its rack or its zone.
 func (h *PhysicalHost) Repair() { h.region.world.RepairAt(h) }
-
-// Inject puts bytes on the substrate from the host's wire, as somebody could who owns
-// the machine. Where they go is what their outer header says. Bytes that have none fail
-// the test.
-func (h *PhysicalHost) Inject(frame []byte) {
-	w := h.region.world
-	w.TB().Helper()
-	var err error
-	w.Do(func(time.Duration) {
-		p := w.NewPacket(len(frame), uint64(len(frame)), 0)
-		copy(p.Bytes(), frame)
-		if err = p.Decode(); err == nil {
-			w.Trace(p, h.name+" wire")
-			w.Send(p, &injector{h.device, p.Flow.Dst.Addr()})
-		}
-	})
-	if err != nil {
-		w.TB().Fatalf("fabricfake: host %s: the frame has no outer header that a wire could carry: %v", h.name, err)
-	}
-}
-
-// injector sends what it is given as it is.
-type injector struct {
-	*device
-	to netip.Addr
-}
-
-func (i *injector) Step(p *netfake.Packet) netfake.Next { return i.transmit(p, i.to, i.wayTo(i.to)) }

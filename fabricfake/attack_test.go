@@ -1,0 +1,419 @@
+package fabricfake_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/netspec-go/netspec/fabricfake"
+	"github.com/netspec-go/netspec/internal/wire"
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// bank is a VPC with a vault that takes everything, its teller, and a neighbour in another
+// VPC with the same addresses, on a host that an attacker owns.
+type bank struct {
+	w                   *netfake.World
+	vault, teller, evil *fabricfake.Instance
+	in                  net.PacketConn
+	gateway, theirs     *fabricfake.Edge
+	left                *exit
+}
+
+// exit is what stands behind the bank's edge. It counts what leaves.
+type exit struct{ packets int }
+
+func (*exit) String() string { return "gateway" }
+func (x *exit) Leave(p *netfake.Packet, from *fabricfake.Interface) netfake.Next {
+	x.packets++
+	return p.Delivered(netfake.Hop{})
+}
+
+// swallow is an edge's node that takes everything.
+type swallow struct{}
+
+func (swallow) String() string { return "gateway" }
+func (swallow) Leave(p *netfake.Packet, from *fabricfake.Interface) netfake.Next {
+	return p.Delivered(netfake.Hop{})
+}
+
+func newBank(t netfake.TB, w *netfake.World) *bank {
+	vpc, other := fabricfake.NewVPC(w, "bank", "10.0.0.0/16"), fabricfake.NewVPC(w, "other", "10.0.0.0/16")
+	open := func(v *fabricfake.VPC) fabricfake.Groups {
+		return fabricfake.Groups{v.SecurityGroup("open").AllowIngress("all", fabricfake.Anywhere)}
+	}
+	subnet, theirs := vpc.Subnet("safe", "10.0.0.0/24", "a"), other.Subnet("theirs", "10.0.0.0/24", "a")
+	b := &bank{w: w, left: &exit{}}
+	b.vault = subnet.Instance("vault", fabricfake.InstanceConfig{PrivateIP: "10.0.0.10", Groups: open(vpc)})
+	b.teller = subnet.Instance("teller", fabricfake.InstanceConfig{PrivateIP: "10.0.0.11"})
+	b.evil = theirs.Instance("evil", fabricfake.InstanceConfig{PrivateIP: "10.0.0.12", Groups: open(other)})
+	b.gateway, b.theirs = fabricfake.NewEdge(vpc, "gateway", b.left), fabricfake.NewEdge(other, "their gateway", swallow{})
+	var err error
+	if b.in, err = b.vault.ListenPacket("udp", ":9"); err != nil {
+		t.Fatalf("%v", err)
+	}
+	return b
+}
+
+// speakIPv6 gives the bank addresses of IPv6, and has the vault take what comes to its own.
+func (b *bank) speakIPv6(t netfake.TB) *bank {
+	b.vault.Interface().VPC().AddIPv6("2001:db8::/56")
+	b.vault.Interface().Subnet().AddIPv6("2001:db8::/64")
+	b.vault.Interface().AssignIPv6(vault6)
+	b.teller.Interface().AssignIPv6(teller6)
+	for _, g := range b.vault.Interface().Groups() {
+		g.AllowIngress("all", fabricfake.CIDR("::/0"))
+	}
+	b.in.Close()
+	var err error
+	if b.in, err = b.vault.ListenPacket("udp", ":9"); err != nil {
+		t.Fatalf("%v", err)
+	}
+	return b
+}
+
+const vault6, teller6 = "2001:db8::10", "2001:db8::11"
+
+// The addresses of the two edges: the first of their block.
+var ourEdge, theirEdge = netip.MustParseAddr("10.200.0.1"), netip.MustParseAddr("10.200.0.2")
+
+// Who has which of the numbers by which frames name interfaces and VPCs.
+func (b *bank) vni() uint32      { return b.vault.Interface().VPC().VNI() }
+func (b *bank) theirVNI() uint32 { return b.evil.Interface().VPC().VNI() }
+
+func host(i *fabricfake.Instance) *fabricfake.PhysicalHost { return i.Interface().PhysicalHost() }
+func number(i *fabricfake.Instance) uint64                 { return i.Interface().Number() }
+
+// honest is the frame that the teller's host would send to the vault's.
+func (b *bank) honest() fabricfake.Frame {
+	return fabricfake.Frame{
+		From: host(b.teller).Addr(), To: host(b.vault).Addr(), Entropy: 50000,
+		VNI: b.vni(), Source: number(b.teller), Receiver: number(b.vault), Inner: datagram(tellerPort, vaultPort, "money"),
+	}
+}
+
+const tellerPort, vaultPort = "10.0.0.11:1", "10.0.0.10:9"
+
+// put injects a frame at the wire of the device that it claims to be from, and what claims to
+// be from nowhere at the attacker's.
+func (b *bank) put(frame []byte) {
+	switch src, _ := netip.AddrFromSlice(frame[12:16]); src {
+	case host(b.teller).Addr():
+		host(b.teller).Inject(frame)
+	case host(b.vault).Addr():
+		host(b.vault).Inject(frame)
+	case ourEdge:
+		b.gateway.Inject(frame)
+	case theirEdge:
+		b.theirs.Inject(frame)
+	default:
+		host(b.evil).Inject(frame)
+	}
+}
+
+// steal injects a frame at the attacker's wire, whatever it claims.
+func (b *bank) steal(frame []byte) { host(b.evil).Inject(frame) }
+
+// received returns what the vault's socket got, or "left" if a packet has left the VPC.
+func (b *bank) received() string {
+	buf := make([]byte, 20_000)
+	b.in.SetReadDeadline(time.Now().Add(time.Second))
+	n, _, err := b.in.ReadFrom(buf)
+	switch {
+	case b.left.packets > 0:
+		b.left.packets--
+		return "left"
+	case os.IsTimeout(err):
+		return ""
+	}
+	return string(buf[:n])
+}
+
+// rejected returns how many frames were dropped as forged.
+func (b *bank) rejected() uint64 {
+	return host(b.vault).Rejected() + host(b.teller).Rejected() + host(b.evil).Rejected() + b.gateway.Rejected() + b.theirs.Rejected()
+}
+
+// attack is a frame, and how it differs from one that is in order.
+type attack struct {
+	name   string
+	forged func(b *bank) []byte
+	alarm  string               // what it says
+	honest func(b *bank) []byte // the sibling; nil for the honest frame
+	stolen bool                 // from the attacker's wire, whatever the frame claims
+}
+
+// with alters the honest frame.
+func with(f func(b *bank, f *fabricfake.Frame)) func(b *bank) []byte {
+	return func(b *bank) []byte {
+		x := b.honest()
+		f(b, &x)
+		return x.Marshal()
+	}
+}
+
+// inside puts another packet into the honest frame.
+func inside(packet func() []byte) func(b *bank) []byte {
+	return with(func(_ *bank, f *fabricfake.Frame) { f.Inner = packet() })
+}
+
+// bent alters the bytes of the honest packet.
+func bent(f func(ip []byte) []byte) func(b *bank) []byte {
+	return inside(func() []byte { return f(datagram(tellerPort, vaultPort, "money")) })
+}
+
+// raw alters GENEVE and what follows, in a frame of the right length.
+func raw(f func(geneve []byte) []byte) func(b *bank) []byte {
+	return func(b *bank) []byte {
+		x := b.honest()
+		return outer(x.From, x.To, wire.GenevePort, f(bytes.Clone(x.Marshal()[outerLen:])))
+	}
+}
+
+// header alters the outer IP header, and mends its checksum.
+func header(f func(ip []byte)) func(b *bank) []byte {
+	return func(b *bank) []byte {
+		x := b.honest()
+		return sealed(x.Marshal(), f)
+	}
+}
+
+// sealed alters an IPv4 header and mends its checksum.
+func sealed(ip []byte, f func(ip []byte)) []byte {
+	f(ip)
+	ip[10], ip[11] = 0, 0
+	binary.BigEndian.PutUint16(ip[10:], wire.Checksum(ip[:wire.IPv4HeaderLen]))
+	return ip
+}
+
+// fromEdge is a frame from an edge of the bank.
+func fromEdge(f func(b *bank, f *fabricfake.Frame)) func(b *bank) []byte {
+	return with(func(b *bank, x *fabricfake.Frame) {
+		x.From, x.Source, x.Inner = ourEdge, 0, datagram("203.0.113.5:1", vaultPort, "money")
+		f(b, x)
+	})
+}
+
+// toEdge is a frame from the teller to an edge of the bank.
+func toEdge(f func(b *bank, f *fabricfake.Frame)) func(b *bank) []byte {
+	return with(func(b *bank, x *fabricfake.Frame) {
+		x.To, x.Receiver, x.Inner = ourEdge, 0, datagram(tellerPort, "203.0.113.5:9", "money")
+		f(b, x)
+	})
+}
+
+// ipv6 is a frame with a packet of IPv6 in it.
+func ipv6(src, dst string) func(b *bank) []byte {
+	return inside(func() []byte { return datagram6("["+src+"]:1", "["+dst+"]:9", "money") })
+}
+
+// A host believes nothing in a frame that it cannot check. What is forged is dropped,
+// counted, with an alarm, delivered to nobody and answered by nobody; its sibling, which
+// differs in nothing else, is delivered.
+// fact: walk.encapsulate, walk.validate
+func TestForgedFrames(t *testing.T) {
+	type frame = fabricfake.Frame
+	none := func(*bank, *frame) {}
+	for _, row := range []attack{
+		// The VPC's number and the interfaces have to belong together.
+		// fact: fabric.vni, isolation.tenants
+		{name: "another VPC's number", forged: with(func(b *bank, f *frame) { f.VNI = b.theirVNI() }), alarm: "which is not here"},
+		{name: "a number of no VPC", forged: with(func(b *bank, f *frame) { f.VNI = 99 }), alarm: "vni 99"},
+		{name: "the largest number", forged: with(func(b *bank, f *frame) { f.VNI = 1<<24 - 1 }), alarm: "vni 16777215"},
+		{name: "an interface that does not exist", forged: with(func(b *bank, f *frame) { f.Receiver = 99 }), alarm: "for interface 99, which is not here"},
+		{name: "an interface of another host", forged: with(func(b *bank, f *frame) { f.Receiver = number(b.teller) }), alarm: "which is not here"},
+		{name: "no receiver", forged: with(func(b *bank, f *frame) { f.Receiver = 0 }), alarm: "for interface 0, which is not here"},
+		{name: "the largest receiver", forged: with(func(b *bank, f *frame) { f.Receiver = math.MaxUint64 }), alarm: "which is not here"},
+
+		// The sender has to be where the frame comes from, and the packet has to be his.
+		{name: "in the name of an interface that does not exist", forged: with(func(b *bank, f *frame) { f.Source = 99 }), alarm: "in the name of interface 99"},
+		{name: "in the name of another VPC's interface", forged: with(func(b *bank, f *frame) { f.Source = number(b.evil) }), alarm: "which is not there"},
+		{name: "in the receiver's own name", forged: with(func(b *bank, f *frame) { f.Source = number(b.vault) }), alarm: "which is not there"},
+		{name: "in nobody's name", forged: with(func(b *bank, f *frame) { f.Source = 0 }), alarm: "in the name of interface 0"},
+		// fact: isolation.outer, walk.validate.alarm
+		{name: "from a neighbour's host in the teller's name", forged: with(func(b *bank, f *frame) { f.From = host(b.evil).Addr() }), alarm: "which is not there"},
+		{name: "from a neighbour's host in its own name", forged: with(func(b *bank, f *frame) {
+			f.From, f.Source = host(b.evil).Addr(), number(b.evil)
+		}), alarm: "which is not there"},
+		// fact: walk.validate
+		{name: "with a source that is not the sender's", forged: inside(func() []byte { return datagram("10.0.0.77:1", vaultPort, "money") }), alarm: "10.0.0.77, which is not mapped there"},
+		{name: "with the receiver's address as source", forged: inside(func() []byte { return datagram("10.0.0.10:1", vaultPort, "money") }), alarm: "10.0.0.10, which is not mapped there"},
+		{name: "with the router's address as source", forged: inside(func() []byte { return datagram("10.0.0.1:1", vaultPort, "money") }), alarm: "10.0.0.1, which is not mapped there"},
+		{name: "with a loopback address as source", forged: inside(func() []byte { return datagram("127.0.0.1:1", vaultPort, "money") }), alarm: "127.0.0.1, which is not mapped there"},
+		{name: "with the broadcast address as source", forged: inside(func() []byte { return datagram("255.255.255.255:1", vaultPort, "money") }), alarm: "which is not mapped there"},
+		{name: "with a source outside of the VPC", forged: inside(func() []byte { return datagram("203.0.113.5:1", vaultPort, "money") }), alarm: "203.0.113.5, which is not mapped there", honest: fromEdge(none)},
+
+		// Nobody lets frames out in the name of another host.
+		// fact: isolation.outer
+		{name: "a replay from another host", forged: with(none), stolen: true, alarm: "which is another's address"},
+		{name: "an answer to the attacker's liking", forged: with(func(b *bank, f *frame) {
+			f.From, f.To, f.Source, f.Receiver = f.To, f.From, f.Receiver, f.Source
+			f.Inner = datagram(vaultPort, tellerPort, "money")
+		}), stolen: true, alarm: "which is another's address"},
+		{name: "in the name of an edge", forged: fromEdge(none), stolen: true, alarm: "which is another's address", honest: fromEdge(none)},
+		{name: "from where nothing is", forged: with(func(b *bank, f *frame) { f.From = netip.MustParseAddr("192.168.9.9") }), alarm: "which is another's address"},
+
+		// An edge speaks for the outside of its own VPC only.
+		// fact: edge.validate, fabric.edge
+		{name: "from the edge, with an address inside", forged: with(func(b *bank, f *frame) { f.From, f.Source = ourEdge, 0 }), alarm: "an address inside the VPC", honest: fromEdge(none)},
+		{name: "from the edge, in the teller's name", forged: with(func(b *bank, f *frame) { f.From = ourEdge }), alarm: "does not serve it", honest: fromEdge(none)},
+		// fact: edge.validate
+		{name: "from another VPC's edge", forged: fromEdge(func(b *bank, f *frame) { f.From = theirEdge }), alarm: "does not serve it", honest: fromEdge(none)},
+		{name: "from another VPC's edge, with its number", forged: fromEdge(func(b *bank, f *frame) { f.From, f.VNI = theirEdge, b.theirVNI() }), alarm: "which is not here", honest: fromEdge(none)},
+		{name: "to the edge, with another VPC's number", forged: toEdge(func(b *bank, f *frame) { f.VNI = b.theirVNI() }), alarm: "which the edge does not serve", honest: toEdge(none)},
+		{name: "to the edge, from a neighbour's host", forged: toEdge(func(b *bank, f *frame) { f.From = host(b.evil).Addr() }), alarm: "which is not there", honest: toEdge(none)},
+		{name: "to the edge, with a source that is not the sender's", forged: toEdge(func(b *bank, f *frame) {
+			f.Inner = datagram("10.0.0.10:1", "203.0.113.5:9", "money")
+		}), alarm: "which is not mapped there", honest: toEdge(none)},
+		{name: "from one edge to the other", forged: toEdge(func(b *bank, f *frame) {
+			f.From, f.Source, f.Inner = theirEdge, 0, datagram("203.0.113.5:1", "203.0.113.5:9", "money")
+		}), alarm: "does not serve it", honest: toEdge(none)},
+		{name: "from the edge to itself", forged: toEdge(func(b *bank, f *frame) {
+			f.From, f.Source, f.Inner = ourEdge, 0, datagram("203.0.113.5:1", "203.0.113.5:9", "money")
+		}), alarm: "a frame from another edge", honest: toEdge(none)},
+
+		// The bytes have to be a frame.
+		// fact: geneve.port, geneve.checksum
+		{name: "another UDP port", forged: func(b *bank) []byte {
+			x := b.honest()
+			return outer(x.From, x.To, 53, x.Marshal()[outerLen:])
+		}, alarm: "not GENEVE", honest: raw(func(g []byte) []byte { return g })}, // with a checksum
+		{name: "TCP outside", forged: header(func(ip []byte) { ip[9] = wire.ProtoTCP }), alarm: "not GENEVE"},
+		{name: "a first fragment", forged: header(func(ip []byte) { ip[6] = 0x20 }), alarm: "not GENEVE", honest: header(func(ip []byte) { ip[6] = 0 })},
+		{name: "a later fragment", forged: header(func(ip []byte) { ip[6], ip[7] = 0, 1 }), alarm: "not GENEVE"},
+		{name: "GENEVE that ends in its header", forged: raw(func(g []byte) []byte { return g[:5] }), alarm: "fabricfake"},
+		// fact: geneve.optlen
+		{name: "GENEVE that ends in its options", forged: raw(func(g []byte) []byte { return g[:geneveLen+7] }), alarm: "fabricfake"},
+		// fact: geneve.version
+		{name: "another version of GENEVE", forged: raw(func(g []byte) []byte { g[0] |= 0x40; return g }), alarm: "fabricfake"},
+		{name: "more options than there are", forged: raw(func(g []byte) []byte { g[0] |= 0x3f; return g }), alarm: "fabricfake"},
+		// fact: geneve.protocol
+		{name: "an Ethernet frame inside", forged: raw(func(g []byte) []byte {
+			binary.BigEndian.PutUint16(g[2:], wire.EtherTypeEthernet)
+			return g
+		}), alarm: "not IP"},
+		{name: "ARP inside", forged: raw(func(g []byte) []byte { binary.BigEndian.PutUint16(g[2:], 0x0806); return g }), alarm: "not IP"},
+		{name: "without the sender's option", forged: raw(func(g []byte) []byte { g[geneveLen+2] = 0x05; return g }), alarm: "interface 0, which is not there"},
+		{name: "without the receiver's option", forged: raw(func(g []byte) []byte { g[geneveLen+12+2] = 0x05; return g }), alarm: "interface 0, which is not here"},
+		// fact: geneve.option.critical, geneve.option.unknown
+		{name: "an unknown option that is critical", forged: raw(func(g []byte) []byte { return withOption(g, 0x85) }), alarm: "unknown critical option",
+			honest: raw(func(g []byte) []byte { return withOption(g, 0x05) })},
+		{name: "the sender's option twice, for another at last", forged: raw(func(g []byte) []byte {
+			return append(append([]byte{g[0] + 3}, g[1:geneveLen+24]...), append([]byte{0xff, 0x01, 0x01, 2, 0, 0, 0, 0, 0, 0, 0, 9}, g[geneveLen+24:]...)...)
+		}), alarm: "in the name of interface 9"},
+		{name: "an option of the wrong length", forged: raw(func(g []byte) []byte { g[geneveLen+3] = 5; return g }), alarm: "fabricfake"},
+		{name: "a shorter option", forged: raw(func(g []byte) []byte { g[geneveLen+3] = 1; return g }), alarm: "fabricfake"},
+
+		// There has to be a packet in it.
+		{name: "nothing inside", forged: raw(func(g []byte) []byte { return g[:geneveLen+24] }), alarm: "the packet in the frame"},
+		{name: "a packet that was cut", forged: raw(func(g []byte) []byte { return g[:len(g)-3] }), alarm: "the packet in the frame",
+			honest: raw(func(g []byte) []byte { return append(g, 0, 0, 0) })}, // padded
+		{name: "a packet without ports", forged: bent(func(ip []byte) []byte { return sealed(ip[:22], func(ip []byte) { ip[3] = 22 }) }), alarm: "the packet in the frame"},
+		{name: "a header that is too short", forged: bent(func(ip []byte) []byte { return sealed(ip, func(ip []byte) { ip[0] = 0x44 }) }), alarm: "the packet in the frame"},
+		{name: "a length shorter than the header", forged: bent(func(ip []byte) []byte { return sealed(ip, func(ip []byte) { ip[3] = 19 }) }), alarm: "the packet in the frame"},
+		{name: "a length longer than the packet", forged: bent(func(ip []byte) []byte { return sealed(ip, func(ip []byte) { ip[2] = 1 }) }), alarm: "the packet in the frame"},
+		{name: "a wrong header checksum", forged: bent(func(ip []byte) []byte { ip[10] ^= 1; return ip }), alarm: "checksum"},
+		{name: "a packet of another version than it seems", forged: bent(func(ip []byte) []byte { ip[0] = 0x60; return ip }), alarm: "the packet in the frame"},
+		// fact: geneve.protocol
+		{name: "a packet of another version than the header says", forged: raw(func(g []byte) []byte { g[geneveLen+24] = 0x60; return g }), alarm: "another IP version"},
+		{name: "a packet of version 5", forged: bent(func(ip []byte) []byte { ip[0] = 0x55; return ip }), alarm: "the packet in the frame"},
+		{name: "a packet larger than any", forged: inside(func() []byte { return datagram(tellerPort, vaultPort, strings.Repeat("x", 9001-28+1)) }), alarm: "a packet of 9002 bytes"},
+
+		// The same of IPv6.
+		{name: "IPv6 with nobody's address", forged: ipv6("2001:db8::99", vault6), alarm: "2001:db8::99, which is not mapped there", honest: ipv6(teller6, vault6)},
+		{name: "IPv6 with the receiver's address", forged: ipv6(vault6, vault6), alarm: "which is not mapped there", honest: ipv6(teller6, vault6)},
+		{name: "IPv6 with a link-local address", forged: ipv6("fe80::1", vault6), alarm: "fe80::1, which is not mapped there", honest: ipv6(teller6, vault6)},
+		{name: "IPv6 from the edge, with an address inside", forged: fromEdge(func(_ *bank, f *frame) {
+			f.Inner = datagram6("["+teller6+"]:1", "["+vault6+"]:9", "money")
+		}), alarm: "an address inside the VPC", honest: fromEdge(func(_ *bank, f *frame) {
+			f.Inner = datagram6("[2001:db8:ffff::1]:1", "["+vault6+"]:9", "money")
+		})},
+		{name: "IPv6 that was cut", forged: inside(func() []byte {
+			b := datagram6("["+teller6+"]:1", "["+vault6+"]:9", "money")
+			return b[:len(b)-1]
+		}), alarm: "the packet in the frame", honest: ipv6(teller6, vault6)},
+		{name: "IPv4 in the guise of IPv6", forged: inside(func() []byte { return datagram6("[::ffff:10.0.0.11]:1", "["+vault6+"]:9", "money") }), alarm: "IPv4-mapped", honest: ipv6(teller6, vault6)},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			netfake.Run(t, func(t *testing.T, w *netfake.World) {
+				b := newBank(t, w).speakIPv6(t)
+				rec := w.Record(nil)
+				if row.stolen {
+					b.steal(row.forged(b))
+				} else {
+					b.put(row.forged(b))
+				}
+				if got := b.received(); got != "" {
+					t.Errorf("received %q", got)
+				}
+				if a := w.Alarms(); len(a) != 1 || !strings.Contains(a[0].What, row.alarm) {
+					t.Errorf("alarms %v, want one that says %q", a, row.alarm)
+				}
+				if d := w.Drops(); len(d) != 1 || d[0].Hop.Code != "MAPPING_INVALID" || b.rejected() != 1 {
+					t.Errorf("drops %v, %d counted", d, b.rejected())
+				}
+				if n := len(rec.Traces()); n != 1 {
+					t.Errorf("%d packets were sent, want the forged one alone:\n%v", n, rec)
+				}
+				if row.honest == nil {
+					row.honest = with(func(*bank, *fabricfake.Frame) {})
+				}
+				b.put(row.honest(b))
+				if got := b.received(); got != "money" && got != "left" || len(w.Alarms()) != 1 || len(w.Drops()) != 1 {
+					t.Errorf("the sibling: received %q, alarms %v, drops %v", got, w.Alarms(), w.Drops())
+				}
+			})
+		})
+	}
+}
+
+// An instance that sends under another address is stopped where it is, and noticed.
+// fact: eni.check.egress, isolation.source
+func TestSpoofingGuest(t *testing.T) { netfake.Run(t, testSpoofingGuest) }
+
+func testSpoofingGuest(t *testing.T, w *netfake.World) {
+	b := newBank(t, w)
+	b.teller.Interface().Inject(datagram("10.0.0.11:1", "10.0.0.10:9", "mine"))
+	if got := b.received(); got != "mine" || len(w.Alarms()) != 0 {
+		t.Errorf("under its own address: %q, %v", got, w.Alarms())
+	}
+	b.teller.Interface().Inject(datagram("10.0.0.99:1", "10.0.0.10:9", "forged"))
+	if got := b.received(); got != "" || len(w.Alarms()) != 1 {
+		t.Errorf("under another address: %q, %v", got, w.Alarms())
+	}
+	if d := w.Drops(); len(d) != 1 || d[0].Hop.Code != "ENI_SOURCE_DEST_CHECK_RESTRICTION" {
+		t.Errorf("drops: %v", d)
+	}
+}
+
+// In a VPC without IPv6 nobody has an address of it: what a guest sends all the same is
+// spoofed, and a guest that dials has no address to do so from.
+func TestWithoutIPv6(t *testing.T) { netfake.Run(t, testWithoutIPv6) }
+
+func testWithoutIPv6(t *testing.T, w *netfake.World) {
+	b := newBank(t, w)
+	w.Internet().Host("outside", "2001:db8::9").ServeHTTP(":80", nil)
+	b.teller.Interface().Inject(datagram6("[2001:db8::1]:1", "[2001:db8::9]:9", "money"))
+	b.teller.AddNIC(netip.MustParseAddr("2001:db8::1"), 1500, b.teller.Interface().Out())
+	b.teller.Probe(netfake.Endpoint{Proto: netfake.TCP, Addr: netip.MustParseAddrPort("[2001:db8::9]:80")})
+	c, err := b.teller.Dial("udp", "[2001:db8::9]:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Write([]byte("money"))
+	time.Sleep(time.Second)
+	if d := w.Drops(); len(d) != 2 || d[0].Hop.Code != "ENI_SOURCE_DEST_CHECK_RESTRICTION" || d[1].Hop.Code != d[0].Hop.Code {
+		t.Errorf("drops: %v", d)
+	}
+	if _, err := b.evil.Dial("tcp", "[2001:db8::9]:80"); !errors.Is(err, syscall.ENETUNREACH) {
+		t.Errorf("a guest without an IPv6 address dials: %v, want ENETUNREACH", err)
+	}
+}
