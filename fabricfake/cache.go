@@ -205,8 +205,8 @@ func (c *cache) expect(key mappingKey, was, to *mapping, now time.Duration) {
 	if c.timer == nil {
 		c.timer = c.device.region.world.NewTimer("mapping pushes to "+c.device.addr.String()+" of "+c.device.region.name, c.arrive)
 	}
-	if !c.timer.Pending() {
-		c.timer.Set(c.pushes[0].due)
+	if len(c.pushes) == 1 { // it may have been set for one that was settled
+		c.timer.Set(due)
 	}
 }
 
