@@ -50,6 +50,24 @@ func (y *diary) advance(now time.Duration) {
 	}
 }
 
+// compare tells where the device's cache differs from the diary, and counts how often it
+// lags behind the service.
+func (y *diary) compare(keys []mappingKey, late *int) string {
+	c := &y.device.cache
+	for _, key := range keys {
+		if got, want := c.told(key), y.known[key]; got != want {
+			return fmt.Sprintf("%v believes of %v %+v, and has been told %+v", y.device, key.addr, got, want)
+		}
+		if c.outdated(key) {
+			*late++
+		}
+	}
+	if len(y.pending) == 0 && len(c.behind) > 0 {
+		return fmt.Sprintf("%v has been told of everything, and remembers %v", y.device, c.behind)
+	}
+	return ""
+}
+
 // Whatever changes, and however long that takes to get about, a cache knows what it has been
 // told: no more, and no less.
 func TestCachesKnowWhatTheyWereTold(t *testing.T) {
@@ -110,21 +128,19 @@ func TestCachesKnowWhatTheyWereTold(t *testing.T) {
 				case "sleep":
 					w.Sleep(delay)
 				}
-				for _, y := range diaries {
-					if failure == nil {
-						y.advance(w.Now())
-					}
-					for _, key := range keys {
-						if got, want := y.device.cache.told(key), y.known[key]; got != want {
-							t.Fatalf("%v believes of %v %+v, and has been told %+v", y.device, key.addr, got, want)
+				wrong := ""
+				w.Do(func(now time.Duration) {
+					for _, y := range diaries {
+						if failure == nil {
+							y.advance(now)
 						}
-						if y.device.cache.outdated(key) {
-							late++
+						if problem := y.compare(keys, &late); problem != "" {
+							wrong = problem
 						}
 					}
-					if len(y.pending) == 0 && len(y.device.cache.behind) > 0 {
-						t.Fatalf("%v has been told of everything, and remembers %v", y.device, y.device.cache.behind)
-					}
+				})
+				if wrong != "" {
+					t.Fatal(wrong)
 				}
 			}
 		})

@@ -102,7 +102,7 @@ func (l *life) toggle(what string, change, back func()) {
 }
 
 // kinds is how many kinds of acts there are; those up to talk send something.
-const kinds, talk = 14, 7
+const kinds, talk = 16, 7
 
 // do lets something happen, and what comes of it within some milliseconds.
 func (l *life) do(a act) {
@@ -137,6 +137,16 @@ func (l *life) do(a act) {
 			l.conns = l.conns[1:]
 		} else {
 			l.dial(a.which % 2)
+		}
+	case 14:
+		mapping := l.hosts[0].Interface().VPC().Region().Mapping()
+		l.toggle("delay", func() { mapping.SetDelay(30 * time.Millisecond) }, func() { mapping.SetDelay(0) })
+	case 15:
+		mapping := l.hosts[0].Interface().VPC().Region().Mapping()
+		if a.which%2 == 0 {
+			l.toggle("mapping", func() { mapping.Fail() }, mapping.Repair)
+		} else {
+			l.toggle("ask", func() { mapping.SetMissPolicy(MissAsk) }, func() { mapping.SetMissPolicy(MissDrop) })
 		}
 	}
 	l.w.Sleep(20 * time.Millisecond)
