@@ -259,7 +259,7 @@ func TestForgedFrames(t *testing.T) {
 			f.Inner = datagram(vaultPort, tellerPort, "money")
 		}), stolen: true, alarm: "which is another's address"},
 		{name: "in the name of an edge", forged: fromEdge(none), stolen: true, alarm: "which is another's address", honest: fromEdge(none)},
-		{name: "from where nothing is", forged: with(func(b *bank, f *frame) { f.From = netip.MustParseAddr("192.168.9.9") }), alarm: "which is another's address"},
+		{name: "from where nothing is", forged: with(func(b *bank, f *frame) { f.From = netip.MustParseAddr("192.168.9.9") }), alarm: "where nothing is"},
 
 		// An edge speaks for the outside of its own VPC only.
 		// fact: edge.validate, fabric.edge

@@ -67,7 +67,11 @@ func (wireEnd) TakesTrains() bool { return true }
 // Step takes a frame over the substrate, if it is not from somebody else.
 func (e wireEnd) Step(p *netfake.Packet) netfake.Next {
 	if src := outerSource(p); src != e.addr {
-		return e.refuse(p, netfake.Egress, fmt.Sprintf("a frame from %v, which is another's address", src), "")
+		whose := "which is another's address"
+		if e.region.devices[src] == nil {
+			whose = "where nothing is"
+		}
+		return e.refuse(p, netfake.Egress, fmt.Sprintf("a frame from %v, %s", src, whose), "")
 	}
 	return e.way.cross(p)
 }
