@@ -45,6 +45,7 @@ func (v *VPC) RemoveCIDR(cidr string) *VPC {
 	if err != nil {
 		tb.Fatalf("%v (vpc %s)", err, v.name)
 	}
+	v.announce()
 	return v
 }
 
@@ -104,6 +105,7 @@ func (v *VPC) AddIPv6(cidr string) *VPC {
 		tb.Fatalf("%v (vpc %s)", err, v.name)
 	}
 	v.resolver.serve(v, v.cidrs6[len(v.cidrs6)-1])
+	v.announce()
 	return v
 }
 

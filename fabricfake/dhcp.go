@@ -161,10 +161,10 @@ func (f *Interface) PublicDNSName() (name string) {
 }
 
 func (f *Interface) publicDNSName() string {
-	if !f.public.IsValid() || !f.vpc.dns.hostnames || f.vpc.dns.supportOff {
+	if !f.Public().IsValid() || !f.vpc.dns.hostnames || f.vpc.dns.supportOff {
 		return ""
 	}
-	return hostLabel("ec2", f.public) + "." + f.vpc.region.publicDomain()
+	return hostLabel("ec2", f.Public()) + "." + f.vpc.region.publicDomain()
 }
 
 // hostname is what an instance calls itself: in the domain that DHCP told it.

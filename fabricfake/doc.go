@@ -53,15 +53,26 @@
 // [LinkLocalAllowance] packets in a second of each interface. [DHCPOptions] are
 // configuration that instances have from their launch on.
 //
+// # Interfaces and instances
+//
+// An [Interface] lives in a subnet, and what belongs to it goes with it from instance to
+// instance: its addresses, public ones too, its groups with the connections that they
+// track, its source and destination check. An instance has a primary one for life and
+// takes others. It is launched, stopped, started, rebooted and terminated: a stop is that
+// of an operating system, which closes the sockets of its programs. [InstanceConfig] has
+// the times that this takes; without any, launching takes none and shutting down five
+// seconds. Sockets are opened when an instance has booted, and are gone when it stops.
+//
 // # Concurrency
 //
 // What builds a world is for the test's own goroutine: regions, VPCs, subnets, groups,
-// tables, instances and edges are made one after another. What changes one that is
-// there (rules, entries, routes, associations, failures) may be called at any time.
+// tables, interfaces, instances and edges are made one after another, and instances are
+// started there. What changes one that is there (rules, entries, routes, associations,
+// failures) may be called at any time.
 //
 // # Not modelled
 //
-// ARP and everything else below IP; several interfaces per instance; fragments: what is
+// ARP and everything else below IP; fragments: what is
 // too big is dropped and answered even where it might be cut; bandwidth and packet rate
 // limits; encryption between hosts, which would keep the owner of a wire from reading and from
 // altering what is inside of a frame; DHCP's packets

@@ -128,7 +128,10 @@ func (e *Edge) Enter(p *netfake.Packet) netfake.Next {
 	if p.Traced() {
 		p.Passed(e.hop(e.table, r.describe(), ""))
 	}
-	if f != nil {
+	switch {
+	case f != nil && !f.placed():
+		return p.Drop(e.hop(f, f.absence(), codeBadState))
+	case f != nil:
 		return e.toInterface(p, f)
 	}
 	return e.toOwner(p, dst)
@@ -138,9 +141,9 @@ func (e *Edge) Enter(p *netfake.Packet) netfake.Next {
 // interface: it has a public address, or for IPv6 one of that family.
 func (f *Interface) reachable(dst netip.Addr) bool {
 	if dst.Is4() {
-		return f.Public().IsValid()
+		return len(f.publics) > 0
 	}
-	return f.countAddresses(false) > 0
+	return f.countAddresses(128) > 0
 }
 
 // toOwner brings a packet to the interface that has its destination.
@@ -181,7 +184,8 @@ func (e *Edge) toInterface(p *netfake.Packet, f *Interface) netfake.Next {
 // deliver sends a packet where an address is.
 func (e *Edge) deliver(p *netfake.Packet, key mappingKey, to *mapping) netfake.Next {
 	if to == nil {
-		hop := e.hop(e.region.mapping, key.unknown(), codeUnknownAddress)
+		why, code := e.vpc.unmapped(key.addr)
+		hop := e.hop(e.region.mapping, why, code)
 		hop.Hint = e.cache.lag(key)
 		return p.Drop(hop)
 	}

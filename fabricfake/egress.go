@@ -20,6 +20,9 @@ func (e *egress) TakesTrains() bool { return len(e.mirrors) == 0 }
 // Step takes a packet that leaves the interface through its stages.
 func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	f := e.Interface
+	if !f.placed() {
+		return p.Drop(f.hop(f, netfake.Egress, f.absence(), codeBadState))
+	}
 	if f.device.failed(p) {
 		return p.Drop(f.device.outage(f.name, netfake.Egress))
 	}
@@ -284,6 +287,8 @@ func (f *Interface) route(p *netfake.Packet, m *passage) netfake.Next {
 		return end
 	}
 	switch {
+	case next.Interface != nil && !next.Interface.placed():
+		return p.Drop(f.hop(r.Target, netfake.NoDirection, next.Interface.absence(), codeBadState))
 	case next.Interface != nil:
 		return f.toInterface(p, next.Interface.addr, m)
 	case next.Edge != nil:
@@ -310,7 +315,8 @@ func (f *Interface) toInterface(p *netfake.Packet, dst netip.Addr, m *passage) n
 func (f *Interface) toMapped(p *netfake.Packet, key mappingKey, to *mapping, m *passage) netfake.Next {
 	service, cache := f.vpc.region.mapping, &f.device.cache
 	if to == nil {
-		hop := f.hop(service, netfake.NoDirection, key.unknown(), codeUnknownAddress)
+		why, code := f.vpc.unmapped(key.addr)
+		hop := f.hop(service, netfake.NoDirection, why, code)
 		hop.Hint = cache.lag(key)
 		return p.Drop(hop)
 	}

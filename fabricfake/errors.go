@@ -23,6 +23,15 @@ const (
 	codeAddressInUse   = "InvalidIPAddress.InUse"
 	codeNoFreeAddress  = "InsufficientFreeAddressesInSubnet"
 
+	codeNotPermitted       = "OperationNotPermitted"
+	codeInterfaceNotFound  = "InvalidNetworkInterfaceID.NotFound"
+	codeInterfaceInUse     = "InvalidNetworkInterface.InUse"
+	codeAttachmentNotFound = "InvalidAttachmentID.NotFound"
+	codeAttachmentLimit    = "AttachmentLimitExceeded"
+	codeInstanceNotFound   = "InvalidInstanceID.NotFound"
+	codeInstanceState      = "IncorrectInstanceState"
+	codeParameterMix       = "InvalidParameterCombination"
+
 	codeGroupDuplicate      = "InvalidGroup.Duplicate"
 	codeGroupReserved       = "InvalidGroup.Reserved"
 	codeGroupNotFound       = "InvalidGroup.NotFound"

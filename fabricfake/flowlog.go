@@ -189,6 +189,18 @@ func (l *FlowLog) cover(f *Interface, now time.Duration) {
 	f.logs = append(f.logs, c)
 }
 
+// uncover ends the recording at an interface that is deleted: what its window has so far is
+// recorded.
+func (l *FlowLog) uncover(c *coverage, now time.Duration) {
+	l.advance(now)
+	if len(c.flows) > 0 {
+		for _, r := range c.take() {
+			l.emit(r)
+		}
+	}
+	l.covered = slices.DeleteFunc(l.covered, func(o *coverage) bool { return o == c })
+}
+
 // String returns the flow log's name.
 func (l *FlowLog) String() string { return l.name }
 
@@ -258,7 +270,7 @@ func (c *coverage) add(p *netfake.Packet, dir netfake.Direction, action FlowActi
 	if r == nil {
 		c.seen++
 		r = &FlowRecord{
-			Interface: c.iface, Flow: c.iface.localFlow(key.flow, dir), PacketSrc: key.flow.Src.Addr(), PacketDst: key.flow.Dst.Addr(),
+			Interface: c.iface, instance: c.iface.instanceID(), Flow: c.iface.localFlow(key.flow, dir), PacketSrc: key.flow.Src.Addr(), PacketDst: key.flow.Dst.Addr(),
 			Direction: dir, Path: path, Action: action, Start: l.world.Time(now), seen: c.seen,
 		}
 		c.flows[key] = r
@@ -354,7 +366,7 @@ func (l *FlowLog) close(end time.Duration) {
 func (c *coverage) take() (records []*FlowRecord) {
 	if len(c.flows) == 0 {
 		w := c.log.world
-		return []*FlowRecord{{Interface: c.iface, NoData: true, Start: w.Time(c.ends - c.window), End: w.Time(c.ends)}}
+		return []*FlowRecord{{Interface: c.iface, instance: c.iface.instanceID(), NoData: true, Start: w.Time(c.ends - c.window), End: w.Time(c.ends)}}
 	}
 	for _, r := range c.flows {
 		records = append(records, r)

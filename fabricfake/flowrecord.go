@@ -52,6 +52,8 @@ type FlowRecord struct {
 	// traffic, when it began and ended.
 	Start, End time.Time
 
+	instance string // that the interface was attached to then
+
 	seen int // its place among the flows of its window
 }
 
@@ -125,7 +127,7 @@ var flowFields = []flowField{
 
 	{"vpc-id", 3, true, func(r *FlowRecord) string { return r.Interface.vpc.ID() }},
 	{"subnet-id", 3, true, func(r *FlowRecord) string { return r.Interface.subnet.ID() }},
-	{"instance-id", 3, true, func(r *FlowRecord) string { return r.Interface.instanceID() }},
+	{"instance-id", 3, true, func(r *FlowRecord) string { return r.instance }},
 	{"tcp-flags", 3, false, func(r *FlowRecord) string { return strconv.Itoa(int(r.TCPFlags)) }},
 	{"type", 3, false, (*FlowRecord).family},
 	{"pkt-srcaddr", 3, false, func(r *FlowRecord) string { return r.PacketSrc.String() }},

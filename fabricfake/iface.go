@@ -26,8 +26,8 @@ const (
 // Groups are the security groups of an interface.
 type Groups []*SecurityGroup
 
-// Interface is an elastic network interface: an address in a subnet, with what guards
-// it, on a physical host.
+// Interface is an elastic network interface: addresses in a subnet, with what guards
+// them. One that is attached to an instance is on the physical host where that runs.
 type Interface struct {
 	vpc     *VPC
 	subnet  *Subnet
@@ -35,12 +35,12 @@ type Interface struct {
 	name    string
 	addr    netip.Addr   // the primary one
 	more    []netip.Addr // secondary and IPv6 addresses
-	public  netip.Addr   // what an internet gateway translates addr to
+	publics []publicIP   // what an internet gateway translates them to
 	groups  Groups
 	managed bool // by a service: no groups apply
 	check   SourceDestCheck
-	device  *device
-	guest   netfake.Node // what is behind the interface
+	device  *device      // nowhere unless its instance has a physical host
+	guest   netfake.Node // what is behind the interface, nil for nothing
 	tracker *tracker
 	tracked bool // with all that it speaks to
 	out     egress
@@ -50,62 +50,142 @@ type Interface struct {
 	logs    []*coverage                     // the flow logs that record here
 	local   allowance                       // for the services beside the instance
 
-	instance *Instance // behind it, nil for a service's
-	nics     map[netip.Addr]*netfake.NIC
-	gone     bool
+	instance   *Instance // that it is attached to, nil for a service's
+	nics       map[netip.Addr]*netfake.NIC
+	attachment attachment
+	gone       bool
 
 	mirrors      []*MirrorSession // of which it is the source, by number
 	mirrorTarget int              // of how many sessions
 }
 
-// interfaceConfig is what instances and appliances tell about their interface.
-type interfaceConfig struct {
-	addr    string
-	groups  Groups
-	managed bool
-	check   SourceDestCheck
-	on      *PhysicalHost
+// InterfaceConfig shapes an interface that is made by itself. Its zero value has the next
+// free address and the VPC's default security group.
+type InterfaceConfig struct {
+	// PrivateIP is the interface's primary address. If "", the lowest of the subnet that
+	// is free.
+	PrivateIP string
+
+	// SecondaryIPs are more IPv4 addresses of the subnet.
+	SecondaryIPs []string
+
+	// IPv6Addresses are addresses of the subnet's IPv6 block. If there is none, the
+	// interface gets IPv6AddressCount of those that are free.
+	IPv6Addresses    []string
+	IPv6AddressCount int
+
+	// Groups are the interface's security groups. If there is none, the VPC's default
+	// group.
+	Groups Groups
+
+	// SourceDestCheck is on in the zero value.
+	SourceDestCheck SourceDestCheck
+
+	// ConnectionTracking has the real service's timeouts in the zero value.
+	ConnectionTracking ConnectionTracking
+
+	// AttachTime is how long it takes to attach the interface to an instance that runs,
+	// and to detach it. If 0, no time.
+	AttachTime time.Duration
+
+	// OnTermination says what becomes of it when its instance is terminated. If 0, it
+	// stays.
+	OnTermination OnTermination
 }
 
-// newInterface makes an interface with an address that is free. It fails the test for
-// an address, a group or a physical host that cannot be.
-func (s *Subnet) newInterface(name string, cfg interfaceConfig, guest netfake.Node) *Interface {
+// Interface makes an interface that is attached to nothing yet: see Interface.Attach. It
+// fails the test where Instance does for an address, a group or a name that cannot be; the
+// name is for the interface alone in its VPC.
+func (s *Subnet) Interface(name string, cfg InterfaceConfig) *Interface {
+	w := s.vpc.world
+	w.TB().Helper()
+	err := checkName("interface", name)
+	switch {
+	case err != nil:
+	case s.vpc.hasInterface(name):
+		err = refuse(codeParameterValue, "vpc %s has an interface %s already", s.vpc.name, name)
+	case cfg.AttachTime < 0:
+		err = refuse(codeParameterValue, "InterfaceConfig.AttachTime is %v", cfg.AttachTime)
+	}
+	if err != nil {
+		w.TB().Fatalf("%v (interface %s in subnet %s)", err, name, s.name)
+	}
+	if cfg.OnTermination == 0 {
+		cfg.OnTermination = KeepOnTermination
+	}
+	f := s.newInterface(name, cfg, false)
+	f.addAddresses(&cfg)
+	return f
+}
+
+// hasInterface reports whether an interface of the VPC has a name.
+func (v *VPC) hasInterface(name string) (found bool) {
+	v.world.Do(func(time.Duration) {
+		for _, f := range v.region.interfaces {
+			found = found || f.vpc == v && f.name == name
+		}
+	})
+	return found
+}
+
+// newInterface makes an interface with an address that is free, on no physical host. It
+// fails the test for an address or a group that cannot be.
+func (s *Subnet) newInterface(name string, cfg InterfaceConfig, managed bool) *Interface {
 	w, v := s.vpc.world, s.vpc
 	w.TB().Helper()
-	if cfg.on == nil {
-		cfg.on = v.region.newHost("host of "+name, s.zone, nil)
-	}
 	if err := s.checkInterface(&cfg); err != nil {
 		w.TB().Fatalf("%v (%s in subnet %s)", err, name, s.name)
 	}
-	addr, err := s.takeAddress(cfg.addr)
+	var addr netip.Addr
+	var err error
+	w.Do(func(time.Duration) { addr, err = s.takeAddress(cfg.PrivateIP) })
 	if err != nil {
 		w.TB().Fatalf("%v (%s in subnet %s)", err, name, s.name)
 	}
 	rs := netfake.Shared(w, newRegions)
 	rs.ifaces++
 	f := &Interface{
-		vpc: v, subnet: s, id: rs.ifaces, name: name, addr: addr, groups: cfg.groups, managed: cfg.managed,
-		check: cfg.check, device: cfg.on.device, guest: guest, tracker: newTracker(ConnectionTracking{}),
+		vpc: v, subnet: s, id: rs.ifaces, name: name, addr: addr, groups: cfg.groupsOf(v, managed), managed: managed,
+		check: cfg.SourceDestCheck, device: nowhere(v.region), tracker: newTracker(cfg.ConnectionTracking),
 	}
 	f.out, f.ids = egress{f}, groups{f}
+	f.attachment.init(f, cfg.AttachTime, cfg.OnTermination)
 	w.Do(func(now time.Duration) {
 		v.region.interfaces[f.id] = f
-		v.region.mapping.add(v.vni, addr, f)
 		v.logInterface(f, now)
 	})
 	return f
 }
 
-func (s *Subnet) checkInterface(cfg *interfaceConfig) error {
-	v := s.vpc
-	if cfg.on.region != v.region || cfg.on.zone != s.zone {
-		return refuse(codeParameterValue, "host %s is in zone %s of %s, the subnet is not", cfg.on.name, cfg.on.zone, cfg.on.region)
+// addAddresses gives the interface the addresses besides its primary one.
+func (f *Interface) addAddresses(cfg *InterfaceConfig) {
+	f.vpc.world.TB().Helper()
+	for _, addr := range cfg.SecondaryIPs {
+		f.AssignPrivateIP(addr)
 	}
-	if cfg.groups = slices.Clone(cfg.groups); len(cfg.groups) == 0 && !cfg.managed {
-		cfg.groups = Groups{v.DefaultSecurityGroup()}
+	for _, addr := range cfg.IPv6Addresses {
+		f.AssignIPv6(addr)
 	}
-	return v.checkGroups(cfg.groups)
+	if len(cfg.IPv6Addresses) == 0 {
+		for range cfg.IPv6AddressCount {
+			f.AssignIPv6("")
+		}
+	}
+}
+
+func (s *Subnet) checkInterface(cfg *InterfaceConfig) error {
+	if err := cfg.ConnectionTracking.check(); err != nil {
+		return err
+	}
+	return s.vpc.checkGroups(cfg.Groups)
+}
+
+// groupsOf returns the groups of a new interface.
+func (cfg *InterfaceConfig) groupsOf(v *VPC, managed bool) Groups {
+	if len(cfg.Groups) == 0 && !managed {
+		return Groups{v.DefaultSecurityGroup()}
+	}
+	return slices.Clone(cfg.Groups)
 }
 
 // checkGroups says whether an interface of the VPC may have the groups.
@@ -139,12 +219,12 @@ func (f *Interface) String() string { return f.name }
 func (f *Interface) ID() string { return fmt.Sprintf("eni-%017x", f.id) }
 
 // instanceID returns the identifier of the instance that the interface belongs to, "-"
-// for an interface of a service, as flow records print it.
+// for an interface of a service or of nobody, as flow records print it.
 func (f *Interface) instanceID() string {
-	if f.managed {
+	if f.instance == nil {
 		return "-"
 	}
-	return instanceID(f)
+	return f.instance.ID()
 }
 
 // Number returns the interface's number, under which frames name it.
@@ -159,38 +239,79 @@ func (f *Interface) VPC() *VPC { return f.vpc }
 // PrivateIP returns the interface's primary address.
 func (f *Interface) PrivateIP() netip.Addr { return f.addr }
 
-// PhysicalHost returns where the interface is: the same pointer at each call, which
-// traces name as well.
-func (f *Interface) PhysicalHost() *PhysicalHost { return f.device.host }
-
-// PublicIP returns the public address that belongs to the interface, or the zero Addr.
-func (f *Interface) PublicIP() netip.Addr {
-	var addr netip.Addr
-	f.vpc.world.Do(func(time.Duration) { addr = f.public })
-	return addr
+// PhysicalHost returns where the interface is, nil if it is attached to nothing or to an
+// instance that is stopped: of one host the same pointer at each call, which traces name
+// as well.
+func (f *Interface) PhysicalHost() (h *PhysicalHost) {
+	f.vpc.world.Do(func(time.Duration) { h = f.device.host })
+	return h
 }
-
-// SetPublicIP gives the interface a public address; the zero Addr takes it away. It is
-// for the room of the gateways, which also announces it.
-func (f *Interface) SetPublicIP(addr netip.Addr) {
-	f.vpc.world.Do(func(time.Duration) { f.public = addr })
-}
-
-// Public returns what PublicIP does. It may be called only inside the scheduler.
-func (f *Interface) Public() netip.Addr { return f.public }
 
 // SetGroups gives the interface other security groups. A group of another VPC fails the
 // test with InvalidGroup.NotFound.
 func (f *Interface) SetGroups(gs Groups) {
-	w := f.vpc.world
-	w.TB().Helper()
-	if err := f.vpc.checkGroups(gs); err != nil {
-		w.TB().Fatalf("%v (%s)", err, f.name)
-	}
-	w.Do(func(time.Duration) {
+	f.vpc.world.TB().Helper()
+	f.modify(func(time.Duration) error {
+		if err := f.vpc.checkGroups(gs); err != nil {
+			return err
+		}
 		f.groups = slices.Clone(gs)
 		f.announce()
+		return nil
 	})
+}
+
+// SetSourceDestCheck switches the check of addresses on or off.
+func (f *Interface) SetSourceDestCheck(check SourceDestCheck) {
+	f.vpc.world.TB().Helper()
+	f.modify(func(time.Duration) error {
+		if check > SourceDestCheckOff {
+			return refuse(codeParameterValue, "SourceDestCheck is %d", check)
+		}
+		f.check = check
+		return nil
+	})
+}
+
+// SetConnectionTracking gives the interface other idle timeouts. A connection that is
+// tracked already has them from its next packet on. A timeout that is out of range fails
+// the test with InvalidParameterValue.
+func (f *Interface) SetConnectionTracking(c ConnectionTracking) {
+	f.vpc.world.TB().Helper()
+	f.modify(func(time.Duration) error {
+		if err := c.check(); err != nil {
+			return err
+		}
+		f.tracker.timeouts = newTracker(c).timeouts
+		return nil
+	})
+}
+
+// modify changes the interface inside the scheduler, on behalf of its owner: one that is
+// deleted or that a service manages fails the test.
+func (f *Interface) modify(change func(now time.Duration) error) {
+	w := f.vpc.world
+	w.TB().Helper()
+	var err error
+	w.Do(func(now time.Duration) {
+		if err = f.modifiable(); err == nil {
+			err = change(now)
+		}
+	})
+	if err != nil {
+		w.TB().Fatalf("%v (%s in subnet %s)", err, f.name, f.subnet.name)
+	}
+}
+
+// modifiable says why the interface cannot be changed by its owner.
+func (f *Interface) modifiable() error {
+	switch {
+	case f.gone:
+		return refuse(codeInterfaceNotFound, "%s is deleted", f.name)
+	case f.managed:
+		return refuse(codeNotPermitted, "%s is managed by a service, which alone can change it", f.name)
+	}
+	return nil
 }
 
 // Groups returns the interface's security groups.
@@ -205,12 +326,17 @@ func (f *Interface) Groups() Groups {
 func (f *Interface) Out() netfake.Node { return &f.out }
 
 // Inject sends an IP packet of the caller's making from the interface, as a program
-// with raw sockets could. Bytes that are no IP packet fail the test.
+// with raw sockets could. Bytes that are no IP packet fail the test, as does an interface
+// that nothing is behind (IncorrectState).
 func (f *Interface) Inject(packet []byte) {
 	w := f.vpc.world
 	w.TB().Helper()
 	var err error
+	placed := true
 	w.Do(func(time.Duration) {
+		if placed = f.placed(); !placed {
+			return
+		}
 		p := w.NewPacket(len(packet), f.id, 0)
 		copy(p.Bytes(), packet)
 		if err = p.Decode(); err == nil {
@@ -218,6 +344,9 @@ func (f *Interface) Inject(packet []byte) {
 			w.Send(p, &f.out)
 		}
 	})
+	if !placed {
+		w.TB().Fatalf("%v", refuse("IncorrectState", "%s", f.absence()))
+	}
 	if err != nil {
 		w.TB().Fatalf("fabricfake: %s: no IP packet: %v", f.name, err)
 	}

@@ -20,107 +20,114 @@ const maxInterfaceAddresses = 50
 // with InvalidIPAddress.InUse: see MovePrivateIP.
 func (f *Interface) AssignPrivateIP(addr string) netip.Addr {
 	f.vpc.world.TB().Helper()
-	return f.assign(addr, func() (netip.Addr, error) { return f.subnet.takeAddress(addr) })
+	return f.assign(32, func() (netip.Addr, error) { return f.subnet.takeAddress(addr) })
 }
 
 // AssignIPv6 gives the interface an IPv6 address of its subnet, or if addr is "" the next
 // one that is free, and returns it.
 func (f *Interface) AssignIPv6(addr string) netip.Addr {
 	f.vpc.world.TB().Helper()
-	return f.assign(addr, func() (netip.Addr, error) { return f.subnet.takeIPv6(addr) })
+	return f.assign(128, func() (netip.Addr, error) { return f.subnet.takeIPv6(addr) })
 }
 
 // MovePrivateIP takes a secondary IPv4 address from the interface of the subnet that has
 // it, as AssignPrivateIpAddresses does with AllowReassignment: packets to it come here from
-// then on. Connections of the one who had it get no answer any more.
+// then on, and an elastic IP that belongs to it comes with it. Connections of the one who
+// had it get no answer any more.
 func (f *Interface) MovePrivateIP(addr string) netip.Addr {
 	f.vpc.world.TB().Helper()
-	return f.assign(addr, func() (netip.Addr, error) {
+	return f.assign(32, func() (netip.Addr, error) {
 		ip, err := netip.ParseAddr(addr)
 		if err != nil {
 			return ip, refuse(codeParameterValue, "%q is no IP address", addr)
 		}
-		from := f.vpc.region.mapping.find(f.vpc.vni, ip)
+		from := f.vpc.holder(ip)
 		switch {
 		case from == nil || from.subnet != f.subnet:
 			return ip, refuse(codeParameterValue, "no interface of the subnet %s has %v", f.subnet.name, ip)
 		case !ip.Is4() || !slices.Contains(from.more, ip):
 			return ip, refuse(codeParameterValue, "%v is no secondary IPv4 address of %s", ip, from.name)
 		}
+		public := from.translation(ip)
 		from.drop(ip)
+		f.translate(public)
 		return ip, nil
 	})
 }
 
-// assign adds an address that take has got from the subnet.
-func (f *Interface) assign(text string, take func() (netip.Addr, error)) (addr netip.Addr) {
-	w := f.vpc.world
-	w.TB().Helper()
-	var err error
-	w.Do(func(time.Duration) {
-		if f.gone {
-			err = refuse("InvalidNetworkInterfaceID.NotFound", "%s is deleted", f.name)
-			return
+// assign adds an address of so many bits that take gets from the subnet.
+func (f *Interface) assign(bits int, take func() (netip.Addr, error)) (addr netip.Addr) {
+	f.vpc.world.TB().Helper()
+	f.modify(func(time.Duration) (err error) {
+		if f.countAddresses(bits) >= maxInterfaceAddresses {
+			return refuse("PrivateIpAddressLimitExceeded", "%s has %d addresses of a family, and no room for another", f.name, maxInterfaceAddresses)
 		}
 		if addr, err = take(); err != nil {
-			return
-		}
-		if f.countAddresses(addr.Is4()) >= maxInterfaceAddresses {
-			err = refuse("PrivateIpAddressLimitExceeded", "%s has %d addresses of a family, and no room for %v", f.name, maxInterfaceAddresses, addr)
-			f.subnet.release(addr)
-			return
+			return err
 		}
 		f.more = append(f.more, addr)
-		f.vpc.region.mapping.add(f.vpc.vni, addr, f)
+		if f.placed() {
+			f.vpc.region.mapping.add(f.vpc.vni, addr, f)
+		}
+		f.plug(addr)
+		return nil
 	})
-	if err != nil {
-		w.TB().Fatalf("%v (%s in subnet %s)", err, f.name, f.subnet.name)
-	}
-	f.plug(addr)
 	return addr
 }
 
 // Unassign takes a secondary or an IPv6 address off the interface, and gives it back to
-// the subnet. The primary address cannot be taken off.
+// the subnet. An elastic IP that belongs to it belongs to nobody then. The primary address
+// cannot be taken off.
 func (f *Interface) Unassign(addr netip.Addr) {
-	w := f.vpc.world
-	w.TB().Helper()
-	var err error
-	w.Do(func(time.Duration) {
+	f.vpc.world.TB().Helper()
+	f.modify(func(time.Duration) error {
 		if !slices.Contains(f.more, addr) {
-			err = refuse(codeParameterValue, "%v is no secondary address of %s", addr, f.name)
-			return
+			return refuse(codeParameterValue, "%v is no secondary address of %s", addr, f.name)
 		}
 		f.drop(addr)
 		f.subnet.release(addr)
+		return nil
 	})
-	if err != nil {
-		w.TB().Fatalf("%v (%s in subnet %s)", err, f.name, f.subnet.name)
-	}
 }
 
 // drop takes an address off the interface inside the scheduler.
 func (f *Interface) drop(addr netip.Addr) {
 	f.more = slices.DeleteFunc(f.more, func(a netip.Addr) bool { return a == addr })
-	f.vpc.region.mapping.remove(f.vpc.vni, addr)
+	if f.placed() {
+		f.vpc.region.mapping.remove(f.vpc.vni, addr)
+	}
+	f.untranslate(addr)
+	f.unplug(addr)
+}
+
+// plug gives an address of the interface to the instance behind it, inside the scheduler.
+func (f *Interface) plug(addr netip.Addr) {
+	if f.instance == nil || f.guest == nil {
+		return
+	}
+	if f.nics == nil {
+		f.nics = map[netip.Addr]*netfake.NIC{}
+	}
+	f.nics[addr] = f.instance.Plug(addr, MTU, &f.out)
+}
+
+// unplug takes it away again.
+func (f *Interface) unplug(addr netip.Addr) {
 	if nic := f.nics[addr]; nic != nil {
 		nic.Remove()
 		delete(f.nics, addr)
 	}
 }
 
-// plug gives an address of the interface to the instance behind it.
-func (f *Interface) plug(addr netip.Addr) {
-	if f.instance == nil {
-		return
-	}
-	nic := f.instance.AddNIC(addr, MTU, &f.out)
-	f.vpc.world.Do(func(time.Duration) {
-		if f.nics == nil {
-			f.nics = map[netip.Addr]*netfake.NIC{}
+// holder returns the interface of the VPC that has an address, wherever it is; nil if none
+// has. It may be called only inside the scheduler.
+func (v *VPC) holder(addr netip.Addr) *Interface {
+	for _, f := range v.region.interfaces {
+		if f.vpc == v && f.owns(addr) {
+			return f
 		}
-		f.nics[addr] = nic
-	})
+	}
+	return nil
 }
 
 // Addresses returns the interface's private addresses: the primary one first, then the
@@ -142,9 +149,9 @@ func (f *Interface) IPv6() (addr netip.Addr) {
 	return netip.Addr{}
 }
 
-func (f *Interface) countAddresses(ipv4 bool) (n int) {
+func (f *Interface) countAddresses(bits int) (n int) {
 	for _, a := range f.addresses() {
-		if a.Is4() == ipv4 {
+		if a.BitLen() == bits {
 			n++
 		}
 	}

@@ -79,8 +79,8 @@ func (s *localServices) describe(i *Instance, about *aboutInstance) metadataTree
 	t.put(root, "security-groups", joined(f.groups, func(g *SecurityGroup) string { return g.name }))
 	t.put(root, "services/domain", "amazonaws.com")
 	t.put(root, "services/partition", "aws")
-	if f.public.IsValid() {
-		t.put(root, "public-ipv4", f.public.String())
+	if f.Public().IsValid() {
+		t.put(root, "public-ipv4", f.Public().String())
 		t[root+"public-hostname"] = f.publicDNSName()
 	}
 	if v6 := only(f.more, isIPv6); len(v6) > 0 {
@@ -116,9 +116,9 @@ func (t metadataTree) describeInterface(dir string, i *Instance, f *Interface) {
 	t.put(dir, "vpc-ipv4-cidr-block", v.cidrs[0].String())
 	t.put(dir, "vpc-ipv4-cidr-blocks", joined(v.cidrs, netip.Prefix.String))
 	t.put(dir, "vpc-ipv6-cidr-blocks", joined(v.cidrs6, netip.Prefix.String))
-	if f.public.IsValid() {
-		t.put(dir, "public-ipv4s", f.public.String())
-		t.put(dir, "ipv4-associations/"+f.public.String(), f.addr.String())
+	if f.Public().IsValid() {
+		t.put(dir, "public-ipv4s", f.Public().String())
+		t.put(dir, "ipv4-associations/"+f.Public().String(), f.addr.String())
 		t[dir+"public-hostname"] = f.publicDNSName()
 	}
 }

@@ -2,12 +2,14 @@ package fabricfake
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/netspec-go/netspec/netfake"
 )
 
 // InstanceConfig shapes an instance. Its zero value is an instance with the next free
-// address and the VPC's default security group.
+// address and the VPC's default security group, which runs at once.
 type InstanceConfig struct {
 	// PrivateIP is the instance's address. If "", the lowest of the subnet that is
 	// free.
@@ -21,11 +23,16 @@ type InstanceConfig struct {
 	IPv6Addresses    []string
 	IPv6AddressCount int
 
+	// PublicIP says whether the instance gets a public IPv4 address of its own each time
+	// when it is launched or started. If 0, what its subnet says.
+	PublicIP AutoAssign
+
 	// Groups are the security groups of its interface. If there is none, the VPC's
 	// default group.
 	Groups Groups
 
-	// On is the physical host that it runs on. If nil, one of its own.
+	// On is the physical host that it runs on. If nil, one of its own, and another each
+	// time when it is started.
 	On *PhysicalHost
 
 	// SourceDestCheck is on in the zero value.
@@ -42,15 +49,50 @@ type InstanceConfig struct {
 	// InstanceProfile names the role whose credentials the instance metadata service
 	// gives. If "", there are none.
 	InstanceProfile string
+
+	// ConnectionTracking of its interface has the real service's timeouts in the zero
+	// value.
+	ConnectionTracking ConnectionTracking
+
+	// OnTermination says what becomes of its interface when it is terminated. If 0, it is
+	// deleted.
+	OnTermination OnTermination
+
+	// MaxInterfaces is how many interfaces it may have. If 0, DefaultMaxInterfaces.
+	MaxInterfaces int
+
+	// BootTime is how long it takes to boot. If 0, no time. Until it has booted it
+	// answers nothing and has no sockets: opening one fails with net.ErrClosed.
+	BootTime time.Duration
+
+	// ShutdownTime is how long its operating system takes to shut down. If 0, it is
+	// DefaultShutdownTime.
+	ShutdownTime time.Duration
+
+	// OnBoot runs each time when the instance has booted: it is where its programs open
+	// their sockets. If nil, nothing does. It runs in a goroutine of its own, or if
+	// BootTime is 0 and it is launched or started, before that returns.
+	OnBoot func(*Instance)
 }
 
 // Instance is a machine in a subnet. It is a host: what a netfake.Host can do, it can.
 type Instance struct {
 	*netfake.Host
-	iface     *Interface
-	about     aboutInstance // what the instance metadata service knows
-	dhcp      DHCPOptions   // of the VPC when it was launched
+	cfg    InstanceConfig
+	number uint64
+	iface  *Interface    // the primary one
+	ifaces []*Interface  // that are attached, by device index
+	about  aboutInstance // what the instance metadata service knows
+	dhcp   DHCPOptions   // of the VPC when it was launched
+
 	conntrack conntrackAllowance
+
+	state   InstanceState
+	on      *PhysicalHost // nil while it has none
+	timer   *netfake.Timer
+	next    func(now time.Duration) // when timer goes off
+	boots   int                     // how often it has begun to boot
+	changed chan struct{}           // closed when the state changes
 }
 
 // Instance launches an instance. A name that is taken in the world fails the test, as
@@ -60,41 +102,75 @@ type Instance struct {
 func (s *Subnet) Instance(name string, cfg InstanceConfig) *Instance {
 	w := s.vpc.world
 	w.TB().Helper()
-	if err := checkMetadata(&cfg); err != nil {
+	err := checkMetadata(&cfg)
+	if err == nil {
+		err = s.checkInstance(&cfg)
+	}
+	if err != nil {
 		w.TB().Fatalf("%v (%s in subnet %s)", err, name, s.name)
 	}
 	s.vpc.region.local.start()
-	h := w.NewHost(name, s.vpc.region.place)
-	f := s.newInterface(name, interfaceConfig{
-		addr: cfg.PrivateIP, groups: cfg.Groups, on: cfg.On, check: cfg.SourceDestCheck,
-	}, h)
-	i := &Instance{Host: h, iface: f, dhcp: s.vpc.dhcp}
+	i := &Instance{Host: w.NewHost(name, s.vpc.region.place), cfg: cfg, dhcp: s.vpc.dhcp, changed: make(chan struct{})}
 	i.about = aboutInstance{cfg.Metadata, cfg.UserData, cfg.InstanceProfile, w.Now()}
-	f.instance = i
-	f.plug(f.addr)
-	for _, addr := range cfg.SecondaryIPs {
-		f.AssignPrivateIP(addr)
-	}
-	for _, addr := range cfg.IPv6Addresses {
-		f.AssignIPv6(addr)
-	}
-	if len(cfg.IPv6Addresses) == 0 {
-		for range cfg.IPv6AddressCount {
-			f.AssignIPv6("")
-		}
-	}
+	shape := cfg.interfaceConfig()
+	i.iface = s.newInterface(name, shape, false)
+	i.number = i.iface.id
+	i.timer = w.NewTimer("instance "+name, func(now time.Duration) { i.next(now) })
+	i.launch()
+	i.iface.addAddresses(&shape)
 	i.configure()
+	i.runPrograms()
 	return i
 }
 
+// checkInstance refuses a configuration that cannot be, and puts defaults in the place of
+// zeros.
+func (s *Subnet) checkInstance(cfg *InstanceConfig) error {
+	r := s.vpc.region
+	switch {
+	case cfg.On != nil && (cfg.On.region != r || cfg.On.zone != s.zone):
+		return refuse(codeParameterValue, "host %s is in zone %s of %s, the subnet is not", cfg.On.name, cfg.On.zone, cfg.On.region)
+	case cfg.BootTime < 0 || cfg.ShutdownTime < 0:
+		return refuse(codeParameterValue, "BootTime %v, ShutdownTime %v", cfg.BootTime, cfg.ShutdownTime)
+	case cfg.PublicIP > AutoAssignOff:
+		return refuse(codeParameterValue, "PublicIP is %d", cfg.PublicIP)
+	case cfg.MaxInterfaces < 0:
+		return refuse(codeParameterValue, "MaxInterfaces %d", cfg.MaxInterfaces)
+	}
+	if cfg.MaxInterfaces == 0 {
+		cfg.MaxInterfaces = DefaultMaxInterfaces
+	}
+	if cfg.ShutdownTime == 0 {
+		cfg.ShutdownTime = DefaultShutdownTime
+	}
+	cfg.PublicIP = cfg.PublicIP.or(s.autoPublic)
+	return nil
+}
+
+// interfaceConfig is what the instance's configuration says of its primary interface.
+func (cfg *InstanceConfig) interfaceConfig() InterfaceConfig {
+	ends := cfg.OnTermination
+	if ends == OnTerminationDefault {
+		ends = DeleteOnTermination
+	}
+	return InterfaceConfig{
+		PrivateIP: cfg.PrivateIP, SecondaryIPs: cfg.SecondaryIPs, IPv6Addresses: cfg.IPv6Addresses, IPv6AddressCount: cfg.IPv6AddressCount,
+		Groups: cfg.Groups, SourceDestCheck: cfg.SourceDestCheck, ConnectionTracking: cfg.ConnectionTracking, OnTermination: ends,
+	}
+}
+
 // ID returns the instance's identifier, as the real ones look: "i-0…".
-func (i *Instance) ID() string { return instanceID(i.iface) }
+func (i *Instance) ID() string { return fmt.Sprintf("i-%017x", i.number) }
 
-// instanceID is made of the number of an instance's first interface.
-func instanceID(first *Interface) string { return fmt.Sprintf("i-%017x", first.id) }
-
-// Interface returns the instance's network interface.
+// Interface returns the instance's primary interface.
 func (i *Instance) Interface() *Interface { return i.iface }
+
+// Interfaces returns the interfaces that are attached to the instance, the primary one
+// first, then in the order in which they were attached.
+func (i *Instance) Interfaces() (all []*Interface) {
+	i.World().Do(func(time.Duration) { all = slices.Clone(i.ifaces) })
+	return all
+}
 
 // Appliance puts a node of another room into the subnet, behind an interface that a
 // service manages: no security group applies to it, and it carries packets that are
@@ -105,5 +181,9 @@ func (s *Subnet) Appliance(name string, guest netfake.Node) *Interface {
 	if guest == nil {
 		s.vpc.world.TB().Fatalf("%v", refuse(codeParameterValue, "the appliance %s has no guest", name))
 	}
-	return s.newInterface(name, interfaceConfig{managed: true, check: SourceDestCheckOff}, guest)
+	f := s.newInterface(name, InterfaceConfig{SourceDestCheck: SourceDestCheckOff}, true)
+	h := s.vpc.region.newHost("host of "+name, s.zone, nil)
+	f.guest = guest
+	s.vpc.world.Do(func(time.Duration) { f.place(h.device) })
+	return f
 }

@@ -72,7 +72,7 @@ func (m *MappingService) remove(vni uint32, addr netip.Addr) {
 // announce tells anew of all addresses of an interface: its groups have changed, or where
 // it is.
 func (f *Interface) announce() {
-	if f.gone {
+	if f.gone || !f.placed() {
 		return
 	}
 	for _, addr := range f.addresses() {

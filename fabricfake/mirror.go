@@ -150,16 +150,19 @@ func (s *MirrorSession) Sent() (n uint64) {
 
 // Delete ends the session. Deleting twice is harmless.
 func (s *MirrorSession) Delete() {
+	s.source.vpc.world.Do(func(time.Duration) { s.end() })
+}
+
+// end is Delete inside the scheduler.
+func (s *MirrorSession) end() {
 	f := s.source
-	f.vpc.world.Do(func(time.Duration) {
-		i := slices.Index(f.mirrors, s)
-		if i < 0 {
-			return
-		}
-		f.mirrors = slices.Delete(f.mirrors, i, i+1)
-		f.device.mirrored--
-		s.cfg.Target.mirrorTarget--
-	})
+	i := slices.Index(f.mirrors, s)
+	if i < 0 {
+		return
+	}
+	f.mirrors = slices.Delete(f.mirrors, i, i+1)
+	f.device.mirrored--
+	s.cfg.Target.mirrorTarget--
 }
 
 // mirror copies a packet that groups and ACLs have let through. Service says that it is

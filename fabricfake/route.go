@@ -47,13 +47,6 @@ func (t *localTarget) String() string   { return t.name }
 func (t *localTarget) Attached() bool   { return true }
 func (t *localTarget) NextHop() NextHop { return NextHop{} }
 
-// Attached reports whether the interface, as a target of routes, exists.
-func (f *Interface) Attached() bool { return f != nil && !f.gone }
-
-// NextHop leads to the interface: to a middlebox, whose check of sources and destinations
-// is off.
-func (f *Interface) NextHop() NextHop { return NextHop{Interface: f} }
-
 // Origin tells how a route came into a table, which decides between routes with one
 // destination. The zero Origin is a route that was added by hand.
 type Origin uint8

@@ -170,7 +170,7 @@ func (s *localServices) alias(p *netfake.Packet, c caller) netip.Addr {
 // Step takes an answer of the services to the interface that asked.
 func (s *localServices) Step(p *netfake.Packet) netfake.Next {
 	c, ok := s.callers[p.Flow.Dst.Addr()]
-	if !ok || !c.iface.owns(c.addr) {
+	if !ok || !c.iface.owns(c.addr) || !c.iface.placed() {
 		return p.Drop(netfake.Hop{Place: s.region.name, By: s, Code: codeUnknownAddress,
 			Rule: "who asked has gone"})
 	}

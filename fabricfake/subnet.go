@@ -25,6 +25,8 @@ type Subnet struct {
 	block6 netip.Prefix // invalid for none
 	free6  *allocatorIPv6
 
+	autoPublic AutoAssign
+
 	table *RouteTable // nil: the VPC's main table
 	acl   *NetworkACL
 }

@@ -33,6 +33,11 @@ type VPC struct {
 
 	flowLogs flowLogs
 	gateway  string // of the internet gateway that is attached, "" for none
+
+	uplink     *netfake.Uplink // of the gateway, nil for none
+	publics    map[netip.Addr]*Interface
+	announced  []netip.Addr // at uplink
+	announced6 []netip.Prefix
 }
 
 // NewVPC makes a VPC in the world's default region. A malformed or forbidden block

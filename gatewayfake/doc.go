@@ -9,6 +9,9 @@
 // A gateway is a target of routes and a component of traces: assertions name it to
 // require that packets go through it, or that it is the one that blocks them.
 //
+// An internet gateway translates between private and public IPv4 addresses, elastic ones and
+// those that instances get assigned, and lets IPv6 pass as it is.
+//
 // Both translate ICMP errors with what these quote, so that a host behind them sees ports
 // refused, paths that are too narrow and the routers of a traceroute as if it were on the
 // internet itself. In a traceroute a NAT gateway is a hop with its private address and an

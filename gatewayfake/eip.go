@@ -2,6 +2,7 @@ package gatewayfake
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/netspec-go/netspec/fabricfake"
@@ -17,17 +18,9 @@ const ElasticIPQuota = 5
 // world are many more.
 const maxElasticIPs = 4096
 
-// publicAddresses is how many addresses of publicBlock are ever given out.
-const publicAddresses = 1 << 16
-
-// publicBlock is where public addresses come from: RFC 2544 sets it aside for
-// benchmarks, so it is nobody's.
-var publicBlock = netip.MustParsePrefix("198.18.0.0/15")
-
-// pool is what the package keeps of a world: the public addresses that it has given
-// out, and who announces them.
+// pool is what the package keeps of a world: the elastic IPs that an account has, and the
+// gateways.
 type pool struct {
-	given    int                        // in all regions, since the world's beginning
 	held     map[*fabricfake.Region]int // elastic IPs that are not released
 	quotas   map[*fabricfake.Region]int // that were set
 	gateways map[*fabricfake.VPC]*InternetGateway
@@ -62,12 +55,11 @@ func (t title) take() { addresses(t.vpc.World()).titles[t] = true }
 func (t title) free() { delete(addresses(t.vpc.World()).titles, t) }
 
 // ElasticIP is a public address that belongs to the account until it is released, and
-// to at most one interface at a time.
+// to at most one private IPv4 address at a time: of an interface, with which it moves.
 type ElasticIP struct {
-	vpc   *fabricfake.VPC
-	addr  netip.Addr
-	owner *fabricfake.Interface
-	nat   *NATGateway // whose interface owner is, or nil
+	vpc  *fabricfake.VPC
+	addr netip.Addr
+	nat  *NATGateway // that has it, or nil
 
 	released bool
 }
@@ -107,16 +99,8 @@ func NewElasticIP(vpc *fabricfake.VPC) *ElasticIP {
 		w.TB().Fatalf("gatewayfake: AddressLimitExceeded: the account has %d elastic IPs in region %v, and may have %d (see SetElasticIPQuota)",
 			all.held[region], region, all.quota(region))
 	}
-	if all.given >= publicAddresses {
-		w.TB().Fatalf("gatewayfake: InsufficientAddressCapacity: the world has given out %d addresses", all.given)
-	}
-	all.given++
 	all.held[region]++
-	addr := publicBlock.Addr()
-	for range all.given + 9 { // from 198.18.0.10 on
-		addr = addr.Next()
-	}
-	return &ElasticIP{vpc: vpc, addr: addr}
+	return &ElasticIP{vpc: vpc, addr: fabricfake.AllocatePublicIP(w)}
 }
 
 // Addr returns the address.
@@ -125,16 +109,37 @@ func (e *ElasticIP) Addr() netip.Addr { return e.addr }
 // String returns the address.
 func (e *ElasticIP) String() string { return e.addr.String() }
 
-// Associate gives the address to an interface: from then on the internet gateway of the
-// VPC translates between the two. Without one it fails the test with
-// Gateway.NotAttached; an address or an interface that is taken, with
-// Resource.AlreadyAssociated.
+// Interface returns the interface that the address belongs to, with the private address
+// that it stands for; nil if it belongs to none.
+func (e *ElasticIP) Interface() (f *fabricfake.Interface, private netip.Addr) {
+	e.vpc.World().Do(func(time.Duration) { f, private = e.vpc.PublicOwner(e.addr) })
+	return f, private
+}
+
+// Associate gives the address to an interface, for its primary private address: see
+// AssociateTo.
 func (e *ElasticIP) Associate(f *fabricfake.Interface) {
+	e.vpc.World().TB().Helper()
+	private := netip.Addr{}
+	if f != nil {
+		private = f.PrivateIP()
+	}
+	e.AssociateTo(f, private)
+}
+
+// AssociateTo gives the address to one of an interface's private IPv4 addresses: from then
+// on the internet gateway of the VPC translates between the two. A public address that the
+// private one was assigned with the launch of its instance is released. Without an internet
+// gateway it fails the test with Gateway.NotAttached; an address that is taken, or that has
+// an elastic IP, with Resource.AlreadyAssociated; one that is not the interface's with
+// InvalidParameterValue.
+func (e *ElasticIP) AssociateTo(f *fabricfake.Interface, private netip.Addr) {
 	w := e.vpc.World()
 	w.TB().Helper()
-	if f == nil {
+	if f == nil || f.Status() == fabricfake.InterfaceDeleted {
 		w.TB().Fatalf("gatewayfake: InvalidNetworkInterfaceID.NotFound: there is no interface that %v could belong to", e.addr)
 	}
+	owner, _ := e.Interface()
 	g := addresses(w).gateways[f.VPC()]
 	switch {
 	case e.released:
@@ -143,18 +148,19 @@ func (e *ElasticIP) Associate(f *fabricfake.Interface) {
 		w.TB().Fatalf("gatewayfake: InvalidParameterValue: %v was allocated for vpc %s, %v is in %s", e.addr, e.vpc.Name(), f, f.VPC().Name())
 	case g == nil || !g.attached:
 		w.TB().Fatalf("gatewayfake: Gateway.NotAttached: vpc %s has no internet gateway, so %v cannot have %v", e.vpc.Name(), f, e.addr)
-	case e.owner != nil:
-		w.TB().Fatalf("gatewayfake: Resource.AlreadyAssociated: %v belongs to %v", e.addr, e.owner)
-	case f.PublicIP().IsValid():
-		w.TB().Fatalf("gatewayfake: Resource.AlreadyAssociated: %v has %v", f, f.PublicIP())
+	case owner != nil:
+		w.TB().Fatalf("gatewayfake: Resource.AlreadyAssociated: %v belongs to %v", e.addr, owner)
+	case !private.Is4() || !slices.Contains(f.Addresses(), private):
+		w.TB().Fatalf("gatewayfake: InvalidParameterValue: %v is no private IPv4 address of %v", private, f)
+	case f.HasElasticIP(private):
+		w.TB().Fatalf("gatewayfake: Resource.AlreadyAssociated: %v of %v has %v", private, f, f.PublicIPOf(private))
 	}
-	e.owner = f
-	f.SetPublicIP(e.addr)
-	w.Do(func(time.Duration) { g.public[e.addr] = f })
-	g.uplink.Announce(e.addr)
+	f.SetPublicIPOf(private, e.addr)
 }
 
-// Disassociate takes the address from its interface. It does nothing if it has none.
+// Disassociate takes the address from its interface, whose instance gets another one
+// assigned if it had one at its launch and has no other interface. It does nothing if the
+// address belongs to none.
 // The address of a NAT gateway fails the test with OperationNotPermitted: the gateway
 // has it until it is deleted.
 func (e *ElasticIP) Disassociate() {
@@ -172,11 +178,11 @@ func (e *ElasticIP) Disassociate() {
 func (e *ElasticIP) Release() {
 	w := e.vpc.World()
 	w.TB().Helper()
-	switch {
-	case e.released:
+	if e.released {
 		w.TB().Fatalf("gatewayfake: InvalidAllocationID.NotFound: %v was released", e.addr)
-	case e.owner != nil:
-		w.TB().Fatalf("gatewayfake: InvalidIPAddress.InUse: %v belongs to %v", e.addr, e.owner)
+	}
+	if owner, _ := e.Interface(); owner != nil {
+		w.TB().Fatalf("gatewayfake: InvalidIPAddress.InUse: %v belongs to %v", e.addr, owner)
 	}
 	e.released = true
 	addresses(w).held[e.vpc.Region()]--
@@ -184,13 +190,10 @@ func (e *ElasticIP) Release() {
 
 // free takes the address from whoever has it.
 func (e *ElasticIP) free() {
-	if e.owner == nil {
-		return
+	e.vpc.World().TB().Helper()
+	e.nat = nil
+	if f, private := e.Interface(); f != nil {
+		f.SetPublicIPOf(private, netip.Addr{})
+		f.Reassign()
 	}
-	w := e.vpc.World()
-	g := addresses(w).gateways[e.vpc]
-	g.uplink.Withdraw(e.addr)
-	w.Do(func(time.Duration) { delete(g.public, e.addr) })
-	e.owner.SetPublicIP(netip.Addr{})
-	e.owner, e.nat = nil, nil
 }

@@ -29,16 +29,16 @@ var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
 // InternetGateway connects a VPC with the internet. It translates between the private
 // address of an interface and the public one that belongs to it, one to one and
 // without state; it is no device and has no limit. What ICMP errors quote is translated
-// with them. It counts as a hop, which answers no traceroute.
+// with them. Packets of IPv6 pass as they are, both ways: the internet brings what is for the
+// VPC's blocks to the gateway. It counts as a hop, which answers no traceroute.
 type InternetGateway struct {
 	vpc      *fabricfake.VPC
 	name     string
 	edge     *fabricfake.Edge
 	uplink   *netfake.Uplink
 	attached bool
-	public   map[netip.Addr]*fabricfake.Interface // by public address
 
-	leaving, entering owners
+	leaving, entering counterparts
 }
 
 // NewInternetGateway makes an internet gateway and attaches it to a VPC. A VPC that has
@@ -54,9 +54,10 @@ func NewInternetGateway(vpc *fabricfake.VPC, name string) *InternetGateway {
 	title.check()
 	vpc.AttachGateway(name)
 	title.take()
-	g := &InternetGateway{vpc: vpc, name: name, attached: true, public: map[netip.Addr]*fabricfake.Interface{}}
+	g := &InternetGateway{vpc: vpc, name: name, attached: true}
 	g.edge = fabricfake.NewPublicEdge(vpc, name, g)
 	g.uplink = vpc.World().Internet().Attach(vpc.Name()+" "+name, vpc.Region().Place(), g)
+	vpc.SetUplink(g.uplink)
 	addresses(vpc.World()).gateways[vpc] = g
 	return g
 }
@@ -103,7 +104,7 @@ func (g *InternetGateway) Detach() {
 		if !was {
 			return
 		}
-		if mapped = len(g.public); mapped == 0 {
+		if mapped = g.vpc.PublicIPs(); mapped == 0 {
 			g.attached = false
 		}
 	})
@@ -111,6 +112,7 @@ func (g *InternetGateway) Detach() {
 		w.TB().Fatalf("gatewayfake: DependencyViolation: vpc %s has %d mapped public addresses, so %s cannot be detached", g.vpc.Name(), mapped, g.name)
 	}
 	if was {
+		g.vpc.SetUplink(nil)
 		g.vpc.DetachGateway(g.name)
 	}
 }
@@ -120,13 +122,13 @@ func (g *InternetGateway) TakesTrains() bool { return true }
 
 // Leave takes a packet from the VPC to the internet.
 func (g *InternetGateway) Leave(p *netfake.Packet, from *fabricfake.Interface) netfake.Next {
-	owner := g.leaving.find(p)
-	if owner == nil {
+	public := g.leaving.find(p)
+	if !public.IsValid() {
 		var why netfake.Hop
-		if owner, why = g.maySend(p.Flow.Src.Addr(), p.Flow.Dst.Addr()); owner == nil {
+		if public, why = g.maySend(p.Flow.Src.Addr(), p.Flow.Dst.Addr()); !public.IsValid() {
 			return p.Drop(why)
 		}
-		g.leaving.put(p, owner)
+		g.leaving.put(p, public)
 	}
 	src := p.Flow.Src.Addr()
 	switch {
@@ -134,98 +136,118 @@ func (g *InternetGateway) Leave(p *netfake.Packet, from *fabricfake.Interface) n
 		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%d bytes exceed the MTU of %d", p.Largest(), internetGatewayMTU), codeTooBig))
 	case !p.CountDown():
 		return p.Expire(g.hop(netfake.Egress, "", ""), netip.Addr{}, nil)
+	case src == public:
+		g.untranslated(p, netfake.Egress)
+		return p.To(g.uplink)
 	}
-	p.SetSrc(netip.AddrPortFrom(owner.Public(), p.Flow.Src.Port()))
+	p.SetSrc(netip.AddrPortFrom(public, p.Flow.Src.Port()))
 	if about, ok := p.Quoted(); ok { // what it speaks of went to the public address
-		p.SetQuotedDst(netip.AddrPortFrom(owner.Public(), about.Dst.Port()))
+		p.SetQuotedDst(netip.AddrPortFrom(public, about.Dst.Port()))
 	}
 	if p.Traced() {
-		p.Passed(g.hop(netfake.Egress, fmt.Sprintf("source %v → %v", src, owner.Public()), ""))
+		p.Passed(g.hop(netfake.Egress, fmt.Sprintf("source %v → %v", src, public), ""))
 	}
 	return p.To(g.uplink)
 }
 
-// maySend returns the interface that may send to the internet as src, nil if none may, and
-// then why.
-func (g *InternetGateway) maySend(src, dst netip.Addr) (*fabricfake.Interface, netfake.Hop) {
-	owner := g.vpc.Interface(src)
+// maySend returns the address under which src may send to the internet, its own over IPv6;
+// the zero Addr if it may not, and then why.
+func (g *InternetGateway) maySend(src, dst netip.Addr) (netip.Addr, netfake.Hop) {
+	public := g.vpc.Public(src)
+	if !src.Is4() && !src.IsPrivate() && g.vpc.Interface(src) != nil {
+		public = src
+	}
 	switch {
 	case !g.attached:
-		return nil, g.hop(netfake.Egress, "the gateway is detached", "BAD_STATE_ATTACHMENT")
-	case owner == nil || !owner.Public().IsValid():
-		return nil, g.hop(netfake.Egress, fmt.Sprintf("%v has no public address", src), codeNoPublicIP)
+		return netip.Addr{}, g.hop(netfake.Egress, "the gateway is detached", "BAD_STATE_ATTACHMENT")
+	case !public.IsValid():
+		return netip.Addr{}, g.hop(netfake.Egress, fmt.Sprintf("%v has no public address", src), codeNoPublicIP)
 	case dst.IsPrivate():
-		return nil, g.hop(netfake.Egress, fmt.Sprintf("%v is a private address", dst), codeToPrivate)
+		return netip.Addr{}, g.hop(netfake.Egress, fmt.Sprintf("%v is a private address", dst), codeToPrivate)
 	case sharedSpace.Contains(dst):
-		return nil, g.hop(netfake.Egress, fmt.Sprintf("%v is a shared address", dst), codeToShared)
+		return netip.Addr{}, g.hop(netfake.Egress, fmt.Sprintf("%v is a shared address", dst), codeToShared)
 	}
-	return owner, netfake.Hop{}
+	return public, netfake.Hop{}
 }
 
 // Step takes a packet from the internet into the VPC.
 func (g *InternetGateway) Step(p *netfake.Packet) netfake.Next {
-	owner := g.entering.find(p)
-	if owner == nil {
+	private := g.entering.find(p)
+	if !private.IsValid() {
 		var why netfake.Hop
-		if owner, why = g.mayReceive(p.Flow.Src.Addr(), p.Flow.Dst.Addr()); owner == nil {
+		if private, why = g.mayReceive(p.Flow.Src.Addr(), p.Flow.Dst.Addr()); !private.IsValid() {
 			return p.Drop(why)
 		}
-		g.entering.put(p, owner)
+		g.entering.put(p, private)
 	}
 	dst := p.Flow.Dst.Addr()
-	if !p.CountDown() {
+	switch {
+	case !p.CountDown():
 		return p.Expire(g.hop(netfake.Ingress, "", ""), netip.Addr{}, nil)
+	case dst == private:
+		g.untranslated(p, netfake.Ingress)
+		return g.edge.Enter(p)
 	}
-	p.SetDst(netip.AddrPortFrom(owner.PrivateIP(), p.Flow.Dst.Port()))
+	p.SetDst(netip.AddrPortFrom(private, p.Flow.Dst.Port()))
 	if about, ok := p.Quoted(); ok { // what it speaks of came from the private address
-		p.SetQuotedSrc(netip.AddrPortFrom(owner.PrivateIP(), about.Src.Port()))
+		p.SetQuotedSrc(netip.AddrPortFrom(private, about.Src.Port()))
 	}
 	if p.Traced() {
-		p.Passed(g.hop(netfake.Ingress, fmt.Sprintf("destination %v → %v", dst, owner.PrivateIP()), ""))
+		p.Passed(g.hop(netfake.Ingress, fmt.Sprintf("destination %v → %v", dst, private), ""))
 	}
 	return g.edge.Enter(p)
 }
 
-// mayReceive returns the interface that receives from the internet as dst, nil if none may,
-// and then why.
-func (g *InternetGateway) mayReceive(src, dst netip.Addr) (*fabricfake.Interface, netfake.Hop) {
-	owner := g.public[dst]
+// mayReceive returns the private address, or the one of IPv6, that receives from the
+// internet as dst; the zero Addr if none may, and then why.
+func (g *InternetGateway) mayReceive(src, dst netip.Addr) (netip.Addr, netfake.Hop) {
+	owner, private := g.vpc.PublicOwner(dst)
+	if !dst.Is4() {
+		owner, private = g.vpc.Interface(dst), dst
+	}
 	switch {
 	case !g.attached:
-		return nil, g.hop(netfake.Ingress, "the gateway is detached", "BAD_STATE_ATTACHMENT")
+		return netip.Addr{}, g.hop(netfake.Ingress, "the gateway is detached", "BAD_STATE_ATTACHMENT")
 	case src.IsPrivate():
-		return nil, g.hop(netfake.Ingress, fmt.Sprintf("%v is a private address", src), codeFromPrivate)
+		return netip.Addr{}, g.hop(netfake.Ingress, fmt.Sprintf("%v is a private address", src), codeFromPrivate)
 	case sharedSpace.Contains(src):
-		return nil, g.hop(netfake.Ingress, fmt.Sprintf("%v is a shared address", src), codeFromShared)
+		return netip.Addr{}, g.hop(netfake.Ingress, fmt.Sprintf("%v is a shared address", src), codeFromShared)
 	case g.vpc.Contains(src):
-		return nil, g.hop(netfake.Ingress, fmt.Sprintf("%v is an address of the VPC", src), codeSpoofed)
+		return netip.Addr{}, g.hop(netfake.Ingress, fmt.Sprintf("%v is an address of the VPC", src), codeSpoofed)
 	case owner == nil:
-		return nil, g.hop(netfake.Ingress, fmt.Sprintf("%v belongs to no interface", dst), codeNoPrivateIP)
+		return netip.Addr{}, g.hop(netfake.Ingress, fmt.Sprintf("%v belongs to no interface", dst), codeNoPrivateIP)
 	}
-	return owner, netfake.Hop{}
+	return private, netfake.Hop{}
 }
 
-// owners remembers to which interfaces the flows belong that may pass, until something
-// changes. A flow has one place, in which the latest stays. Of a packet that somebody
-// traces nothing is known.
-type owners [16]struct {
+// untranslated notes that a packet of IPv6 passes as it is.
+func (g *InternetGateway) untranslated(p *netfake.Packet, dir netfake.Direction) {
+	if p.Traced() {
+		p.Passed(g.hop(dir, "IPv6 is not translated", ""))
+	}
+}
+
+// counterparts remembers to what the addresses of flows that may pass are translated, until
+// something changes. A flow has one place, in which the latest stays. Of a packet that
+// somebody traces nothing is known.
+type counterparts [16]struct {
 	flow    netfake.Flow
 	changes uint64 // World.Changes at the time
-	owner   *fabricfake.Interface
+	addr    netip.Addr
 }
 
-// find returns the interface of p's flow, nil if it is not known.
-func (o *owners) find(p *netfake.Packet) *fabricfake.Interface {
-	at := &o[p.FlowHash()%uint64(len(o))]
+// find returns the address for p's flow, the zero Addr if it is not known.
+func (c *counterparts) find(p *netfake.Packet) netip.Addr {
+	at := &c[p.FlowHash()%uint64(len(c))]
 	if at.changes != p.World().Changes() || at.flow != p.Flow || p.Traced() {
-		return nil
+		return netip.Addr{}
 	}
-	return at.owner
+	return at.addr
 }
 
-func (o *owners) put(p *netfake.Packet, owner *fabricfake.Interface) {
-	at := &o[p.FlowHash()%uint64(len(o))]
-	at.flow, at.changes, at.owner = p.Flow, p.World().Changes(), owner
+func (c *counterparts) put(p *netfake.Packet, addr netip.Addr) {
+	at := &c[p.FlowHash()%uint64(len(c))]
+	at.flow, at.changes, at.addr = p.Flow, p.World().Changes(), addr
 }
 
 func (g *InternetGateway) hop(dir netfake.Direction, rule string, code netfake.Code) netfake.Hop {

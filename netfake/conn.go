@@ -185,22 +185,27 @@ func (c *TCPConn) WriteTo(w io.Writer) (int64, error) {
 // sees a reset, as with Linux.
 func (c *TCPConn) Close() error {
 	return c.do("close", func(now time.Duration) error {
-		c.closed = true
-		c.readBy.stop()
-		c.writeBy.stop()
-		if c.linger == 0 {
-			c.machine.Abort(now)
-		} else {
-			c.machine.Close(now)
-		}
-		c.host.world.wake(&c.readable)
-		c.host.world.wake(&c.writable)
+		c.end(now)
 		if c.linger > 0 {
 			c.sync()
 			c.awaitEnd()
 		}
 		return nil
 	})
+}
+
+// end is Close inside the scheduler, without the wait for the other end.
+func (c *TCPConn) end(now time.Duration) {
+	c.closed = true
+	c.readBy.stop()
+	c.writeBy.stop()
+	if c.linger == 0 {
+		c.machine.Abort(now)
+	} else {
+		c.machine.Close(now)
+	}
+	c.host.world.wake(&c.readable)
+	c.host.world.wake(&c.writable)
 }
 
 // awaitEnd waits until the other end has acknowledged all and the FIN, or the time to

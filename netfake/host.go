@@ -36,6 +36,7 @@ type Host struct {
 	lastPeer  netip.Addr
 	crashes   []*Fault // in force
 	pauses    []*Fault
+	power     power
 	ring      waiting // what has come to the paused host
 	outbox    waiting // what it would have sent
 	orphans   map[*UDPConn]bool
@@ -103,11 +104,17 @@ func (h *Host) AddNIC(addr netip.Addr, mtu int, out Node, dest ...netip.Prefix) 
 	case !addr.Is4() && mtu < minPathMTU6:
 		tb.Fatalf("netfake: host %s: IPv6 needs an MTU of %d, RFC 8200, not %d", h.name, minPathMTU6, mtu)
 	}
+	var nic *NIC
+	h.world.Do(func(time.Duration) { nic = h.Plug(addr, mtu, out, dest...) })
+	return nic
+}
+
+// Plug is AddNIC inside the scheduler, the only place where it may be called: the caller
+// sees to it that the address can stand in a packet.
+func (h *Host) Plug(addr netip.Addr, mtu int, out Node, dest ...netip.Prefix) *NIC {
 	nic := &NIC{host: h, addr: addr, mtu: mtu, out: out, dest: dest}
-	h.world.Do(func(time.Duration) {
-		h.nics = append(h.nics, nic)
-		h.addr.CompareAndSwap(nil, &nic.addr)
-	})
+	h.nics = append(h.nics, nic)
+	h.addr.CompareAndSwap(nil, &nic.addr)
 	return nic
 }
 
@@ -211,8 +218,11 @@ func (h *Host) Restart() {
 // pauses, partitions, holds. Those of its uplink are its uplink's.
 func (h *Host) Repair() { h.world.RepairAt(h) }
 
-// down reports whether the host has crashed.
-func (h *Host) down() bool { return len(h.crashes) > 0 }
+// down reports whether the host has crashed or is switched off.
+func (h *Host) down() bool { return len(h.crashes) > 0 || h.power == powerOff }
+
+// closed reports whether no socket can be opened on the host.
+func (h *Host) closed() bool { return h.down() || h.power == powerEnding }
 
 // shutdown ends every socket without a packet.
 func (h *Host) shutdown() {
@@ -249,7 +259,7 @@ func (h *Host) Step(p *Packet) Next {
 	switch {
 	case h.down():
 		h.hit(h.crashes, p)
-		hop.Rule, hop.Code = "the host is down", "BAD_STATE"
+		hop.Rule, hop.Code = h.whyDown(), "BAD_STATE"
 		return p.Drop(hop)
 	case p.train > 0 && len(h.world.traffic)+len(h.pauses) > 0:
 		return p.Apart()

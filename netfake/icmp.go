@@ -102,7 +102,7 @@ func (h *Host) ping(addr netip.Addr, wait *echoWait) (time.Duration, error) {
 	w, family := h.world, icmpFor(addr)
 	src, _ := h.sourceFor(addr)
 	switch {
-	case h.down() || w.closed:
+	case h.closed() || w.closed:
 		return 0, errHostDown
 	case addr.Zone() != "":
 		return 0, zoneError(addr)

@@ -19,6 +19,7 @@ const InternetMTU = 1500
 type Internet struct {
 	world *World
 	at    map[netip.Addr]*Uplink
+	in    []announcement // blocks, the smallest first
 	paths map[[2]Place]*Link
 
 	routers map[Place]routers
@@ -227,7 +228,7 @@ func (u *Uplink) route(p *Packet) Next {
 		hop.Code = "NO_ROUTE_TO_DESTINATION"
 		return p.Drop(hop)
 	}
-	to := u.net.at[dst]
+	to := u.net.find(dst)
 	if to == nil {
 		hop.Rule = fmt.Sprintf("nobody announces %v", dst)
 		hop.Code = "NO_ROUTE_TO_DESTINATION"

@@ -65,7 +65,7 @@ func (h *Host) listen(network, address string) (*Listener, error) {
 	shown := net.TCPAddrFromAddrPort(local.at)
 	b, err := h.bindingFor(local)
 	switch {
-	case h.down() || w.closed:
+	case h.closed() || w.closed:
 		return fail(shown, errHostDown)
 	case err != nil:
 		return fail(shown, err)
@@ -186,15 +186,20 @@ func (l *Listener) Close() error {
 	if l.closed {
 		return &net.OpError{Op: "close", Net: l.network, Addr: l.Addr(), Err: net.ErrClosed}
 	}
+	delete(l.host.listeners, l.at)
+	l.end(w.now)
+	return nil
+}
+
+// end is Close inside the scheduler.
+func (l *Listener) end(now time.Duration) {
 	ready := l.ready
 	l.closeLocked()
-	delete(l.host.listeners, l.at)
 	for _, c := range ready {
 		c.closed = true
-		c.machine.Abort(w.now)
+		c.machine.Abort(now)
 		c.sync()
 	}
-	return nil
 }
 
 func (l *Listener) closeLocked() {

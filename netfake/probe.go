@@ -185,7 +185,7 @@ func (h *Host) runProbe(p *Packet, q *probe, to string) *Trace {
 	t.To = to
 	p.probe, p.trace, p.node = q, t, h.outlet(p)
 	if h.down() {
-		p.drop(Hop{Place: h.name, By: h, Rule: "the host is down", Code: "BAD_STATE"})
+		p.drop(Hop{Place: h.name, By: h, Rule: h.whyDown(), Code: "BAD_STATE"})
 		return t
 	}
 	h.probeLeaves(p)

@@ -353,7 +353,7 @@ func (c *TCPConn) socketState() string {
 // lock.
 func (h *Host) openTCP(network string, peer, local netip.AddrPort, opener *sync.Cond) (*TCPConn, error) {
 	w := h.world
-	if h.down() || w.closed {
+	if h.closed() || w.closed {
 		return nil, errHostDown
 	}
 	src, mtu, err := h.bindFor(local.Addr(), peer.Addr())

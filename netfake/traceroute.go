@@ -68,7 +68,7 @@ func (h *Host) Traceroute(ctx context.Context, addr netip.Addr) ([]TraceHop, err
 	}
 	h.world.lock()
 	src, _ := h.sourceFor(addr)
-	down := h.down() || h.world.closed
+	down := h.closed() || h.world.closed
 	h.world.unlock()
 	switch {
 	case down:

@@ -98,7 +98,7 @@ func (h *Host) listenUDP(network, address string) (*UDPConn, error) {
 
 func (h *Host) bindUDP(network string, b binding, peer netip.AddrPort) (*UDPConn, error) {
 	switch {
-	case h.down() || h.world.closed:
+	case h.closed() || h.world.closed:
 		return nil, errHostDown
 	case b.at.Port() == 0:
 		b = b.with(h.freePort(UDP, b.at.Addr(), peer))
