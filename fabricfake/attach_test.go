@@ -252,7 +252,7 @@ func TestInterfaceRefusals(t *testing.T) {
 		{func(x x) { x.managed.SetGroups(fabricfake.Groups{x.v.DefaultSecurityGroup()}) }, "OperationNotPermitted"},
 		{func(x x) { x.managed.SetSourceDestCheck(fabricfake.SourceDestCheckOn) }, "OperationNotPermitted"},
 		{func(x x) { x.managed.SetConnectionTracking(fabricfake.ConnectionTracking{}) }, "OperationNotPermitted"},
-		{func(x x) { x.managed.AssignPrivateIP("") }, "OperationNotPermitted"},
+		{func(x x) { x.managed.AssignPrivateIP("") }, ""}, // which is the service's own doing
 		// What its owner may set.
 		{func(x x) { x.f.SetSourceDestCheck(2) }, "SourceDestCheck is 2"},
 		{func(x x) { x.f.SetConnectionTracking(fabricfake.ConnectionTracking{TCPEstablished: 59 * time.Second}) }, "ConnectionTracking.TCPEstablished is 59s: it is from 1m0s"},

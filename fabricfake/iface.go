@@ -287,31 +287,31 @@ func (f *Interface) SetConnectionTracking(c ConnectionTracking) {
 	})
 }
 
-// modify changes the interface inside the scheduler, on behalf of its owner: one that is
-// deleted or that a service manages fails the test.
+// modify changes the interface inside the scheduler, on behalf of its owner: one that a
+// service manages fails the test.
 func (f *Interface) modify(change func(now time.Duration) error) {
+	f.vpc.world.TB().Helper()
+	f.edit(func(now time.Duration) error {
+		if f.managed {
+			return refuse(codeNotPermitted, "%s is managed by a service, which alone can change it", f.name)
+		}
+		return change(now)
+	})
+}
+
+// edit changes the interface inside the scheduler. One that is deleted fails the test.
+func (f *Interface) edit(change func(now time.Duration) error) {
 	w := f.vpc.world
 	w.TB().Helper()
-	var err error
+	err := refuse(codeInterfaceNotFound, "%s is deleted", f.name)
 	w.Do(func(now time.Duration) {
-		if err = f.modifiable(); err == nil {
+		if !f.gone {
 			err = change(now)
 		}
 	})
 	if err != nil {
 		w.TB().Fatalf("%v (%s in subnet %s)", err, f.name, f.subnet.name)
 	}
-}
-
-// modifiable says why the interface cannot be changed by its owner.
-func (f *Interface) modifiable() error {
-	switch {
-	case f.gone:
-		return refuse(codeInterfaceNotFound, "%s is deleted", f.name)
-	case f.managed:
-		return refuse(codeNotPermitted, "%s is managed by a service, which alone can change it", f.name)
-	}
-	return nil
 }
 
 // Groups returns the interface's security groups.

@@ -58,7 +58,7 @@ func (f *Interface) MovePrivateIP(addr string) netip.Addr {
 // assign adds an address of so many bits that take gets from the subnet.
 func (f *Interface) assign(bits int, take func() (netip.Addr, error)) (addr netip.Addr) {
 	f.vpc.world.TB().Helper()
-	f.modify(func(time.Duration) (err error) {
+	f.edit(func(time.Duration) (err error) {
 		if f.countAddresses(bits) >= maxInterfaceAddresses {
 			return refuse("PrivateIpAddressLimitExceeded", "%s has %d addresses of a family, and no room for another", f.name, maxInterfaceAddresses)
 		}
@@ -80,7 +80,7 @@ func (f *Interface) assign(bits int, take func() (netip.Addr, error)) (addr neti
 // cannot be taken off.
 func (f *Interface) Unassign(addr netip.Addr) {
 	f.vpc.world.TB().Helper()
-	f.modify(func(time.Duration) error {
+	f.edit(func(time.Duration) error {
 		if !slices.Contains(f.more, addr) {
 			return refuse(codeParameterValue, "%v is no secondary address of %s", addr, f.name)
 		}
