@@ -58,7 +58,7 @@ func (i *Instance) ConntrackMetrics() (m ConntrackMetrics) {
 
 // tracked returns how many connections the instance's interfaces track.
 func (i *Instance) tracked(now time.Duration) (n int) {
-	for _, f := range []*Interface{i.iface} {
+	for _, f := range i.ifaces {
 		n += f.tracker.live(now)
 	}
 	return n
@@ -75,7 +75,7 @@ func (f *Interface) exceeds(p *netfake.Packet, dir netfake.Direction) bool {
 		return false // in the place of one that has ended
 	}
 	if !p.Probing() {
-		for _, own := range []*Interface{i.iface} {
+		for _, own := range i.ifaces {
 			own.tracker.sweepDue(p.At())
 		}
 	}

@@ -11,8 +11,8 @@ const (
 )
 
 // NewDefaultVPC makes the region's default VPC, "default", without its internet gateway:
-// 172.31.0.0/16 with a subnet of /20 in each zone, "default-a" and so on, and public host
-// names. gatewayfake.NewDefaultVPC makes the whole of it. A region has one: a second fails
+// 172.31.0.0/16 with a subnet of /20 in each zone, "default-a" and so on, public addresses
+// for instances, and public host names. gatewayfake.NewDefaultVPC makes the whole of it. A region has one: a second fails
 // the test with DefaultVpcAlreadyExists.
 func NewDefaultVPC(r *Region) *VPC {
 	tb := r.world.TB()
@@ -26,7 +26,7 @@ func NewDefaultVPC(r *Region) *VPC {
 	v.isDefault = true
 	for n, zone := range r.zones {
 		block := netip.PrefixFrom(nthAddress(v.CIDR(), uint32(n)<<(32-defaultSubnetBits)), defaultSubnetBits)
-		v.Subnet(defaultVPCName+"-"+zone, block.String(), zone)
+		v.Subnet(defaultVPCName+"-"+zone, block.String(), zone).AutoAssignPublicIP(AutoAssignOn)
 	}
 	return v
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -86,7 +87,9 @@ func (s *localServices) describe(i *Instance, about *aboutInstance) metadataTree
 	if v6 := only(f.more, isIPv6); len(v6) > 0 {
 		t.put(root, "ipv6", v6[0].String())
 	}
-	t.describeInterface(root+"network/interfaces/macs/"+f.mac()+"/", i, f)
+	for n, own := range i.ifaces {
+		t.describeInterface(root+"network/interfaces/macs/"+own.mac()+"/", i, own, n)
+	}
 	if about.profile != "" {
 		t.put(root, "iam/info", s.profileInfo(about))
 		t.put(root, "iam/security-credentials/"+about.profile, s.credentials(i, about))
@@ -95,10 +98,10 @@ func (s *localServices) describe(i *Instance, about *aboutInstance) metadataTree
 	return t
 }
 
-// describeInterface says all about an interface of an instance.
-func (t metadataTree) describeInterface(dir string, i *Instance, f *Interface) {
+// describeInterface says all about the n-th interface of an instance.
+func (t metadataTree) describeInterface(dir string, i *Instance, f *Interface, n int) {
 	v := f.vpc
-	t.put(dir, "device-number", "0")
+	t.put(dir, "device-number", strconv.Itoa(n))
 	t.put(dir, "interface-id", f.ID())
 	t.put(dir, "local-hostname", i.hostname())
 	t.put(dir, "local-ipv4s", joined(only(f.addresses(), netip.Addr.Is4), netip.Addr.String))

@@ -62,7 +62,7 @@ func testMiddleboxBetweenSubnets(t *testing.T, w *netfake.World) {
 	check := func(what string, to netfake.Endpoint, outcome netfake.Outcome, code netfake.Code, inspected bool) {
 		t.Helper()
 		w.Sleep(time.Second) // what is under way arrives
-		clear(fw.seen)
+		w.Do(func(time.Duration) { clear(fw.seen) })
 		r := app.Probe(to)
 		got := netfake.Code("")
 		if b := r.Blocker(); b != nil {
@@ -76,7 +76,10 @@ func testMiddleboxBetweenSubnets(t *testing.T, w *netfake.World) {
 		if !to.Addr.Addr().Is4() {
 			src = app.Addr6()
 		}
-		there, back := fw.seen[fmt.Sprint(src, " ", to.Addr.Addr())], fw.seen[fmt.Sprint(to.Addr.Addr(), " ", src)]
+		var there, back int
+		w.Do(func(time.Duration) {
+			there, back = fw.seen[fmt.Sprint(src, " ", to.Addr.Addr())], fw.seen[fmt.Sprint(to.Addr.Addr(), " ", src)]
+		})
 		if r.Forward.Passed(fw) != inspected || (there > 0) != inspected || (back > 0) != (inspected && outcome == netfake.Answered) {
 			t.Errorf("%s: %d packets inspected there and %d back\n%v", what, there, back, r)
 		}

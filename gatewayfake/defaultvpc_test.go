@@ -9,16 +9,14 @@ import (
 	"github.com/netspec-go/netspec/netfake"
 )
 
-// An instance of the default VPC with a public address is on the internet, with nothing
-// else to be made; its default group lets nobody in.
+// An instance of the default VPC is on the internet, with nothing else to be made; its
+// default group lets nobody in.
 // fact: default.gateway
 func TestDefaultVPC(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		site := w.Internet().HostAt(netfake.Singapore, "site", "203.0.113.80")
 		vpc, igw := gatewayfake.NewDefaultVPC(fabricfake.DefaultRegion(w))
 		app := vpc.DefaultSubnet("b").Instance("app", fabricfake.InstanceConfig{})
-		eip := gatewayfake.NewElasticIP(vpc)
-		eip.Associate(app.Interface())
 		for _, h := range []*netfake.Host{site, app.Host} {
 			if _, err := h.Listen("tcp", ":80"); err != nil {
 				t.Fatal(err)
@@ -28,7 +26,7 @@ func TestDefaultVPC(t *testing.T) {
 			t.Errorf("%v", r)
 		}
 		in := app.TCP(80)
-		in.Addr = netip.AddrPortFrom(eip.Addr(), 80)
+		in.Addr = netip.AddrPortFrom(app.Interface().PublicIP(), 80)
 		if r := site.Probe(in); r.Outcome != netfake.Silence {
 			t.Errorf("%v", r)
 		}
