@@ -221,6 +221,7 @@ func (f *Interface) placed() bool { return f.device.addr.IsValid() }
 // place puts the interface on a physical host, where packets find it from then on.
 func (f *Interface) place(d *device) {
 	f.device = d
+	f.host.Store(d.host)
 	d.mirrored += len(f.mirrors)
 	f.announce()
 }
@@ -235,6 +236,7 @@ func (f *Interface) unplace() {
 	}
 	f.device.mirrored -= len(f.mirrors)
 	f.device = nowhere(f.vpc.region)
+	f.host.Store(nil)
 	f.device.mirrored = len(f.mirrors)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/netspec-go/netspec/netfake"
@@ -39,8 +40,9 @@ type Interface struct {
 	groups  Groups
 	managed bool // by a service: no groups apply
 	check   SourceDestCheck
-	device  *device      // nowhere unless its instance has a physical host
-	guest   netfake.Node // what is behind the interface, nil for nothing
+	device  *device                      // nowhere unless its instance has a physical host
+	host    atomic.Pointer[PhysicalHost] // of device
+	guest   netfake.Node                 // what is behind the interface, nil for nothing
 	tracker *tracker
 	tracked bool // with all that it speaks to
 	out     egress
@@ -241,11 +243,8 @@ func (f *Interface) PrivateIP() netip.Addr { return f.addr }
 
 // PhysicalHost returns where the interface is, nil if it is attached to nothing or to an
 // instance that is stopped: of one host the same pointer at each call, which traces name
-// as well.
-func (f *Interface) PhysicalHost() (h *PhysicalHost) {
-	f.vpc.world.Do(func(time.Duration) { h = f.device.host })
-	return h
-}
+// as well. It may be called inside the scheduler too.
+func (f *Interface) PhysicalHost() *PhysicalHost { return f.host.Load() }
 
 // SetGroups gives the interface other security groups. A group of another VPC fails the
 // test with InvalidGroup.NotFound.
