@@ -28,6 +28,7 @@ func say(c net.Conn, within time.Duration) error {
 // An interface goes from one instance to another, and takes along what is its own. A
 // connection through it is unknown to the new instance, which says so: its groups let the
 // segment in because the interface still tracks the connection.
+// fact: eni.move
 func TestInterfaceMoves(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		p := newPair(t, w)
@@ -104,6 +105,7 @@ func wantStatus(t *testing.T, f *fabricfake.Interface, want fabricfake.Interface
 
 // Attaching and detaching take the time that they are given, to the nanosecond; to an
 // instance that is stopped they take none.
+// fact: eni.status
 func TestAttachTakesTime(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		p := newPair(t, w)
@@ -225,6 +227,7 @@ func TestInterfaceRefusals(t *testing.T) {
 		{func(x x) { x.f.Attach(nil) }, "InvalidInstanceID.NotFound"},
 		{func(x x) { x.f.Attach(x.i); x.f.Attach(x.i) }, "InvalidNetworkInterface.InUse: f is attached to i"},
 		{func(x x) { x.i.Interface().Attach(x.i) }, "InvalidNetworkInterface.InUse: i is attached to i"},
+		// fact: eni.zone
 		{func(x x) { x.v.Subnet("b", "10.0.2.0/24", "b").Interface("g", none).Attach(x.i) }, "InvalidParameterCombination: g is in zone b, and i in zone a"},
 		{func(x x) { x.i.Stop(); x.f.Attach(x.i) }, "IncorrectInstanceState: i is stopping"},
 		{func(x x) { x.quick.Stop(); x.quick.Await(fabricfake.Stopped); x.f.Attach(x.quick) }, ""},
@@ -237,7 +240,9 @@ func TestInterfaceRefusals(t *testing.T) {
 		}, "AttachmentLimitExceeded: i has 15 interfaces"},
 		// Detaching it.
 		{func(x x) { x.f.Detach() }, "InvalidAttachmentID.NotFound: f is attached to nothing"},
+		// fact: eni.primary.detach
 		{func(x x) { x.i.Interface().Detach() }, "OperationNotPermitted: i is at device index 0 of i, and cannot be detached"},
+		// fact: eni.primary.detach
 		{func(x x) { x.f.Attach(x.i); x.f.Detach() }, ""},
 		// Deleting it.
 		{func(x x) { x.f.Attach(x.i); x.f.Delete() }, "InvalidNetworkInterface.InUse: f is attached to i"},
@@ -246,8 +251,11 @@ func TestInterfaceRefusals(t *testing.T) {
 		{func(x x) { x.f.Delete(); x.f.AssignPrivateIP("") }, "InvalidNetworkInterfaceID.NotFound"},
 		{func(x x) { x.f.Delete(); x.s.Interface("f", none) }, ""},
 		// Nobody but the service changes its interface.
+		// fact: eni.managed
 		{func(x x) { x.managed.Attach(x.i) }, "OperationNotPermitted: service is managed by a service"},
+		// fact: eni.managed
 		{func(x x) { x.managed.Detach() }, "OperationNotPermitted"},
+		// fact: eni.managed
 		{func(x x) { x.managed.Delete() }, "OperationNotPermitted"},
 		{func(x x) { x.managed.SetGroups(fabricfake.Groups{x.v.DefaultSecurityGroup()}) }, "OperationNotPermitted"},
 		{func(x x) { x.managed.SetSourceDestCheck(fabricfake.SourceDestCheckOn) }, "OperationNotPermitted"},
@@ -273,6 +281,7 @@ func TestInterfaceRefusals(t *testing.T) {
 
 // With the check off an interface takes and sends what is for others; switched on again it
 // does not.
+// fact: eni.check.egress, eni.check.off
 func TestSetSourceDestCheck(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		p := newPair(t, w)
@@ -298,6 +307,7 @@ func TestSetSourceDestCheck(t *testing.T) {
 
 // A tracked connection that is silent for as long as its interface's timeout is forgotten:
 // then the server's next segment is dropped, which any rule would have let out.
+// fact: ct.tcp.range
 func TestConnectionTrackingOfInterface(t *testing.T) {
 	for _, row := range []struct {
 		idle  time.Duration
@@ -378,7 +388,9 @@ func TestRouteToInterface(t *testing.T) {
 			rule string
 		}{
 			{"it comes to the instance", func() {}, "", "203.0.113.9 is not an address of this host"},
+			// fact: rtb.blackhole.stopped
 			{"which is stopped", func() { p.two.Stop(); p.two.Await(fabricfake.Stopped) }, "BAD_STATE", "two is stopped"},
+			// fact: rtb.blackhole.eni
 			{"or terminated", func() { p.two.Terminate(); p.two.Await(fabricfake.Terminated) }, "BAD_STATE_ROUTE", "203.0.113.0/24 → f (blackhole)"},
 		} {
 			row.do()

@@ -51,6 +51,7 @@ func testConntrackAllowance(t *testing.T, w *netfake.World) {
 	}{
 		{"the first", ":1001", ":53", true, metrics{1, 1, 0}},
 		{"the second", ":1002", ":53", true, metrics{2, 0, 0}},
+		// fact: ct.capacity
 		{"one too many", ":1003", ":53", false, metrics{2, 0, 1}},
 		{"one that is tracked", ":1001", ":53", true, metrics{2, 0, 1}},
 		{"one that goes untracked", ":1003", ":99", true, metrics{2, 0, 1}},

@@ -23,6 +23,7 @@ func wantState(t *testing.T, i *fabricfake.Instance, want fabricfake.InstanceSta
 
 // An instance through its life, to the nanosecond. What it runs is started each time when
 // it has booted.
+// fact: eni.full.stopped
 func TestLifecycle(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		v := fabricfake.NewVPC(w, "prod", "10.0.0.0/16")

@@ -17,6 +17,7 @@ import (
 
 // An instance of a public subnet has a public address while it runs: another one after each
 // stop, none beside an elastic IP, and none beside a second interface.
+// fact: eni.public.release, eni.public.eip
 func TestAssignedPublicIP(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		x := build(w)
