@@ -168,17 +168,24 @@ func (s *scene) tell(what string, seen ...any) {
 	text = strings.ReplaceAll(text, s.server.String(), "server")
 	text = strings.ReplaceAll(text, s.client.String(), "client")
 	text = strings.ReplaceAll(text, "*netfake.", "*net.")
-	text = portNumber.ReplaceAllStringFunc(text, func(port string) string {
-		if s.ports[port] == "" {
-			s.ports[port] = fmt.Sprintf(":port%d", len(s.ports)+1)
-		}
-		return s.ports[port]
-	})
-	s.log = append(s.log, text)
+	s.log = append(s.log, portNumber.ReplaceAllStringFunc(text, s.portName))
 }
 
-// portNumber matches ports that nobody has chosen.
-var portNumber = regexp.MustCompile(`:[3-6]\d{4}\b`)
+// portNumber matches ports that nobody has chosen, with the side that has them.
+var portNumber = regexp.MustCompile(`(server|client)?:[3-6]\d{4}\b`)
+
+// portName gives a port a name. The kernel may give both sides one number: those are two
+// ports. Behind a wildcard it is whichever side's is known by that number.
+func (s *scene) portName(seen string) string {
+	side, number, _ := strings.Cut(seen, ":")
+	for _, known := range []string{seen, ":" + number, "server:" + number, "client:" + number} {
+		if name := s.ports[known]; name != "" && (side == "" || known == seen || known == ":"+number) {
+			return side + name
+		}
+	}
+	s.ports[seen] = fmt.Sprintf(":port%d", len(s.ports)+1)
+	return side + s.ports[seen]
+}
 
 // explain tells all that a caller can find out about an error: its text, the types that
 // it wraps and have a name outside of their package, its number, and what it is.

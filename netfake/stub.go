@@ -124,11 +124,20 @@ func (h *Host) askAll(ctx context.Context, name string, types []dnsmessage.Type)
 	findings[0] = s.ask(ctx, types[0])
 	others.Wait()
 	failed := slices.ContainsFunc(findings, func(f finding) bool { return f.err != nil })
-	if err := ctx.Err(); err != nil && failed {
+	if err := ended(ctx); err != nil && failed {
 		return nil, dnsError(contextError(err), name, "")
 	}
 	slices.SortStableFunc(findings, func(a, b finding) int { return cmp.Compare(a.at, b.at) })
 	return findings, nil
+}
+
+// ended returns why a context is over, nil if it is not. At the instant of its deadline it
+// is, whether or not its own timer has gone off before that of the socket which waits.
+func ended(ctx context.Context) error {
+	if at, ok := ctx.Deadline(); ok && ctx.Err() == nil && !time.Now().Before(at) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
 }
 
 // search asks a host's resolvers for one name.
@@ -165,7 +174,7 @@ func (s *search) ask(ctx context.Context, t dnsmessage.Type) (f finding) {
 		for i, server := range s.servers {
 			q := &query{search: s, server: netip.AddrPortFrom(server, 53), typ: t, try: uint64(attempt*len(s.servers) + i)}
 			f = q.do(ctx)
-			if f.err == nil || f.err.IsNotFound || ctx.Err() != nil {
+			if f.err == nil || f.err.IsNotFound || ended(ctx) != nil {
 				return f
 			}
 		}
