@@ -34,7 +34,9 @@ func bothEnds(t *testing.T, w *World) (a, b *TCPConn, at func(time.Duration)) {
 // wantState checks the state of a connection, which for one that is forgotten is CLOSED.
 func wantState(t *testing.T, why string, c *TCPConn, want tcp.State) {
 	t.Helper()
-	if got := c.machine.State(); got != want {
+	var got tcp.State
+	c.host.world.Do(func(time.Duration) { got = c.machine.State() })
+	if got != want {
 		t.Errorf("%s: %v, want %v", why, got, want)
 	}
 }
@@ -160,7 +162,9 @@ func TestClosedWindow(t *testing.T) {
 		a.Write(make([]byte, size))
 		at(time.Hour)
 		// The window is told in units of 32 bytes, and the first was 65,535.
-		if got := b.machine.Buffered(); got != tcp.DefaultRecvBuffer-32 {
+		var got int
+		w.Do(func(time.Duration) { got = b.machine.Buffered() })
+		if got != tcp.DefaultRecvBuffer-32 {
 			t.Errorf("%d bytes wait to be read", got)
 		}
 		wantState(t, "an hour later", a, tcp.Established)

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // A probe says what a caller would see, for each protocol.
@@ -30,6 +31,7 @@ func TestProbe(t *testing.T) {
 				w.Internet().Host("dead", "203.0.113.11").Crash()
 				echoServer(t, server, ":7")
 				openUDP(t, server, 53)
+				synctest.Wait() // for the servers to wait as they will
 				before, events, sockets := w.Now(), w.Events(), w.Sockets()
 				r := client.Probe(row.to)
 				if r.Outcome != row.outcome {
