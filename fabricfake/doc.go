@@ -72,13 +72,13 @@
 //
 // # Not modelled
 //
-// ARP and everything else below IP; fragments: what is
-// too big is dropped and answered even where it might be cut; bandwidth and packet rate
-// limits; encryption between hosts, which would keep the owner of a wire from reading and from
-// altering what is inside of a frame; DHCP's packets
-// and renewals, and NetBIOS; Windows activation and the metadata of ECS tasks; of instance
-// metadata what an instance here does not have, such as an image, a type, tags and keys,
-// and signatures; of flow logs
-// the versions from 6 on, and the minutes until a record is delivered; load balancers as
-// targets of mirrors, and mirrors across VPCs; the quota of VPCs.
+// ARP and everything else below IP; fragments: what is too big is dropped and answered
+// even where it might be cut; bandwidth and packet rate limits; placement groups;
+// encryption between hosts, which would keep the owner of a wire from reading and from
+// altering what is inside of a frame; DHCP's packets and renewals, and NetBIOS; Windows
+// activation and the metadata of ECS tasks; of instance metadata what an instance here
+// does not have, such as an image, a type, tags and keys, and signatures; the attachment
+// status "associated", and stops and detachments by force; of flow logs the versions from
+// 6 on, and the minutes until a record is delivered; load balancers as targets of mirrors,
+// and mirrors across VPCs; the quota of VPCs.
 package fabricfake

@@ -27,6 +27,5 @@
 // Egress-only internet gateways, peering, transit gateways, VPN, Direct Connect,
 // endpoints; private and regional NAT gateways, several addresses per NAT gateway, its
 // bandwidth limits and metrics; fragments; a packet of IPv4 that may be cut, which is
-// dropped and answered as one that may not; public addresses that instances of the default
-// VPC get by themselves.
+// dropped and answered as one that may not.
 package gatewayfake

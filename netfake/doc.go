@@ -139,13 +139,12 @@
 //
 // # Not modelled
 //
-// Link-local addresses, zones and neighbour discovery of IPv6;
-// fragments: what is too big is dropped even where it might be cut, and a datagram
-// above the path's MTU gives EMSGSIZE; TCP's own search for black holes (RFC 4821, off in
-// Linux); source quench and redirects; queues other than drop-tail; the sizes that
-// SetReadBuffer and SetWriteBuffer of a TCPConn ask for; out-of-band data and descriptors
-// of sockets (SyscallConn, File); the search list, the hosts file and the cache of a
-// machine's resolver.
+// Link-local addresses, zones and neighbour discovery of IPv6; fragments: what is too big
+// is dropped even where it might be cut, and a datagram above the path's MTU gives
+// EMSGSIZE; TCP's own search for black holes (RFC 4821, off in Linux); source quench and
+// redirects; queues other than drop-tail; the sizes that SetReadBuffer and SetWriteBuffer
+// of a TCPConn ask for; out-of-band data and descriptors of sockets (SyscallConn, File);
+// the search list, the hosts file and the cache of a machine's resolver.
 //
 // # Real programs
 //
