@@ -63,6 +63,20 @@
 // the times that this takes; without any, launching takes none and shutting down five
 // seconds. Sockets are opened when an instance has booted, and are gone when it stops.
 //
+// # What becomes of a connection
+//
+// when something changes in its middle, with the times that Linux and net have by default:
+//
+//	a rule is revoked, or a group taken away     tracked: it goes on. Untracked: silence,
+//	                                             ETIMEDOUT 924.8 s after the next segment
+//	a network ACL denies, a route leads          silence; ECONNRESET by the keep-alives of the
+//	elsewhere                                    other end after 150 s if its way back is open
+//	and is mended                                it goes on with the next retransmission
+//	an address moves to another interface        untracked: ECONNRESET from the new owner
+//	a host, a rack or a zone fails, a crash      silence, ETIMEDOUT 924.8 s after the next segment
+//	the instance boots again                     ECONNRESET at the next retransmission
+//	it is stopped or terminated                  io.EOF at once
+//
 // # Concurrency
 //
 // What builds a world is for the test's own goroutine: regions, VPCs, subnets, groups,

@@ -22,6 +22,7 @@ type pair struct {
 	vpc      *fabricfake.VPC
 	a, b     *fabricfake.Subnet
 	one, two *fabricfake.Instance
+	mid      *fabricfake.Instance // nil where a test needs none
 	group    *fabricfake.SecurityGroup
 }
 
