@@ -65,8 +65,11 @@ func (c *Conn) nameBlocks(h *wire.TCP) {
 func (c *Conn) takeBlocks(h *wire.TCP) bool {
 	news := false
 	for _, b := range h.SACK {
-		// What is at or before the acknowledgement is a duplicate (RFC 2883): no news.
-		sane := before(b.From, b.To) && before(h.Ack, b.From) && before(c.una, b.From) && !before(c.top, b.To)
+		// What is at or before the acknowledgement is a duplicate (RFC 2883): no news. What
+		// was never sent is nonsense; it is told by its distance, since of numbers that
+		// are half a circle apart each may seem to be before the other.
+		from, to := b.From-c.una, b.To-c.una
+		sane := 0 < from && from < to && to <= c.top-c.una && before(h.Ack, b.From)
 		if c.sack && sane && c.sacked.add(b) {
 			news = true
 		}
