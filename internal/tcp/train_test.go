@@ -55,9 +55,7 @@ func TestTrainsAreSegments(t *testing.T) {
 			t.Fatalf("%d segments, %+v\nwithout trains %d, %+v", len(got), stats, len(want), wantStats)
 		}
 	})
-	if trains == 0 {
-		t.Error("there was no train")
-	}
+	t.Logf("%d trains", trains) // that there are some shows in TestTrainLengths
 }
 
 // trainSender keeps the lengths of what a machine sends.
