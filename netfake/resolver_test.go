@@ -2,10 +2,8 @@ package netfake
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -25,41 +23,14 @@ type zone map[string][]string
 func serveZone(t *testing.T, h *Host, z zone) (asked func() (udp, tcp int)) {
 	t.Helper()
 	var udp, tcp int
-	pc, err := h.ListenPacket("udp", ":53")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := h.Listen("tcp", ":53")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.World().Go(func(context.Context) {
-		b := make([]byte, 1500)
-		for {
-			n, from, err := pc.ReadFrom(b)
-			if err != nil {
-				return
-			}
-			udp++
-			if reply := z.answer(b[:n], "udp"); reply != nil {
-				pc.WriteTo(reply, from)
-			}
+	serveNames(t, h, func(query []byte, network string, send func([]byte)) {
+		asked := &udp
+		if network == "tcp" {
+			asked = &tcp
 		}
-	})
-	h.World().Go(func(context.Context) {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			tcp++
-			var size [2]byte
-			io.ReadFull(c, size[:])
-			b := make([]byte, binary.BigEndian.Uint16(size[:]))
-			io.ReadFull(c, b)
-			reply := z.answer(b, "tcp")
-			c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(reply))), reply...))
-			c.Close()
+		*asked++
+		if reply := z.answer(query, network); reply != nil {
+			send(reply)
 		}
 	})
 	return func() (int, int) { return udp, tcp }

@@ -33,6 +33,12 @@ func serveScript(t *testing.T, h *Host, s script) {
 			}
 		}
 	}
+	serveNames(t, h, reply)
+}
+
+// serveNames has a host take questions at port 53, over UDP and TCP.
+func serveNames(t *testing.T, h *Host, reply func(query []byte, network string, send func([]byte))) {
+	t.Helper()
 	pc, err := h.ListenPacket("udp", ":53")
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package tcp
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -55,7 +56,31 @@ func TestTrainsAreSegments(t *testing.T) {
 			t.Fatalf("%d segments, %+v\nwithout trains %d, %+v", len(got), stats, len(want), wantStats)
 		}
 	})
-	t.Logf("%d trains", trains) // that there are some shows in TestTrainLengths
+	t.Logf("%d trains", trains) // that bulk goes in trains here shows TestBulkTravelsInTrains
+}
+
+// What is written at once travels in trains, and none of it differs from segments.
+func TestBulkTravelsInTrains(t *testing.T) {
+	run := func(train int) (log []string, trains int) {
+		n := newNetwork(t, 1)
+		n.log = func(format string, args ...any) { log = append(log, fmt.Sprintf(format, args...)) }
+		n.dial(Config{ISN: 7, Train: train}, Config{ISN: 9, Train: train})
+		n.run(time.Second)
+		n.ends[0].conn.Write(pattern(0, 100_000), n.now)
+		n.run(time.Second)
+		if n.ends[1].read(1 << 20); !bytes.Equal(n.ends[1].got, pattern(0, 100_000)) {
+			t.Errorf("%d bytes arrived", len(n.ends[1].got))
+		}
+		return log, n.trains
+	}
+	want, none := run(0)
+	got, some := run(65000)
+	if none != 0 || some == 0 {
+		t.Errorf("%d trains, and %d where there may be none", some, none)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("segments of trains  %v\nand without %v", got, want)
+	}
 }
 
 // trainSender keeps the lengths of what a machine sends.
