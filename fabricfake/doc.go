@@ -63,6 +63,10 @@
 // the times that this takes; without any, launching takes none and shutting down five
 // seconds. Sockets are opened when an instance has booted, and are gone when it stops.
 //
+// Where it runs is nobody's business, unless it is in a [PlacementGroup]: a cluster, whose
+// instances share a rack, a spread group, whose instances share none, or one with partitions
+// that share none. Racks that fail show the difference; latencies do not.
+//
 // # What becomes of a connection
 //
 // when something changes in its middle, with the times that Linux and net have by default:
@@ -87,7 +91,7 @@
 // # Not modelled
 //
 // ARP and everything else below IP; fragments: what is too big is dropped and answered
-// even where it might be cut; bandwidth and packet rate limits; placement groups;
+// even where it might be cut; bandwidth and packet rate limits;
 // encryption between hosts, which would keep the owner of a wire from reading and from
 // altering what is inside of a frame; DHCP's packets and renewals, and NetBIOS; Windows
 // activation and the metadata of ECS tasks; of instance metadata what an instance here

@@ -190,6 +190,32 @@ func TestMetadataTellsTheTruth(t *testing.T) {
 	})
 }
 
+// An instance knows its placement group, and its partition if that has any.
+// fact: placement.metadata
+func TestMetadataPlacement(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		s := NewVPC(w, "prod", "10.0.0.0/16").Subnet("s", "10.0.1.0/24", "a")
+		group := func(strategy PlacementStrategy) Placement {
+			return Placement{Group: s.vpc.region.PlacementGroup(strategy.String(), PlacementGroupConfig{Strategy: strategy})}
+		}
+		const at = "/latest/meta-data/placement/"
+		for _, row := range []struct {
+			in               Placement
+			group, partition string
+		}{
+			{Placement{}, "Not Found", "Not Found"},
+			{group(PlacementCluster), "cluster", "Not Found"},
+			{group(PlacementSpread), "spread", "Not Found"},
+			{group(PlacementPartition), "partition", "1"},
+		} {
+			i := s.Instance("in "+row.group, InstanceConfig{Placement: row.in})
+			if g, p := ask(t, i, at+"group-name"), ask(t, i, at+"partition-number"); g != row.group || p != row.partition {
+				t.Errorf("group %q, partition %q, want %q and %q", g, p, row.group, row.partition)
+			}
+		}
+	})
+}
+
 // The identity document and the credentials are JSON with the documented names.
 func TestMetadataDocuments(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {

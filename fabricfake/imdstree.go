@@ -77,6 +77,12 @@ func (s *localServices) describe(i *Instance, about *aboutInstance) metadataTree
 	t.put(root, "placement/availability-zone", f.zoneName())
 	t.put(root, "placement/availability-zone-id", s.region.ZoneID(f.subnet.zone))
 	t.put(root, "placement/region", s.region.name)
+	if p := i.cfg.Placement; p.Group != nil {
+		t.put(root, "placement/group-name", p.Group.name)
+		if p.Partition > 0 {
+			t.put(root, "placement/partition-number", strconv.Itoa(p.Partition))
+		}
+	}
 	t.put(root, "security-groups", joined(f.groups, func(g *SecurityGroup) string { return g.name }))
 	t.put(root, "services/domain", "amazonaws.com")
 	t.put(root, "services/partition", "aws")

@@ -35,6 +35,10 @@ type InstanceConfig struct {
 	// time when it is started.
 	On *PhysicalHost
 
+	// Placement is the placement group that it is in. Its zero value is none. The host of On
+	// must suit it.
+	Placement Placement
+
 	// SourceDestCheck is on in the zero value.
 	SourceDestCheck SourceDestCheck
 
@@ -98,7 +102,9 @@ type Instance struct {
 // Instance launches an instance. A name that is taken in the world fails the test, as
 // does an address that is taken (InvalidIPAddress.InUse), reserved or outside the
 // subnet (InvalidParameterValue), a subnet without a free address
-// (InsufficientFreeAddressesInSubnet) or a group of another VPC (InvalidGroup.NotFound).
+// (InsufficientFreeAddressesInSubnet), a group of another VPC (InvalidGroup.NotFound) or a
+// placement group that is in another zone (InvalidPlacementGroup.InUse) or has no room
+// (InsufficientInstanceCapacity).
 func (s *Subnet) Instance(name string, cfg InstanceConfig) *Instance {
 	w := s.vpc.world
 	w.TB().Helper()
@@ -116,7 +122,12 @@ func (s *Subnet) Instance(name string, cfg InstanceConfig) *Instance {
 	i.iface = s.newInterface(name, shape, false)
 	i.number = i.iface.id
 	i.timer = w.NewTimer("instance "+name, func(now time.Duration) { i.next(now) })
-	i.launch()
+	on, err := i.home()
+	if err != nil {
+		w.TB().Fatalf("%v (%s in subnet %s)", err, name, s.name)
+	}
+	w.Do(func(time.Duration) { i.joinGroup() })
+	i.launch(on)
 	i.iface.addAddresses(&shape)
 	i.configure()
 	i.runPrograms()
@@ -136,6 +147,9 @@ func (s *Subnet) checkInstance(cfg *InstanceConfig) error {
 		return refuse(codeParameterValue, "PublicIP is %d", cfg.PublicIP)
 	case cfg.MaxInterfaces < 0:
 		return refuse(codeParameterValue, "MaxInterfaces %d", cfg.MaxInterfaces)
+	}
+	if err := cfg.Placement.check(s, nil); err != nil {
+		return err
 	}
 	if cfg.MaxInterfaces == 0 {
 		cfg.MaxInterfaces = DefaultMaxInterfaces

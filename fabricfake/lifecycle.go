@@ -113,6 +113,9 @@ func (i *Instance) end(during, after InstanceState) {
 func (i *Instance) ended(now time.Duration, s InstanceState) {
 	i.PowerOff()
 	i.on = nil
+	if s == Terminated {
+		i.unplaceGroup()
+	}
 	for _, f := range slices.Clone(i.ifaces) {
 		f.unplace()
 		f.loseAssigned()
@@ -129,7 +132,8 @@ func (i *Instance) ended(now time.Duration, s InstanceState) {
 // Start boots an instance that was stopped: on another physical host unless its
 // configuration names one, with another public address if it gets one assigned and has one
 // interface. It has no sockets: see InstanceConfig.OnBoot. What runs may be started again;
-// in any other state it fails the test with IncorrectInstanceState.
+// in any other state it fails the test with IncorrectInstanceState, and if its placement
+// group has no room, with InsufficientInstanceCapacity.
 func (i *Instance) Start() {
 	w := i.World()
 	w.TB().Helper()
@@ -139,7 +143,6 @@ func (i *Instance) Start() {
 		switch i.state {
 		case Stopped:
 			start = true
-			i.enter(Pending)
 		case Stopping, ShuttingDown, Terminated:
 			err = refuse(codeInstanceState, "%s is %v, and cannot be started", i.Name(), i.state)
 		}
@@ -147,10 +150,15 @@ func (i *Instance) Start() {
 	if err != nil {
 		w.TB().Fatalf("%v", err)
 	}
-	if start {
-		i.launch()
-		i.runPrograms()
+	if !start {
+		return
 	}
+	on, err := i.home()
+	if err != nil {
+		w.TB().Fatalf("%v (%s stays stopped)", err, i.Name())
+	}
+	i.launch(on)
+	i.runPrograms()
 }
 
 // Reboot shuts the instance's operating system down and boots it again: where it is, with
@@ -178,14 +186,13 @@ func (i *Instance) Reboot() {
 }
 
 // launch puts the instance on a physical host and begins to boot it.
-func (i *Instance) launch() {
-	w, s := i.World(), i.iface.subnet
+func (i *Instance) launch(on *PhysicalHost) {
+	w := i.World()
 	w.TB().Helper()
-	on := i.cfg.On
-	if on == nil {
-		on = s.vpc.region.newHost("host of "+i.Name(), s.zone, nil)
-	}
 	w.Do(func(now time.Duration) {
+		if i.state != Pending {
+			i.enter(Pending)
+		}
 		i.on = on
 		i.boots++
 		if i.ifaces == nil {

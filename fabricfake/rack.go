@@ -8,8 +8,8 @@ import (
 )
 
 // Rack is physical hosts of one zone that share power and a switch, and fail together. A
-// host that is made without a rack, as those of instances that name none, stands in one
-// of its own.
+// host that is made without a rack, as those of instances that name none and are in no
+// placement group, stands in one of its own.
 type Rack struct {
 	region  *Region
 	name    string
@@ -26,13 +26,18 @@ func (r *Region) Rack(name, zone string) *Rack {
 	if err := checkName("rack", name); err != nil {
 		w.TB().Fatalf("%v (region %s)", err, r.name)
 	}
-	if slices.ContainsFunc(r.racks, func(other *Rack) bool { return other.name == name }) {
+	if r.hasRack(name) {
 		w.TB().Fatalf("fabricfake: region %s has a rack %s already", r.name, name)
 	}
 	k := &Rack{region: r, name: name, zone: r.Zone(zone)}
 	r.racks = append(r.racks, k)
 	w.Do(func(time.Duration) { k.outages = slices.Clone(k.zone.outages) })
 	return k
+}
+
+// hasRack reports whether a rack of the region has a name.
+func (r *Region) hasRack(name string) bool {
+	return slices.ContainsFunc(r.racks, func(k *Rack) bool { return k.name == name })
 }
 
 // PhysicalHost makes a physical host in the rack. A name that is empty or taken fails the

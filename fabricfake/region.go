@@ -37,6 +37,7 @@ type Region struct {
 	prefixLists []*PrefixList
 	quotas      Quotas
 	racks       []*Rack
+	placements  []*PlacementGroup
 	physical    []*PhysicalHost
 	hosts       int
 	hostNames   map[string]bool // of those that a test made itself
