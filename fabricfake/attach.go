@@ -16,8 +16,8 @@ const DefaultMaxInterfaces = 15
 // InterfaceStatus is what an interface is doing.
 type InterfaceStatus uint8
 
-// The statuses of an interface. The real service has one more, for kinds of interfaces
-// that are not modelled.
+// The statuses of an interface. The API has one more, associated, and does not say what of:
+// interfaces of instances, as they are here, do not come to it.
 const (
 	InterfaceDeleted InterfaceStatus = iota
 	InterfaceAvailable
@@ -52,43 +52,6 @@ const (
 	KeepOnTermination
 )
 
-// attachment is what an interface knows of the way to its instance and back.
-type attachment struct {
-	takes    time.Duration // to attach and to detach
-	ends     OnTermination
-	underway InterfaceStatus // attaching or detaching, else zero
-	timer    *netfake.Timer  // of what is under way
-}
-
-func (a *attachment) init(f *Interface, takes time.Duration, ends OnTermination) {
-	a.takes, a.ends = takes, ends
-	if takes > 0 {
-		a.timer = f.vpc.world.NewTimer("attachment of "+f.ID(), f.settle)
-	}
-}
-
-// settle ends what is under way.
-func (f *Interface) settle(time.Duration) {
-	was := f.attachment.underway
-	f.attachment.underway = 0
-	switch was {
-	case InterfaceAttaching:
-		f.plugIn()
-	case InterfaceDetaching:
-		f.leave()
-	}
-}
-
-// begin has an attachment or its end take as long as it takes, if the instance runs.
-func (f *Interface) begin(s InterfaceStatus, now time.Duration) {
-	f.attachment.underway = s
-	if f.attachment.takes == 0 || f.instance.on == nil {
-		f.settle(now)
-		return
-	}
-	f.attachment.timer.Set(now + f.attachment.takes)
-}
-
 // Status returns what the interface is doing. A service's is in use.
 func (f *Interface) Status() (s InterfaceStatus) {
 	f.vpc.world.Do(func(time.Duration) {
@@ -122,8 +85,7 @@ func (f *Interface) Attach(i *Instance) {
 		if err := f.checkAttach(i); err != nil {
 			return err
 		}
-		f.instance = i
-		i.ifaces = append(i.ifaces, f)
+		i.take(f, now)
 		f.begin(InterfaceAttaching, now)
 		return nil
 	})
@@ -152,15 +114,41 @@ func (f *Interface) checkAttach(i *Instance) error {
 func (f *Interface) Detach() {
 	f.vpc.world.TB().Helper()
 	f.modify(func(now time.Duration) error {
-		switch {
-		case f.instance == nil || f.attachment.underway == InterfaceDetaching:
+		if f.attachment.underway == InterfaceDetaching {
 			return refuse(codeAttachmentNotFound, "%s is attached to nothing", f.name)
-		case f.instance.iface == f:
-			return refuse(codeNotPermitted, "%s is at device index 0 of %s, and cannot be detached", f.name, f.instance.Name())
+		}
+		if err := f.checkDetach(); err != nil {
+			return err
 		}
 		f.begin(InterfaceDetaching, now)
 		return nil
 	})
+}
+
+// ForceDetach is Detach that takes no time, whatever AttachTime says, and ends an attachment
+// or a detachment that is under way. It is for an instance that has failed: its device index
+// is not given again until it has been stopped and started.
+func (f *Interface) ForceDetach() {
+	f.vpc.world.TB().Helper()
+	f.modify(func(time.Duration) error {
+		if err := f.checkDetach(); err != nil {
+			return err
+		}
+		i := f.instance
+		i.spent = append(i.spent, f.attachment.index)
+		f.leave()
+		return nil
+	})
+}
+
+func (f *Interface) checkDetach() error {
+	switch {
+	case f.instance == nil:
+		return refuse(codeAttachmentNotFound, "%s is attached to nothing", f.name)
+	case f.instance.iface == f:
+		return refuse(codeNotPermitted, "%s is at device index 0 of %s, and cannot be detached", f.name, f.instance.Name())
+	}
+	return nil
 }
 
 // Delete deletes the interface and gives its addresses back; an elastic IP that belongs to

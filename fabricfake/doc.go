@@ -57,8 +57,8 @@
 //
 // An [Interface] lives in a subnet, and what belongs to it goes with it from instance to
 // instance: its addresses, public ones too, its groups with the connections that they
-// track, its source and destination check. An instance has a primary one for life and
-// takes others. It is launched, stopped, started, rebooted and terminated: a stop is that
+// track, its source and destination check. An instance has a primary one for life, made
+// with it or before, and takes others. It is launched, stopped, started, rebooted and terminated: a stop is that
 // of an operating system, which closes the sockets of its programs. [InstanceConfig] has
 // the times that this takes; without any, launching takes none and shutting down five
 // seconds. Sockets are opened when an instance has booted, and are gone when it stops.
@@ -80,6 +80,7 @@
 //	a host, a rack or a zone fails, a crash      silence, ETIMEDOUT 924.8 s after the next segment
 //	the instance boots again                     ECONNRESET at the next retransmission
 //	it is stopped or terminated                  io.EOF at once
+//	and that by force                            silence, ETIMEDOUT 924.8 s after the next segment
 //
 // # Concurrency
 //
@@ -95,8 +96,8 @@
 // encryption between hosts, which would keep the owner of a wire from reading and from
 // altering what is inside of a frame; DHCP's packets and renewals, and NetBIOS; Windows
 // activation and the metadata of ECS tasks; of instance metadata what an instance here
-// does not have, such as an image, a type, tags and keys, and signatures; the attachment
-// status "associated", and stops and detachments by force; of flow logs the versions from
-// 6 on, and the minutes until a record is delivered; load balancers as targets of mirrors,
-// and mirrors across VPCs; the quota of VPCs.
+// does not have, such as an image, a type, tags and keys, and signatures; the status
+// "associated" of an interface; hibernation; of flow logs the versions from 6 on, and the
+// minutes until a record is delivered; load balancers as targets of mirrors, and mirrors
+// across VPCs; the quota of VPCs.
 package fabricfake

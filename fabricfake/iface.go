@@ -144,10 +144,8 @@ func (s *Subnet) newInterface(name string, cfg InterfaceConfig, managed bool) *I
 	if err != nil {
 		w.TB().Fatalf("%v (%s in subnet %s)", err, name, s.name)
 	}
-	rs := netfake.Shared(w, newRegions)
-	rs.ifaces++
 	f := &Interface{
-		vpc: v, subnet: s, id: rs.ifaces, name: name, addr: addr, groups: cfg.groupsOf(v, managed), managed: managed,
+		vpc: v, subnet: s, id: nextNumber(w), name: name, addr: addr, groups: cfg.groupsOf(v, managed), managed: managed,
 		check: cfg.SourceDestCheck, device: nowhere(v.region), tracker: newTracker(cfg.ConnectionTracking),
 	}
 	f.out, f.ids = egress{f}, groups{f}
@@ -157,6 +155,13 @@ func (s *Subnet) newInterface(name string, cfg InterfaceConfig, managed bool) *I
 		v.logInterface(f, now)
 	})
 	return f
+}
+
+// nextNumber returns a number that no interface and no instance has.
+func nextNumber(w *netfake.World) uint64 {
+	rs := netfake.Shared(w, newRegions)
+	rs.ifaces++
+	return rs.ifaces
 }
 
 // addAddresses gives the interface the addresses besides its primary one.
@@ -214,7 +219,7 @@ func (s *Subnet) takeAddress(text string) (netip.Addr, error) {
 	return addr, s.free.take(addr)
 }
 
-// String returns the interface's name, which is its instance's.
+// String returns the interface's name, which is its instance's if it was made with that.
 func (f *Interface) String() string { return f.name }
 
 // ID returns the interface's identifier, as the real ones look: "eni-0…".

@@ -93,8 +93,8 @@ func (s *localServices) describe(i *Instance, about *aboutInstance) metadataTree
 	if v6 := only(f.more, isIPv6); len(v6) > 0 {
 		t.put(root, "ipv6", v6[0].String())
 	}
-	for n, own := range i.ifaces {
-		t.describeInterface(root+"network/interfaces/macs/"+own.mac()+"/", i, own, n)
+	for _, own := range i.ifaces {
+		t.describeInterface(root+"network/interfaces/macs/"+own.mac()+"/", i, own)
 	}
 	if about.profile != "" {
 		t.put(root, "iam/info", s.profileInfo(about))
@@ -104,10 +104,10 @@ func (s *localServices) describe(i *Instance, about *aboutInstance) metadataTree
 	return t
 }
 
-// describeInterface says all about the n-th interface of an instance.
-func (t metadataTree) describeInterface(dir string, i *Instance, f *Interface, n int) {
+// describeInterface says all about an interface of an instance.
+func (t metadataTree) describeInterface(dir string, i *Instance, f *Interface) {
 	v := f.vpc
-	t.put(dir, "device-number", strconv.Itoa(n))
+	t.put(dir, "device-number", strconv.Itoa(f.attachment.index))
 	t.put(dir, "interface-id", f.ID())
 	t.put(dir, "local-hostname", i.hostname())
 	t.put(dir, "local-ipv4s", joined(only(f.addresses(), netip.Addr.Is4), netip.Addr.String))

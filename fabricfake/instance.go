@@ -31,6 +31,13 @@ type InstanceConfig struct {
 	// default group.
 	Groups Groups
 
+	// Interface is one of the subnet that is there already and attached to nothing, to be the
+	// instance's primary one. It has addresses, groups and all else of its own, which the
+	// fields for them must not name; it gets no public address assigned, and stays when the
+	// instance is terminated, unless it was made to go. If nil, an interface is made, with
+	// the instance's name.
+	Interface *Interface
+
 	// On is the physical host that it runs on. If nil, one of its own, and another each
 	// time when it is started.
 	On *PhysicalHost
@@ -59,7 +66,8 @@ type InstanceConfig struct {
 	ConnectionTracking ConnectionTracking
 
 	// OnTermination says what becomes of its interface when it is terminated. If 0, it is
-	// deleted.
+	// deleted if it was made with the instance; another has its own setting, and cannot be
+	// told here to go.
 	OnTermination OnTermination
 
 	// MaxInterfaces is how many interfaces it may have. If 0, DefaultMaxInterfaces.
@@ -85,7 +93,8 @@ type Instance struct {
 	cfg    InstanceConfig
 	number uint64
 	iface  *Interface    // the primary one
-	ifaces []*Interface  // that are attached, by device index
+	ifaces []*Interface  // that are attached, as they came
+	spent  []int         // device indices that are not given again while it runs
 	about  aboutInstance // what the instance metadata service knows
 	dhcp   DHCPOptions   // of the VPC when it was launched
 
@@ -104,7 +113,9 @@ type Instance struct {
 // subnet (InvalidParameterValue), a subnet without a free address
 // (InsufficientFreeAddressesInSubnet), a group of another VPC (InvalidGroup.NotFound) or a
 // placement group that is in another zone (InvalidPlacementGroup.InUse) or has no room
-// (InsufficientInstanceCapacity).
+// (InsufficientInstanceCapacity). An interface that is there already fails it if it is
+// attached (InvalidNetworkInterface.InUse), in another subnet, or the configuration says what
+// is the interface's own (InvalidParameterCombination).
 func (s *Subnet) Instance(name string, cfg InstanceConfig) *Instance {
 	w := s.vpc.world
 	w.TB().Helper()
@@ -119,16 +130,27 @@ func (s *Subnet) Instance(name string, cfg InstanceConfig) *Instance {
 	i := &Instance{Host: w.NewHost(name, s.vpc.region.place), cfg: cfg, dhcp: s.vpc.dhcp, changed: make(chan struct{})}
 	i.about = aboutInstance{cfg.Metadata, cfg.UserData, cfg.InstanceProfile, w.Now()}
 	shape := cfg.interfaceConfig()
-	i.iface = s.newInterface(name, shape, false)
-	i.number = i.iface.id
+	if i.iface = cfg.Interface; i.iface == nil {
+		i.iface = s.newInterface(name, shape, false)
+		i.number = i.iface.id
+	} else {
+		i.number = nextNumber(w)
+	}
 	i.timer = w.NewTimer("instance "+name, func(now time.Duration) { i.next(now) })
 	on, err := i.home()
 	if err != nil {
 		w.TB().Fatalf("%v (%s in subnet %s)", err, name, s.name)
 	}
-	w.Do(func(time.Duration) { i.joinGroup() })
+	w.Do(func(time.Duration) {
+		i.joinGroup()
+		if cfg.OnTermination == KeepOnTermination {
+			i.iface.attachment.ends = KeepOnTermination
+		}
+	})
 	i.launch(on)
-	i.iface.addAddresses(&shape)
+	if cfg.Interface == nil {
+		i.iface.addAddresses(&shape)
+	}
 	i.configure()
 	i.runPrograms()
 	return i
@@ -148,7 +170,13 @@ func (s *Subnet) checkInstance(cfg *InstanceConfig) error {
 	case cfg.MaxInterfaces < 0:
 		return refuse(codeParameterValue, "MaxInterfaces %d", cfg.MaxInterfaces)
 	}
-	if err := cfg.Placement.check(s, nil); err != nil {
+	var err error
+	s.vpc.world.Do(func(time.Duration) {
+		if err = cfg.Placement.check(s, nil); err == nil {
+			err = cfg.checkPrimary(s)
+		}
+	})
+	if err != nil {
 		return err
 	}
 	if cfg.MaxInterfaces == 0 {
@@ -157,7 +185,9 @@ func (s *Subnet) checkInstance(cfg *InstanceConfig) error {
 	if cfg.ShutdownTime == 0 {
 		cfg.ShutdownTime = DefaultShutdownTime
 	}
-	cfg.PublicIP = cfg.PublicIP.or(s.autoPublic)
+	if cfg.PublicIP = cfg.PublicIP.or(s.autoPublic); cfg.Interface != nil {
+		cfg.PublicIP = AutoAssignOff
+	}
 	return nil
 }
 

@@ -83,6 +83,34 @@ func (i *Instance) Stop() { i.World().TB().Helper(); i.end(Stopping, Stopped) }
 // harmless.
 func (i *Instance) Terminate() { i.World().TB().Helper(); i.end(ShuttingDown, Terminated) }
 
+// ForceStop stops the instance without a shutdown of its operating system, at once, as
+// StopInstances does with SkipOsShutdown: its sockets are gone without a packet, so that peers
+// learn of it by timeout, and nothing that was written but not sent ever is. One that is
+// stopping stops now, as with Force. In any other state it does what Stop does. Source:
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-stop-methods.html
+func (i *Instance) ForceStop() { i.World().TB().Helper(); i.force(Stopping, Stopped) }
+
+// ForceTerminate is Terminate without a shutdown, as ForceStop is Stop without one.
+func (i *Instance) ForceTerminate() { i.World().TB().Helper(); i.force(ShuttingDown, Terminated) }
+
+// force ends a shutdown that is under way, and skips it if none is.
+func (i *Instance) force(during, after InstanceState) {
+	i.World().TB().Helper()
+	skipped := false
+	i.World().Do(func(now time.Duration) {
+		switch {
+		case i.state == Running || i.state == Stopping || i.state == during || i.state == Pending && after == Terminated:
+			skipped = true
+			i.timer.Stop()
+			i.enter(during)
+			i.ended(now, after)
+		}
+	})
+	if !skipped {
+		i.end(during, after)
+	}
+}
+
 // end begins to shut the instance down, unless it is down already.
 func (i *Instance) end(during, after InstanceState) {
 	w := i.World()
@@ -112,7 +140,7 @@ func (i *Instance) end(during, after InstanceState) {
 // ended is the end of a shutdown.
 func (i *Instance) ended(now time.Duration, s InstanceState) {
 	i.PowerOff()
-	i.on = nil
+	i.on, i.spent = nil, nil
 	if s == Terminated {
 		i.unplaceGroup()
 	}
@@ -196,7 +224,7 @@ func (i *Instance) launch(on *PhysicalHost) {
 		i.on = on
 		i.boots++
 		if i.ifaces == nil {
-			i.iface.instance, i.ifaces = i, []*Interface{i.iface}
+			i.take(i.iface, now)
 			i.iface.plugIn()
 		} else {
 			for _, f := range i.ifaces {

@@ -135,6 +135,10 @@ func TestLifecycleRefusals(t *testing.T) {
 		{"terminating what is stopped", fabricfake.InstanceConfig{}, func(i *fabricfake.Instance) { stopped(i); terminated(i) }, ""},
 		{"terminating what stops", fabricfake.InstanceConfig{}, func(i *fabricfake.Instance) { i.Stop(); terminated(i) }, ""},
 		{"waiting for what does not come", fabricfake.InstanceConfig{}, func(i *fabricfake.Instance) { i.Await(fabricfake.Stopped) }, "IncorrectInstanceState: i is running, and nothing is under way that would make it stopped"},
+		{"stopping what boots by force", fabricfake.InstanceConfig{BootTime: time.Hour}, func(i *fabricfake.Instance) { i.ForceStop() }, "IncorrectInstanceState: i is pending, and cannot be stopped"},
+		{"terminating what boots by force", fabricfake.InstanceConfig{BootTime: time.Hour}, func(i *fabricfake.Instance) { i.ForceTerminate(); i.Await(fabricfake.Terminated) }, ""},
+		{"stopping what is being terminated by force", fabricfake.InstanceConfig{ShutdownTime: time.Hour}, func(i *fabricfake.Instance) { i.Terminate(); i.ForceStop() }, "IncorrectInstanceState: i is shutting-down"},
+		{"stopping by force again", fabricfake.InstanceConfig{}, func(i *fabricfake.Instance) { i.ForceStop(); i.ForceStop() }, ""},
 		{"a negative time", fabricfake.InstanceConfig{BootTime: -1}, func(i *fabricfake.Instance) {}, "InvalidParameterValue: BootTime -1ns"},
 		{"a negative limit", fabricfake.InstanceConfig{MaxInterfaces: -1}, func(i *fabricfake.Instance) {}, "InvalidParameterValue: MaxInterfaces -1"},
 		{"a setting that is none", fabricfake.InstanceConfig{PublicIP: 3}, func(i *fabricfake.Instance) {}, "InvalidParameterValue: PublicIP is 3"},
@@ -207,6 +211,45 @@ func TestStopIsOrderly(t *testing.T) {
 			t.Errorf("dialling when it is stopped: %v", r.Outcome)
 		}
 	})
+}
+
+// By force an instance is down at once, also in the middle of a shutdown, and comes back as
+// from any other stop.
+// fact: instance.force, instance.skip
+func TestForceStop(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		do    func(i *fabricfake.Instance)
+		after fabricfake.InstanceState
+		takes time.Duration
+	}{
+		{"Stop", func(i *fabricfake.Instance) { i.Stop() }, fabricfake.Stopped, fabricfake.DefaultShutdownTime},
+		{"ForceStop", func(i *fabricfake.Instance) { i.ForceStop() }, fabricfake.Stopped, 0},
+		{"ForceStop of what stops", func(i *fabricfake.Instance) { i.Stop(); i.World().Sleep(time.Second); i.ForceStop() }, fabricfake.Stopped, time.Second},
+		{"ForceTerminate", func(i *fabricfake.Instance) { i.ForceTerminate() }, fabricfake.Terminated, 0},
+		{"ForceTerminate of what terminates", func(i *fabricfake.Instance) { i.Terminate(); i.World().Sleep(time.Second); i.ForceTerminate() }, fabricfake.Terminated, time.Second},
+		{"ForceTerminate of what stops", func(i *fabricfake.Instance) { i.Stop(); i.ForceTerminate() }, fabricfake.Terminated, 0},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			p := newPair(t, w)
+			began := w.Now()
+			row.do(p.two)
+			p.two.Await(row.after)
+			if took := w.Now() - began; took != row.takes || p.two.Interface().PhysicalHost() != nil {
+				t.Errorf("%s: %v after %v, on %v", row.name, p.two.State(), took, p.two.Interface().PhysicalHost())
+			}
+			w.Sleep(time.Hour)
+			wantState(t, p.two, row.after)
+			if row.after != fabricfake.Stopped {
+				return
+			}
+			p.two.Start()
+			if err := serve(w, p.two.Host, 22); err != nil {
+				t.Fatal(err)
+			}
+			p.talk(t)
+		})
+	}
 }
 
 // A crash is no state of the API's; a crashed instance can be stopped and started.

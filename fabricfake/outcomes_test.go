@@ -60,6 +60,10 @@ func TestOutcomes(t *testing.T) {
 		{"and boots again", nil, func(p *pair) { p.two.Crash() }, func(p *pair) { p.two.Restart() }, "ECONNRESET after 6.7064s"},
 		{"the instance is stopped", nil, func(p *pair) { go p.two.Stop() }, nil, "EOF after 500ms"},
 		{"the instance is terminated", nil, func(p *pair) { go p.two.Terminate() }, nil, "EOF after 500ms"},
+		// fact: instance.skip
+		{"the instance is stopped by force", nil, func(p *pair) { p.two.ForceStop() }, nil, gaveUp},
+		// fact: instance.skip
+		{"the instance is terminated by force", nil, func(p *pair) { p.two.ForceTerminate() }, nil, gaveUp},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			netfake.Run(t, func(t *testing.T, w *netfake.World) {
