@@ -222,6 +222,7 @@ func (f *Interface) unplace() {
 	for _, addr := range f.addresses() {
 		f.vpc.region.mapping.remove(f.vpc.vni, addr)
 	}
+	put(&f.device.left, f.id, f)
 	f.device.mirrored -= len(f.mirrors)
 	f.device = nowhere(f.vpc.region)
 	f.host.Store(nil)
@@ -259,6 +260,7 @@ func (f *Interface) remove(now time.Duration) {
 		f.subnet.release(addr)
 	}
 	delete(f.vpc.region.interfaces, f.id)
+	put(&f.vpc.region.former, f.id, f)
 	f.gone = true
 }
 

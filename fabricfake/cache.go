@@ -38,7 +38,7 @@ type belief struct {
 type push struct {
 	due time.Duration
 	key mappingKey
-	to  *mapping // nil if nobody has the address any more
+	to  *mapping
 }
 
 // outdated reports whether the device has yet to be told of a change.
@@ -59,7 +59,8 @@ func (c *cache) lag(key mappingKey) string {
 	return fmt.Sprintf("%s has yet to be told where %v is now", c.device.name, key.addr)
 }
 
-// told returns what the device has been told of an address, nil for nothing.
+// told returns what the device has been told of an address, nil for nothing. Of one that
+// nobody has any more that is what there is no longer.
 func (c *cache) told(key mappingKey) *mapping {
 	if len(c.behind) > 0 {
 		if b, ok := c.behind[key]; ok {
@@ -75,6 +76,9 @@ func (c *cache) lookup(p *netfake.Packet, key mappingKey) (e *mapping, ask bool)
 	e = c.told(key)
 	if c.missed(key) {
 		c.service.hit(p)
+	}
+	if !e.live() {
+		e = nil
 	}
 	if c.service.misses == MissAsk && (e == nil || e.device != c.device && !c.asked[key]) {
 		return nil, true
@@ -115,7 +119,7 @@ func (c *cache) answer(p *netfake.Packet, key mappingKey) (e *mapping, ok bool) 
 		c.service.hit(p)
 		return nil, false
 	}
-	if e = c.service.entries[key]; e == nil {
+	if e = c.service.entries[key]; !e.live() {
 		return nil, true
 	}
 	put(&c.asked, key, true)
@@ -142,14 +146,14 @@ func (c *cache) undoFor(p *netfake.Packet, key mappingKey) {
 }
 
 // put is an assignment to a map that is made when it is first needed.
-func put[T any](m *map[mappingKey]T, key mappingKey, v T) {
+func put[K comparable, T any](m *map[K]T, key K, v T) {
 	if *m == nil {
-		*m = map[mappingKey]T{}
+		*m = map[K]T{}
 	}
 	(*m)[key] = v
 }
 
-func restore[T any](m *map[mappingKey]T, key mappingKey, v T, was bool) {
+func restore[K comparable, T any](m *map[K]T, key K, v T, was bool) {
 	if was {
 		put(m, key, v)
 		return
@@ -181,8 +185,8 @@ func (a *pendingAnswer) Step(p *netfake.Packet) netfake.Next {
 
 // expect has a change arrive at the device when its time has come.
 func (c *cache) expect(key mappingKey, was, to *mapping, now time.Duration) {
-	left := was != nil && was.device == c.device
-	if to != nil && to.device == c.device || left && to == nil {
+	left := was.live() && was.device == c.device
+	if to.live() && to.device == c.device || left && !to.live() {
 		c.settle(key)
 		return
 	}
@@ -197,7 +201,7 @@ func (c *cache) expect(key mappingKey, was, to *mapping, now time.Duration) {
 		b.mapping = was
 	}
 	if left {
-		b.mapping = nil
+		b.mapping = &mapping{since: now, before: was}
 	}
 	b.pushes++
 	put(&c.behind, key, b)

@@ -97,19 +97,19 @@ func (e *Edge) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 		return e.reject(p, fmt.Sprintf("a frame of vni %d, which the edge does not serve", frame.VNI), "")
 	}
 	if key, ask := e.unknownSender(p, e.vpc, frame); ask {
-		return e.askSender(p, key, frame)
+		return e.askSender(p, e.vpc, key, frame)
 	}
-	from, forged := e.sender(p, e.vpc, frame)
-	if forged == "" && from == nil {
-		forged = "a frame from another edge"
+	sender := e.sender(p, e.vpc, frame)
+	if sender.why == "" && sender.from == nil {
+		sender.why = "a frame from another edge"
 	}
-	if forged != "" {
-		return e.reject(p, forged, e.senderLag(p, e.vpc, frame))
+	if sender.why != "" {
+		return e.disbelieve(p, e.vpc, frame, sender)
 	}
 	if memorable(p) {
-		e.came.put(p, &passage{from: from, frame: *frame})
+		e.came.put(p, &passage{from: sender.from, frame: *frame})
 	}
-	return e.node.Leave(p, from)
+	return e.node.Leave(p, sender.from)
 }
 
 // SetMappingDelay sets how long it takes until a change of the mappings is known to this
@@ -121,7 +121,3 @@ func (e *Edge) SetMappingDelay(d time.Duration) {
 
 // Rejected returns how many frames the edge has taken for forged.
 func (e *Edge) Rejected() uint64 { return e.countRejected() }
-
-// Interface returns the VPC's interface that has a private address, nil if none has.
-// It may be called only inside the scheduler.
-func (v *VPC) Interface(addr netip.Addr) *Interface { return v.region.mapping.find(v.vni, addr) }

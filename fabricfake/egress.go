@@ -137,8 +137,8 @@ func (f *Interface) tracksAll(peer netip.Addr) bool {
 			return true
 		}
 	}
-	other := f.vpc.region.mapping.find(f.vpc.vni, peer)
-	return other != nil && other.tracked
+	other := f.device.cache.told(mappingKey{f.vpc.vni, peer})
+	return other.live() && other.iface.tracked
 }
 
 // TrackConnections has security groups track every connection with the interface, those

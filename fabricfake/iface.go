@@ -273,6 +273,7 @@ func (f *Interface) SetSourceDestCheck(check SourceDestCheck) {
 			return refuse(codeParameterValue, "SourceDestCheck is %d", check)
 		}
 		f.check = check
+		f.announce()
 		return nil
 	})
 }

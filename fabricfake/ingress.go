@@ -57,11 +57,21 @@ func (d *device) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 	if d.edge != nil {
 		return d.edge.receive(p, frame)
 	}
-	f := d.region.interfaces[frame.Receiver]
-	if f == nil || f.device != d || f.vpc.vni != frame.VNI {
+	f := d.receiver(frame)
+	if f == nil {
 		return d.reject(p, fmt.Sprintf("a frame of vni %d for interface %d, which is not here", frame.VNI, frame.Receiver), d.senderLagsBehind(p, frame))
 	}
-	return f.receive(p, frame)
+	if key, ask := d.unknownSender(p, f.vpc, frame); ask {
+		return d.askSender(p, f.vpc, key, frame)
+	}
+	sender := d.sender(p, f.vpc, frame)
+	switch {
+	case sender.why != "":
+		return d.disbelieve(p, f.vpc, frame, sender)
+	case f.device != d:
+		return d.stale(p, d.moved(f), d.senderLagsBehind(p, frame))
+	}
+	return f.receive(p, frame, sender.from)
 }
 
 // reject drops a frame that no healthy host sends, unless one of the two has yet to be
@@ -81,21 +91,15 @@ func (d *device) refuse(p *netfake.Packet, dir netfake.Direction, why, hint stri
 }
 
 // receive takes a packet that has come for the interface through its stages.
-func (f *Interface) receive(p *netfake.Packet, frame *Frame) netfake.Next {
+// The sender is nil for an edge.
+func (f *Interface) receive(p *netfake.Packet, frame *Frame, sender *Interface) netfake.Next {
 	m := passage{to: f, frame: *frame, opened: f.tracker.opened}
-	if key, ask := f.device.unknownSender(p, f.vpc, frame); ask {
-		return f.device.askSender(p, key, frame)
-	}
-	sender, why := f.device.sender(p, f.vpc, frame)
-	if why != "" {
-		return f.device.reject(p, why, f.device.senderLag(p, f.vpc, frame))
-	}
 	if p.Traced() {
 		p.Passed(netfake.Hop{Place: f.device.name, By: f.vpc.region.mapping, Direction: netfake.Ingress,
 			Rule: fmt.Sprintf("%v may send as %v", frame.From, p.Flow.Src.Addr())})
 	}
 	ids := &f.ids
-	if sender == nil || !sender.owns(p.Flow.Src.Addr()) {
+	if sender == nil || f.device.finds(p, sender, p.Flow.Src.Addr(), f.vpc.region.devices[frame.From]) == nil {
 		ids = nil // somebody in between: the sender's groups are not known
 	}
 	crossing := sender == nil || sender.subnet != f.subnet

@@ -33,10 +33,19 @@ type mappingKey struct {
 // mapping is what there is to know of an address. It is never changed, only replaced: a
 // cache may hold an old one.
 type mapping struct {
-	iface  *Interface
-	device *device
-	groups Groups
+	iface   *Interface // nil if nobody has the address any more
+	device  *device    // nil for a public address
+	groups  Groups
+	check   SourceDestCheck
+	public  netip.Addr // of a private address: what an internet gateway translates it to
+	private netip.Addr // of a public address: the other way round
+
+	since  time.Duration // when it became so
+	before *mapping      // what was so until then, as long as it matters: see lately
 }
+
+// live reports whether somebody has the address.
+func (m *mapping) live() bool { return m != nil && m.iface != nil }
 
 func newMappingService(r *Region) *MappingService {
 	m := &MappingService{region: r, entries: map[mappingKey]*mapping{}, latency: LatencyLookup, prompt: true}
@@ -52,25 +61,28 @@ func (m *MappingService) String() string { return "mapping" }
 // find returns the interface that has an address in a VPC, nil if there is none, as the
 // service itself knows it.
 func (m *MappingService) find(vni uint32, addr netip.Addr) *Interface {
-	if e := m.entries[mappingKey{vni, addr}]; e != nil {
+	if e := m.entries[mappingKey{vni, addr}]; e.live() {
 		return e.iface
 	}
 	return nil
 }
 
-// add announces that an interface has an address, where the interface is and which groups
-// it has. When one of these changes it is called again.
+// add announces that an interface has an address, where the interface is, which groups it
+// has, whether it is checked, and the public address. When one of these changes it is called
+// again.
 func (m *MappingService) add(vni uint32, addr netip.Addr, f *Interface) {
-	m.change(mappingKey{vni, addr}, &mapping{f, f.device, f.groups})
+	m.change(mappingKey{vni, addr}, &mapping{
+		iface: f, device: f.device, groups: f.groups, check: f.check, public: f.translation(addr).public,
+	})
 }
 
 // remove announces that nobody has an address any more.
 func (m *MappingService) remove(vni uint32, addr netip.Addr) {
-	m.change(mappingKey{vni, addr}, nil)
+	m.change(mappingKey{vni, addr}, &mapping{})
 }
 
-// announce tells anew of all addresses of an interface: its groups have changed, or where
-// it is.
+// announce tells anew of all addresses of an interface: something of it has changed, or
+// where it is.
 func (f *Interface) announce() {
 	if f.gone || !f.placed() {
 		return
@@ -81,16 +93,13 @@ func (f *Interface) announce() {
 }
 
 func (m *MappingService) change(key mappingKey, to *mapping) {
-	was := m.entries[key]
-	if to == nil {
-		delete(m.entries, key)
-	} else {
-		m.entries[key] = to
-	}
+	now, was := m.region.world.Now(), m.entries[key]
+	to.since, to.before = now, was
+	was.forget(now)
+	m.entries[key] = to
 	if m.prompt {
 		return
 	}
-	now := m.region.world.Now()
 	for _, d := range m.region.inOrder {
 		d.cache.expect(key, was, to, now)
 	}

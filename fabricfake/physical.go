@@ -26,6 +26,9 @@ type device struct {
 	outages  outages // in force
 	mirrored int     // sessions whose source is here
 	rejected uint64  // frames, as forged
+	outrun   uint64  // frames, as stale
+
+	left map[uint64]*Interface // that were here, by number
 }
 
 // way is how a device reaches another; it stays the same for ever.

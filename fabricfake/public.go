@@ -125,18 +125,9 @@ func (f *Interface) HasElasticIP(private netip.Addr) (has bool) {
 	return has
 }
 
-// Public returns the public address that belongs to a private one of the VPC, or the zero
-// Addr. It may be called only inside the scheduler.
-func (v *VPC) Public(private netip.Addr) netip.Addr {
-	if f := v.region.mapping.find(v.vni, private); f != nil {
-		return f.translation(private).public
-	}
-	return netip.Addr{}
-}
-
 // PublicOwner returns the interface of the VPC that a public address belongs to, with the
-// private address that it stands for; nil if it belongs to none. It may be called only
-// inside the scheduler.
+// private address that it stands for; nil if it belongs to none: as the API knows it, and not
+// yet every edge, see Edge.KnowsPublic. It may be called only inside the scheduler.
 func (v *VPC) PublicOwner(public netip.Addr) (f *Interface, private netip.Addr) {
 	if f = v.publics[public]; f == nil {
 		return nil, private
@@ -174,17 +165,32 @@ func (f *Interface) translate(t publicIP) {
 		f.vpc.publics = map[netip.Addr]*Interface{}
 	}
 	f.vpc.publics[t.public] = f
+	f.vpc.region.mapping.change(publicKey(f.vpc, t.public), &mapping{iface: f, private: t.private})
+	f.announceOne(t.private)
 }
 
 // untranslate takes the public address of a private one away.
 func (f *Interface) untranslate(private netip.Addr) {
-	f.publics = slices.DeleteFunc(f.publics, func(t publicIP) bool {
-		if t.private == private {
-			delete(f.vpc.publics, t.public)
-		}
-		return t.private == private
-	})
+	public := f.translation(private).public
+	if !public.IsValid() {
+		return
+	}
+	f.publics = slices.DeleteFunc(f.publics, func(t publicIP) bool { return t.private == private })
+	delete(f.vpc.publics, public)
+	f.vpc.region.mapping.change(publicKey(f.vpc, public), &mapping{})
+	f.announceOne(private)
 }
+
+// announceOne is announce for one address, if the interface has it.
+func (f *Interface) announceOne(addr netip.Addr) {
+	if f.placed() && f.owns(addr) {
+		f.vpc.region.mapping.add(f.vpc.vni, addr, f)
+	}
+}
+
+// publicKey is under what the mapping service has a public address, which may be one of the
+// VPC's own blocks besides: no VPC has a number of more than 24 bits.
+func publicKey(v *VPC, public netip.Addr) mappingKey { return mappingKey{v.vni | 1<<24, public} }
 
 // SetUplink tells the VPC where on the internet its public addresses and IPv6 blocks are
 // announced: at the uplink of its internet gateway, nil for nowhere. An address stays

@@ -31,6 +31,7 @@ type Region struct {
 	devices     map[netip.Addr]*device
 	inOrder     []*device // as they were made
 	interfaces  map[uint64]*Interface
+	former      map[uint64]*Interface       // that were deleted
 	links       map[[2]string]*netfake.Link // between and inside zones
 	inside      *netfake.Link               // inside one physical host
 	vpcs        []*VPC
@@ -166,4 +167,12 @@ func (r *Region) wayBetween(from, to *device) *netfake.Way {
 	default:
 		return l.Forth()
 	}
+}
+
+// numbered returns the interface that has or had a number, nil if none ever did.
+func (r *Region) numbered(id uint64) *Interface {
+	if f := r.interfaces[id]; f != nil {
+		return f
+	}
+	return r.former[id]
 }

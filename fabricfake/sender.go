@@ -7,56 +7,90 @@ import (
 	"github.com/netspec-go/netspec/netfake"
 )
 
+// provenance is what a device makes of who sent a frame.
+type provenance struct {
+	from *Interface // nil for an edge
+	why  string     // why the frame is not believed, "" if it is
+	late bool       // it would have been believed when it was sent
+}
+
 // sender checks that a frame's packet comes from who it says, as far as the device itself
 // knows where everybody is: from an interface of the VPC that is where the frame was sent,
 // with an address of its own unless it forwards; or from an edge of the VPC, with an
-// address outside of it. It returns the interface, nil for an edge, and why the frame is
-// a forgery, "" if it is none.
-//
-// A device that has yet to be told that somebody has moved takes his frames for forged, and
-// those from where he was for honest ones: there is nothing else by which it could tell.
-func (d *device) sender(p *netfake.Packet, v *VPC, frame *Frame) (from *Interface, forged string) {
-	src := p.Flow.Src.Addr()
+// address outside of it.
+func (d *device) sender(p *netfake.Packet, v *VPC, frame *Frame) provenance {
 	at := d.region.devices[frame.From]
 	switch {
 	case at == nil:
-		return nil, fmt.Sprintf("a frame from %v, where nothing is", frame.From)
+		return provenance{why: fmt.Sprintf("a frame from %v, where nothing is", frame.From)}
 	case at.edge != nil:
-		if frame.Source != 0 || !at.edge.serves(v) {
-			return nil, fmt.Sprintf("a frame of vni %d from the edge %s, which does not serve it", frame.VNI, at.name)
-		}
-		if v.Contains(src) {
-			return nil, fmt.Sprintf("a frame from the edge %s with %v, an address inside the VPC", at.name, src)
-		}
-		return nil, ""
+		return provenance{why: at.edge.outside(p, v, frame)}
 	}
-	f := d.region.interfaces[frame.Source]
-	if f == nil || f.vpc != v || !d.finds(p, f, f.addr, at) {
-		return nil, fmt.Sprintf("a frame of vni %d from %v in the name of interface %d, which is not there", frame.VNI, frame.From, frame.Source)
+	f := d.region.numbered(frame.Source)
+	if f == nil || f.vpc != v {
+		return provenance{why: frame.misnamed()}
 	}
-	if f.check == SourceDestCheckOn && src != f.addr && !d.finds(p, f, src, at) {
-		return nil, fmt.Sprintf("a frame from %v with the source %v, which is not mapped there", frame.From, src)
+	src := p.Flow.Src.Addr()
+	e := d.finds(p, f, f.addr, at)
+	switch {
+	case e == nil:
+		return provenance{why: frame.misnamed(), late: d.wasBelieved(p, f, at)}
+	case e.check == SourceDestCheckOn && src != f.addr && d.finds(p, f, src, at) == nil:
+		return provenance{why: frame.misplaced(src), late: d.wasBelieved(p, f, at)}
 	}
-	return f, ""
+	return provenance{from: f}
 }
 
-// finds reports whether, for all that the device knows, an interface has an address, and is
-// on another device.
-func (d *device) finds(p *netfake.Packet, f *Interface, addr netip.Addr, at *device) bool {
+// outside says why a frame cannot be from the edge, "" if it can.
+func (e *Edge) outside(p *netfake.Packet, v *VPC, frame *Frame) string {
+	switch src := p.Flow.Src.Addr(); {
+	case frame.Source != 0 || !e.serves(v):
+		return fmt.Sprintf("a frame of vni %d from the edge %s, which does not serve it", frame.VNI, e.name)
+	case v.Contains(src):
+		return fmt.Sprintf("a frame from the edge %s with %v, an address inside the VPC", e.name, src)
+	}
+	return ""
+}
+
+// misnamed says that a frame is in the name of an interface that is not where it is from.
+func (f *Frame) misnamed() string {
+	return fmt.Sprintf("a frame of vni %d from %v in the name of interface %d, which is not there", f.VNI, f.From, f.Source)
+}
+
+// misplaced says that the source of a frame's packet is not where the frame is from.
+func (f *Frame) misplaced(src netip.Addr) string {
+	return fmt.Sprintf("a frame from %v with the source %v, which is not mapped there", f.From, src)
+}
+
+// disbelieve drops a frame whose sender is not believed: as a forgery, unless it may have
+// been in order when it was sent.
+func (d *device) disbelieve(p *netfake.Packet, v *VPC, frame *Frame, sender provenance) netfake.Next {
+	if sender.late {
+		return d.stale(p, sender.why+" any more", "")
+	}
+	return d.reject(p, sender.why, d.senderLag(p, v, frame))
+}
+
+// finds returns what the device knows of an address if, for all that it knows, an interface
+// has it and is on another device, else nil.
+func (d *device) finds(p *netfake.Packet, f *Interface, addr netip.Addr, at *device) *mapping {
 	e, _ := d.cache.lookup(p, mappingKey{f.vpc.vni, addr})
-	return e != nil && e.iface == f && e.device == at
+	if e == nil || e.iface != f || e.device != at {
+		return nil
+	}
+	return e
 }
 
 // senderKeys returns what a device has to know to judge a frame's sender: where the
 // interface is that it names, and who has the address that its packet comes from. There
 // is none where the sender is an edge, or nobody.
 func (d *device) senderKeys(p *netfake.Packet, v *VPC, frame *Frame) (keys [2]mappingKey) {
-	at, f := d.region.devices[frame.From], d.region.interfaces[frame.Source]
+	at, f := d.region.devices[frame.From], d.region.numbered(frame.Source)
 	if at == nil || at.edge != nil || f == nil || f.vpc != v {
 		return keys
 	}
 	keys[0] = mappingKey{v.vni, f.addr}
-	if f.check == SourceDestCheckOn {
+	if e := d.cache.told(keys[0]); !e.live() || e.check == SourceDestCheckOn {
 		keys[1] = mappingKey{v.vni, p.Flow.Src.Addr()}
 	}
 	return keys
@@ -79,12 +113,17 @@ func (d *device) unknownSender(p *netfake.Packet, v *VPC, frame *Frame) (key map
 }
 
 // askSender has a packet wait until the device knows what there is to know of its sender.
-func (d *device) askSender(p *netfake.Packet, key mappingKey, frame *Frame) netfake.Next {
+func (d *device) askSender(p *netfake.Packet, v *VPC, key mappingKey, frame *Frame) netfake.Next {
 	late := *frame
 	late.Inner = nil
 	return d.cache.ask(p, key, func(p *netfake.Packet, e *mapping) netfake.Next {
 		if e == nil {
-			return d.reject(p, fmt.Sprintf("a frame from %v with the source %v, which is not mapped there", late.From, key.addr), "")
+			at, f := d.region.devices[late.From], d.region.numbered(late.Source)
+			why := late.misplaced(key.addr)
+			if key.addr == f.addr {
+				why = late.misnamed()
+			}
+			return d.disbelieve(p, v, &late, provenance{why: why, late: d.wasBelieved(p, f, at)})
 		}
 		return d.receive(p, &late)
 	})

@@ -70,6 +70,7 @@ func (f *Interface) consult(p *netfake.Packet, dst netip.Addr) netfake.Next {
 	}
 	if to == f.vpc.resolver.host {
 		f.mirror(p, netfake.Egress, true)
+		f.vpc.resolver.note(p, f)
 	} else {
 		p.SetSrc(netip.AddrPortFrom(s.alias(p, caller{f, p.Flow.Src.Addr()}), p.Flow.Src.Port()))
 	}
@@ -169,16 +170,27 @@ func (s *localServices) alias(p *netfake.Packet, c caller) netip.Addr {
 
 // Step takes an answer of the services to the interface that asked.
 func (s *localServices) Step(p *netfake.Packet) netfake.Next {
-	c, ok := s.callers[p.Flow.Dst.Addr()]
-	if !ok || !c.iface.owns(c.addr) || !c.iface.placed() {
-		return p.Drop(netfake.Hop{Place: s.region.name, By: s, Code: codeUnknownAddress,
-			Rule: "who asked has gone"})
+	c := s.callers[p.Flow.Dst.Addr()]
+	if end, may := s.mayAnswer(p, c); !may {
+		return end
 	}
 	p.SetDst(netip.AddrPortFrom(c.addr, p.Flow.Dst.Port()))
 	if about, ok := p.Quoted(); ok {
 		p.SetQuotedSrc(netip.AddrPortFrom(c.addr, about.Src.Port()))
 	}
 	return p.Over(s.region.inside, c.iface.guest)
+}
+
+// mayAnswer reports whether what a service says can come to a caller, and what becomes of it
+// if not. Of all this the caller's host knows by itself: no mapping has a part in it.
+func (s *localServices) mayAnswer(p *netfake.Packet, c caller) (end netfake.Next, may bool) {
+	switch {
+	case c.iface == nil || !c.iface.owns(c.addr) || !c.iface.placed():
+		return p.Drop(netfake.Hop{Place: s.region.name, By: s, Code: codeUnknownAddress, Rule: "who asked has gone"}), false
+	case c.iface.device.failed(p):
+		return p.Drop(c.iface.device.outage(c.iface.name, netfake.Ingress)), false
+	}
+	return end, true
 }
 
 // LinkLocalAllowance is how many packets in a second an interface may send to the services
@@ -224,6 +236,19 @@ type vpcResolver struct {
 	host *netfake.Host // nil for none
 	addr netip.Addr    // the block's base plus two
 	nics map[netip.Prefix]*netfake.NIC
+
+	asked map[netip.Addr]*Interface // who was the last to ask from an address
+}
+
+// note notes that an interface has asked: the answer goes back to where it is.
+func (r *vpcResolver) note(p *netfake.Packet, f *Interface) {
+	addr := p.Flow.Src.Addr()
+	before, known := r.asked[addr]
+	if before == f {
+		return
+	}
+	put(&r.asked, addr, f)
+	p.Undo(func() { restore(&r.asked, addr, before, known) })
 }
 
 // AttachResolver makes a host the VPC's resolver, at the primary block's base plus two, at
@@ -282,12 +307,13 @@ type resolverReply struct{ vpc *VPC }
 // String returns "link-local services".
 func (s *resolverReply) String() string { return s.vpc.region.local.String() }
 
-// Step hands the answer to the interface that asked.
+// Step hands the answer to the interface that asked. It needs no mapping, whatever has
+// become of those: what is beside an instance answers where it was asked.
 func (s *resolverReply) Step(p *netfake.Packet) netfake.Next {
-	f := s.vpc.region.mapping.find(s.vpc.vni, p.Flow.Dst.Addr())
-	if f == nil {
-		return p.Drop(netfake.Hop{Place: s.vpc.name, By: s.vpc.region.mapping, Code: codeUnknownAddress,
-			Rule: "no interface has " + p.Flow.Dst.Addr().String()})
+	addr := p.Flow.Dst.Addr()
+	f := s.vpc.resolver.asked[addr]
+	if end, may := s.vpc.region.local.mayAnswer(p, caller{f, addr}); !may {
+		return end
 	}
 	f.mirror(p, netfake.Ingress, true)
 	return p.Over(s.vpc.region.inside, f.guest)

@@ -1,6 +1,7 @@
 package gatewayfake
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"time"
@@ -125,10 +126,11 @@ func (g *InternetGateway) Leave(p *netfake.Packet, from *fabricfake.Interface) n
 	public := g.leaving.find(p)
 	if !public.IsValid() {
 		var why netfake.Hop
-		if public, why = g.maySend(p.Flow.Src.Addr(), p.Flow.Dst.Addr()); !public.IsValid() {
+		known := g.edge.Knows(p, p.Flow.Src.Addr())
+		if public, why = g.maySend(known, p.Flow.Src.Addr(), p.Flow.Dst.Addr()); !public.IsValid() {
 			return p.Drop(why)
 		}
-		g.leaving.put(p, public)
+		g.leaving.put(p, public, known)
 	}
 	src := p.Flow.Src.Addr()
 	switch {
@@ -150,18 +152,20 @@ func (g *InternetGateway) Leave(p *netfake.Packet, from *fabricfake.Interface) n
 	return p.To(g.uplink)
 }
 
-// maySend returns the address under which src may send to the internet, its own over IPv6;
-// the zero Addr if it may not, and then why.
-func (g *InternetGateway) maySend(src, dst netip.Addr) (netip.Addr, netfake.Hop) {
-	public := g.vpc.Public(src)
-	if !src.Is4() && !src.IsPrivate() && g.vpc.Interface(src) != nil {
+// maySend returns the address under which src, of which so much is known, may send to the
+// internet, its own over IPv6; the zero Addr if it may not, and then why.
+func (g *InternetGateway) maySend(known fabricfake.Knowledge, src, dst netip.Addr) (netip.Addr, netfake.Hop) {
+	public := known.Public
+	if !src.Is4() && !src.IsPrivate() && known.Interface != nil {
 		public = src
 	}
 	switch {
 	case !g.attached:
 		return netip.Addr{}, g.hop(netfake.Egress, "the gateway is detached", "BAD_STATE_ATTACHMENT")
 	case !public.IsValid():
-		return netip.Addr{}, g.hop(netfake.Egress, fmt.Sprintf("%v has no public address", src), codeNoPublicIP)
+		hop := g.hop(netfake.Egress, fmt.Sprintf("%v has no public address", src), codeNoPublicIP)
+		hop.Hint = cmp.Or(known.Lag, "give the interface an elastic IP, or route through a NAT gateway")
+		return netip.Addr{}, hop
 	case dst.IsPrivate():
 		return netip.Addr{}, g.hop(netfake.Egress, fmt.Sprintf("%v is a private address", dst), codeToPrivate)
 	case sharedSpace.Contains(dst):
@@ -175,10 +179,11 @@ func (g *InternetGateway) Step(p *netfake.Packet) netfake.Next {
 	private := g.entering.find(p)
 	if !private.IsValid() {
 		var why netfake.Hop
-		if private, why = g.mayReceive(p.Flow.Src.Addr(), p.Flow.Dst.Addr()); !private.IsValid() {
+		known := g.knows(p, p.Flow.Dst.Addr())
+		if private, why = g.mayReceive(known, p.Flow.Src.Addr(), p.Flow.Dst.Addr()); !private.IsValid() {
 			return p.Drop(why)
 		}
-		g.entering.put(p, private)
+		g.entering.put(p, private, known)
 	}
 	dst := p.Flow.Dst.Addr()
 	switch {
@@ -198,13 +203,17 @@ func (g *InternetGateway) Step(p *netfake.Packet) netfake.Next {
 	return g.edge.Enter(p)
 }
 
-// mayReceive returns the private address, or the one of IPv6, that receives from the
-// internet as dst; the zero Addr if none may, and then why.
-func (g *InternetGateway) mayReceive(src, dst netip.Addr) (netip.Addr, netfake.Hop) {
-	owner, private := g.vpc.PublicOwner(dst)
-	if !dst.Is4() {
-		owner, private = g.vpc.Interface(dst), dst
+// knows returns what the gateway's edge knows of who receives from the internet as dst.
+func (g *InternetGateway) knows(p *netfake.Packet, dst netip.Addr) fabricfake.Knowledge {
+	if dst.Is4() {
+		return g.edge.KnowsPublic(p, dst)
 	}
+	return g.edge.Knows(p, dst)
+}
+
+// mayReceive returns the private address, or the one of IPv6, that receives from the
+// internet as dst, of which so much is known; the zero Addr if none may, and then why.
+func (g *InternetGateway) mayReceive(known fabricfake.Knowledge, src, dst netip.Addr) (netip.Addr, netfake.Hop) {
 	switch {
 	case !g.attached:
 		return netip.Addr{}, g.hop(netfake.Ingress, "the gateway is detached", "BAD_STATE_ATTACHMENT")
@@ -214,10 +223,12 @@ func (g *InternetGateway) mayReceive(src, dst netip.Addr) (netip.Addr, netfake.H
 		return netip.Addr{}, g.hop(netfake.Ingress, fmt.Sprintf("%v is a shared address", src), codeFromShared)
 	case g.vpc.Contains(src):
 		return netip.Addr{}, g.hop(netfake.Ingress, fmt.Sprintf("%v is an address of the VPC", src), codeSpoofed)
-	case owner == nil:
-		return netip.Addr{}, g.hop(netfake.Ingress, fmt.Sprintf("%v belongs to no interface", dst), codeNoPrivateIP)
+	case known.Interface == nil:
+		hop := g.hop(netfake.Ingress, fmt.Sprintf("%v belongs to no interface", dst), codeNoPrivateIP)
+		hop.Hint = known.Lag
+		return netip.Addr{}, hop
 	}
-	return private, netfake.Hop{}
+	return known.Private, netfake.Hop{}
 }
 
 // untranslated notes that a packet of IPv6 passes as it is.
@@ -245,15 +256,15 @@ func (c *counterparts) find(p *netfake.Packet) netip.Addr {
 	return at.addr
 }
 
-func (c *counterparts) put(p *netfake.Packet, addr netip.Addr) {
+// put remembers an address, if the edge knows all that there is to know of it.
+func (c *counterparts) put(p *netfake.Packet, addr netip.Addr, known fabricfake.Knowledge) {
+	if known.Lag != "" {
+		return
+	}
 	at := &c[p.FlowHash()%uint64(len(c))]
 	at.flow, at.changes, at.addr = p.Flow, p.World().Changes(), addr
 }
 
 func (g *InternetGateway) hop(dir netfake.Direction, rule string, code netfake.Code) netfake.Hop {
-	h := netfake.Hop{Place: g.name, By: g, Direction: dir, Rule: rule, Code: code}
-	if code == codeNoPublicIP {
-		h.Hint = "give the interface an elastic IP, or route through a NAT gateway"
-	}
-	return h
+	return netfake.Hop{Place: g.name, By: g, Direction: dir, Rule: rule, Code: code}
 }

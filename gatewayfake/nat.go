@@ -197,7 +197,11 @@ func (n *NATGateway) Step(p *netfake.Packet) netfake.Next {
 func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
 	t, changes := n.out.find(p.Flow, p.FlowHash()), p.World().Changes()
 	if t == nil || t.sender != changes || p.Traced() {
-		switch n.vpc.Interface(p.Flow.Src.Addr()) {
+		known := n.iface.Knows(p, p.Flow.Src.Addr())
+		if known.Lag != "" {
+			changes = 0 // to be asked of each packet
+		}
+		switch known.Interface {
 		case nil:
 			return n.drop(p, fmt.Sprintf("%v is no interface of vpc %s", p.Flow.Src.Addr(), n.vpc.Name()), codeSourceOutside)
 		case n.iface:
