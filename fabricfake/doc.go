@@ -34,11 +34,17 @@
 // interface has. A push takes no time unless a test says so ([MappingService.SetDelay],
 // [PhysicalHost.SetMappingDelay]); what a host can see for itself, it knows at once.
 // Everything that a device decides it decides by its own cache: where it sends frames,
-// whose frames it believes, who is a member of a group. One that has yet to be told that
-// an address has moved sends to the old host, which drops the packet, and takes the frames
-// of the new one for forged. As later talks tell it, a miss is a drop, since all is pushed
-// in advance; as the first one does, it is a question ([MissAsk]). The service may fail
-// ([MappingService.Fail]): what is known keeps working.
+// whose frames it believes, who is a member of a group, and as the edge of an internet
+// gateway which private address a public one is translated to. As later talks tell it, a
+// miss is a drop, since all is pushed in advance; as the first one does, it is a question
+// ([MissAsk]). The service may fail ([MappingService.Fail]): what is known keeps working.
+//
+// A device that has yet to be told that somebody has moved sends to the old host, which
+// drops the frame as stale: it knows who was there. What comes from where somebody was, a
+// device that has been told of the move drops as stale up to [FrameLifetime] after it, as it
+// may have been under way, and then as forged. A device that has not been told cannot tell
+// who has moved from a forger: it takes the frames of the new place for forged, with an
+// alarm, and believes those of the old one.
 //
 // # Services beside the instances
 //
@@ -49,7 +55,8 @@
 //	169.254.169.123, fd00:ec2::123   the Amazon Time Sync Service: NTP, with the world's time
 //	169.254.169.254, fd00:ec2::254   the instance metadata service: see [MetadataOptions]
 //
-// An instance is told about itself alone, whatever it claims. All of them together take
+// An instance is told about itself alone, whatever it claims, and where it asked: answers need
+// no mapping. All of them together take
 // [LinkLocalAllowance] packets in a second of each interface. [DHCPOptions] are
 // configuration that instances have from their launch on.
 //
@@ -71,12 +78,18 @@
 //
 // when something changes in its middle, with the times that Linux and net have by default:
 //
-//	a rule is revoked, or a group taken away     tracked: it goes on. Untracked: silence,
+//	a rule is revoked, groups are replaced       tracked: it goes on. Untracked: silence,
 //	                                             ETIMEDOUT 924.8 s after the next segment
 //	a network ACL denies, a route leads          silence; ECONNRESET by the keep-alives of the
-//	elsewhere                                    other end after 150 s if its way back is open
-//	and is mended                                it goes on with the next retransmission
-//	an address moves to another interface        untracked: ECONNRESET from the new owner
+//	elsewhere, a middlebox checks addresses      other end after 150 s if its way back is open
+//	the interface moves to another instance      ECONNRESET from there, at the first segment
+//	                                             after the client's host has been told. Who
+//	                                             lost it: ETIMEDOUT
+//	it is detached                               silence, ETIMEDOUT at both ends
+//	an address moves to another interface,       tracked: silence, ETIMEDOUT, as nothing of it is
+//	an elastic IP to another address             tracked there. Untracked: ECONNRESET from the
+//	                                             new owner
+//	and any of it is mended                      it goes on with the next retransmission
 //	a host, a rack or a zone fails, a crash      silence, ETIMEDOUT 924.8 s after the next segment
 //	the instance boots again                     ECONNRESET at the next retransmission
 //	it is stopped or terminated                  io.EOF at once

@@ -32,8 +32,7 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	}
 	m := passage{from: f, opened: f.tracker.opened}
 	if f.check == SourceDestCheckOn && !f.owns(p.Flow.Src.Addr()) {
-		p.Alarm(f, fmt.Sprintf("sends as %v, which is not its address", p.Flow.Src.Addr()))
-		return p.Drop(f.hop(f, netfake.Egress, fmt.Sprintf("source check: %v is not %v", p.Flow.Src.Addr(), listed(f.addresses())), codeSourceCheck))
+		return f.spoofed(p)
 	}
 	if p.Len() > MTU && p.Largest() > MTU {
 		return p.Drop(f.hop(f, netfake.Egress, fmt.Sprintf("%d bytes exceed the MTU of %d", p.Largest(), MTU), codeTooBig))
@@ -53,6 +52,18 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 		return f.toInterface(p, dst, &m)
 	}
 	return f.route(p, &m)
+}
+
+// spoofed drops a packet with a source that is not the interface's. Of an address that its
+// instance has lost that is no wonder: what was open at it may still send.
+func (f *Interface) spoofed(p *netfake.Packet) netfake.Next {
+	src, since := p.Flow.Src.Addr(), ""
+	if f.instance != nil && f.instance.lost[src] {
+		since = " any more"
+	} else {
+		p.Alarm(f, fmt.Sprintf("sends as %v, which is not its address", src))
+	}
+	return p.Drop(f.hop(f, netfake.Egress, fmt.Sprintf("source check: %v is not %v%s", src, listed(f.addresses()), since), codeSourceCheck))
 }
 
 // hop begins a hop at the interface.

@@ -116,6 +116,7 @@ func (f *Interface) unplug(addr netip.Addr) {
 	if nic := f.nics[addr]; nic != nil {
 		nic.Remove()
 		delete(f.nics, addr)
+		put(&f.instance.lost, addr, true)
 	}
 }
 

@@ -2,6 +2,7 @@ package fabricfake
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -92,11 +93,12 @@ type Instance struct {
 	*netfake.Host
 	cfg    InstanceConfig
 	number uint64
-	iface  *Interface    // the primary one
-	ifaces []*Interface  // that are attached, as they came
-	spent  []int         // device indices that are not given again while it runs
-	about  aboutInstance // what the instance metadata service knows
-	dhcp   DHCPOptions   // of the VPC when it was launched
+	iface  *Interface          // the primary one
+	ifaces []*Interface        // that are attached, as they came
+	spent  []int               // device indices that are not given again while it runs
+	lost   map[netip.Addr]bool // addresses that it had
+	about  aboutInstance       // what the instance metadata service knows
+	dhcp   DHCPOptions         // of the VPC when it was launched
 
 	conntrack conntrackAllowance
 

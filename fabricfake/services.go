@@ -170,27 +170,46 @@ func (s *localServices) alias(p *netfake.Packet, c caller) netip.Addr {
 
 // Step takes an answer of the services to the interface that asked.
 func (s *localServices) Step(p *netfake.Packet) netfake.Next {
-	c := s.callers[p.Flow.Dst.Addr()]
-	if end, may := s.mayAnswer(p, c); !may {
-		return end
+	c, ok := s.callers[p.Flow.Dst.Addr()]
+	if !ok {
+		return s.nobody(p)
 	}
 	p.SetDst(netip.AddrPortFrom(c.addr, p.Flow.Dst.Port()))
 	if about, ok := p.Quoted(); ok {
 		p.SetQuotedSrc(netip.AddrPortFrom(c.addr, about.Src.Port()))
 	}
-	return p.Over(s.region.inside, c.iface.guest)
+	return p.Over(s.region.inside, &answer{s, c, false})
 }
 
-// mayAnswer reports whether what a service says can come to a caller, and what becomes of it
-// if not. Of all this the caller's host knows by itself: no mapping has a part in it.
-func (s *localServices) mayAnswer(p *netfake.Packet, c caller) (end netfake.Next, may bool) {
+// nobody drops an answer to one who is not there.
+func (s *localServices) nobody(p *netfake.Packet) netfake.Next {
+	return p.Drop(netfake.Hop{Place: s.region.name, By: s, Code: codeUnknownAddress, Rule: "who asked has gone"})
+}
+
+// answer is where an answer comes to who has asked. It needs no mapping, whatever has become
+// of those: the caller's host knows by itself where it was asked.
+type answer struct {
+	*localServices
+	caller
+	mirrored bool
+}
+
+// TakesTrains implements netfake.TrainNode. Only a mirror session copies packets.
+func (a *answer) TakesTrains() bool { return len(a.iface.mirrors) == 0 }
+
+// Step takes the answer to the guest.
+func (a *answer) Step(p *netfake.Packet) netfake.Next {
+	f := a.iface
 	switch {
-	case c.iface == nil || !c.iface.owns(c.addr) || !c.iface.placed():
-		return p.Drop(netfake.Hop{Place: s.region.name, By: s, Code: codeUnknownAddress, Rule: "who asked has gone"}), false
-	case c.iface.device.failed(p):
-		return p.Drop(c.iface.device.outage(c.iface.name, netfake.Ingress)), false
+	case !f.owns(a.addr) || !f.placed():
+		return a.nobody(p)
+	case f.device.failed(p):
+		return p.Drop(f.device.outage(f.name, netfake.Ingress))
 	}
-	return end, true
+	if a.mirrored {
+		f.mirror(p, netfake.Ingress, true)
+	}
+	return p.To(f.guest)
 }
 
 // LinkLocalAllowance is how many packets in a second an interface may send to the services
@@ -307,14 +326,12 @@ type resolverReply struct{ vpc *VPC }
 // String returns "link-local services".
 func (s *resolverReply) String() string { return s.vpc.region.local.String() }
 
-// Step hands the answer to the interface that asked. It needs no mapping, whatever has
-// become of those: what is beside an instance answers where it was asked.
+// Step sends the answer to the interface that asked.
 func (s *resolverReply) Step(p *netfake.Packet) netfake.Next {
-	addr := p.Flow.Dst.Addr()
+	r, addr := s.vpc.region, p.Flow.Dst.Addr()
 	f := s.vpc.resolver.asked[addr]
-	if end, may := s.vpc.region.local.mayAnswer(p, caller{f, addr}); !may {
-		return end
+	if f == nil {
+		return r.local.nobody(p)
 	}
-	f.mirror(p, netfake.Ingress, true)
-	return p.Over(s.vpc.region.inside, f.guest)
+	return p.Over(r.inside, &answer{r.local, caller{f, addr}, true})
 }

@@ -90,7 +90,11 @@ func TestStaleAndForged(t *testing.T) {
 		{"to where it is again", func(x *ferry) { x.there(); x.half(); x.move(1); x.move(0) }, delivered},
 		{"to where it was, and it is nowhere", func(x *ferry) { x.there(); x.half(); x.f.Detach() }, noLonger},
 		{"to where it was, and it is deleted", func(x *ferry) { x.there(); x.half(); x.f.Detach(); x.f.Delete() }, noLonger},
-		{"to where its instance ran", func(x *ferry) { x.homes[0].Stop(); x.w.Sleep(fabricfake.DefaultShutdownTime - fabricfake.LatencyZone/2); x.there() }, noLonger},
+		{"to where its instance ran", func(x *ferry) {
+			x.homes[0].Stop()
+			x.w.Sleep(fabricfake.DefaultShutdownTime - fabricfake.LatencyZone/2)
+			x.there()
+		}, noLonger},
 		{"by who has yet to be told", func(x *ferry) {
 			host(x.client).SetMappingDelay(time.Hour)
 			x.move(1)

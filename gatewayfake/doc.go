@@ -10,7 +10,8 @@
 // require that packets go through it, or that it is the one that blocks them.
 //
 // An internet gateway translates between private and public IPv4 addresses, elastic ones and
-// those that instances get assigned, and lets IPv6 pass as it is.
+// those that instances get assigned, and lets IPv6 pass as it is. It knows of them what its
+// edge has been told: see fabricfake.MappingService.
 //
 // Both translate ICMP errors with what these quote, so that a host behind them sees ports
 // refused, paths that are too narrow and the routers of a traceroute as if it were on the
