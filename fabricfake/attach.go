@@ -173,7 +173,7 @@ func (f *Interface) Instance() (i *Instance) {
 
 // plugIn connects the interface with its instance.
 func (f *Interface) plugIn() {
-	f.guest = f.instance.Host
+	f.guest = f.instance.behind()
 	for _, addr := range f.addresses() {
 		f.plug(addr)
 	}

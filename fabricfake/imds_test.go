@@ -293,7 +293,7 @@ func TestMetadataHopLimit(t *testing.T) {
 			b := newBeside(t, w, InstanceConfig{Metadata: MetadataOptions{HTTPPutResponseHopLimit: row.limit, HTTPTokens: MetadataTokensOptional}})
 			router := &bridge{b.app, w.NewHost("container", b.vpc.Place())}
 			router.container.AddNIC(netip.MustParseAddr("172.17.0.2"), 1500, router)
-			w.Do(func(time.Duration) { b.app.iface.guest = router })
+			b.app.Forward(router)
 			got, text := request(t, router.container, "PUT", metadataURL+"/latest/api/token", tokenTTLHeader+": 60")
 			if got != row.status {
 				t.Errorf("limit %d: %d, want %d: %s", row.limit, got, row.status, text)

@@ -102,6 +102,8 @@ type Instance struct {
 
 	conntrack conntrackAllowance
 
+	kernel netfake.Node // of a test's, that packets come to first; nil for none
+
 	state   InstanceState
 	on      *PhysicalHost // nil while it has none
 	timer   *netfake.Timer

@@ -15,7 +15,8 @@ const (
 	codeBadRoute netfake.Code = "BAD_STATE_ROUTE"
 )
 
-// Target is where a route leads: a gateway, an interface, an endpoint, or Local.
+// Target is where a route leads: a gateway, an interface, an instance with one, an endpoint, or
+// Local.
 type Target interface {
 	netfake.Component
 

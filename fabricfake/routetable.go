@@ -142,13 +142,18 @@ func (t *RouteTable) checkDestination(dst netip.Prefix) error {
 	return nil
 }
 
-// checkTarget refuses a target that no route to dst may have. Source of the last case:
+// checkTarget refuses a target that no route to dst may have. Sources of the case of an
+// instance and of the last one:
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateRoute.html and
 // https://docs.aws.amazon.com/vpc/latest/userguide/route-table-options.html
 func (t *RouteTable) checkTarget(dst netip.Prefix, target Target) error {
 	if len(t.edges) > 0 {
 		if err := t.checkEdgeRoute(dst, target); err != nil {
 			return err
 		}
+	}
+	if i, ok := target.(*Instance); ok && len(i.ifaces) > 1 {
+		return refuse("InvalidInstanceID", "%s has %d interfaces attached: one of them must be the target", i.Name(), len(i.ifaces))
 	}
 	next := target.NextHop()
 	if v := next.vpc(); v != nil && v != t.vpc {

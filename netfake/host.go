@@ -221,6 +221,10 @@ func (h *Host) Repair() { h.world.RepairAt(h) }
 // down reports whether the host has crashed or is switched off.
 func (h *Host) down() bool { return len(h.crashes) > 0 || h.power == powerOff }
 
+// Awake reports whether the host takes in what comes to it: it is switched on, and neither
+// crashed nor paused. It may be called only inside the scheduler.
+func (h *Host) Awake() bool { return !h.down() && len(h.pauses) == 0 }
+
 // closed reports whether no socket can be opened on the host.
 func (h *Host) closed() bool { return h.down() || h.power == powerEnding }
 
