@@ -235,3 +235,18 @@ func (s *Subnet) Appliance(name string, guest netfake.Node) *Interface {
 	s.vpc.world.Do(func(time.Duration) { f.place(h.device) })
 	return f
 }
+
+// Withdraw deletes an interface that Appliance made, for the service that it belongs to: its
+// address is free, and what still comes to it is dropped. It is for the rooms of services.
+// Another interface fails the test with OperationNotPermitted, one that is deleted with
+// InvalidNetworkInterfaceID.NotFound.
+func (f *Interface) Withdraw() {
+	f.vpc.world.TB().Helper()
+	f.edit(func(now time.Duration) error {
+		if !f.managed {
+			return refuse(codeNotPermitted, "%s is no interface of a service", f.name)
+		}
+		f.remove(now)
+		return nil
+	})
+}

@@ -243,8 +243,10 @@ func (a *allowance) admit(now time.Duration, n int) bool {
 
 // LinkLocalAllowanceExceeded returns how many packets of the interface to the services
 // beside it were dropped since there were more than LinkLocalAllowance in a second: what
-// ethtool calls linklocal_allowance_exceeded. Up to that many pass at once; the real service
-// has them wait a little first.
+// ethtool calls linklocal_allowance_exceeded. Up to that many pass at once. AWS says of
+// allowances in general that what is above them is queued and then dropped, of this one alone
+// that it is dropped, and of a queue no length: here nothing waits. Source:
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-network-performance-ena.html
 func (f *Interface) LinkLocalAllowanceExceeded() (n uint64) {
 	f.vpc.world.Do(func(time.Duration) { n = f.local.exceeded })
 	return n

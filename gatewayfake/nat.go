@@ -151,9 +151,11 @@ func (n *NATGateway) Stats() NATStats {
 }
 
 // Delete deletes the gateway: its connections are dropped, routes to it become
-// blackholes. The elastic IP stays allocated, and the name is free. A gateway that is
-// deleted stays so.
+// blackholes, and its interface is deleted, so that its private address and its name are
+// free. The elastic IP stays allocated. AWS does not say how long the real one is deleting:
+// here it takes no time. A gateway that is deleted stays so.
 func (n *NATGateway) Delete() {
+	n.vpc.World().TB().Helper()
 	was := false
 	n.vpc.World().Do(func(time.Duration) {
 		was = n.deleted
@@ -165,6 +167,7 @@ func (n *NATGateway) Delete() {
 		return // somebody else may have the address and the name by now
 	}
 	n.eip.free()
+	n.iface.Withdraw()
 	title{n.vpc, "NAT gateway", n.name}.free()
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/netspec-go/netspec/fabricfake"
 	"github.com/netspec-go/netspec/gatewayfake"
+	"github.com/netspec-go/netspec/internal/faketb"
 	"github.com/netspec-go/netspec/internal/wire"
 	"github.com/netspec-go/netspec/netfake"
 )
@@ -24,6 +26,7 @@ type world struct {
 	public, private *fabricfake.Subnet
 	igw             *gatewayfake.InternetGateway
 	nat             *gatewayfake.NATGateway
+	eip             *gatewayfake.ElasticIP
 	app             *fabricfake.Instance
 	site            *netfake.Host
 }
@@ -36,11 +39,12 @@ func build(w *netfake.World) *world {
 	public := vpc.Subnet("public", "10.0.0.0/24", "a")
 	private := vpc.Subnet("private", "10.0.1.0/24", "a")
 	igw := gatewayfake.NewInternetGateway(vpc, "igw")
-	nat := gatewayfake.NewNATGateway(public, "nat", gatewayfake.NewElasticIP(vpc))
+	eip := gatewayfake.NewElasticIP(vpc)
+	nat := gatewayfake.NewNATGateway(public, "nat", eip)
 	public.Route("0.0.0.0/0", igw)
 	private.Route("0.0.0.0/0", nat)
 	app := private.Instance("app", fabricfake.InstanceConfig{})
-	return &world{vpc, public, private, igw, nat, app, site}
+	return &world{vpc, public, private, igw, nat, eip, app, site}
 }
 
 func get(t *testing.T, h *netfake.Host, url string) string {
@@ -284,5 +288,64 @@ func TestNATIsTracked(t *testing.T) {
 				t.Errorf("tracked %v: got %v", tracked, err)
 			}
 		})
+	}
+}
+
+// A NAT gateway that is deleted leaves nothing in its subnet: its address is the next one's. Its
+// routes are blackholes, what is under way ends, and its elastic IP serves another.
+// fact: nat.delete
+func TestNATGatewayDelete(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		x := build(w)
+		c, err := x.app.Dial("tcp", "203.0.113.80:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		free, addr, iface := x.public.FreeAddresses(), x.nat.Interface().PrivateIP(), x.nat.Interface()
+		eip := x.nat.PublicIP()
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: site\r\n\r\n") // whose answer is under way
+		w.Sleep(40 * time.Millisecond)
+		x.nat.Delete()
+		x.nat.Delete()
+		if got := x.public.FreeAddresses(); got != free+1 || iface.Status() != fabricfake.InterfaceDeleted || iface.PhysicalHost() != nil {
+			t.Errorf("%d addresses are free, want %d; its interface is %v on %v", got, free+1, iface.Status(), iface.PhysicalHost())
+		}
+		if b := x.app.Probe(x.site.TCP(80)).Blocker(); b == nil || b.Code != "BAD_STATE_ROUTE" {
+			t.Errorf("blocked by %v", b)
+		}
+		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if n, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the answer comes: %d, %v", n, err)
+		}
+		if alarms := w.Alarms(); len(alarms) != 0 {
+			t.Errorf("alarms: %v", alarms)
+		}
+		again := gatewayfake.NewNATGateway(x.public, "nat", x.eip)
+		x.private.RouteTable().ReplaceRoute("0.0.0.0/0", again)
+		if again.Interface().PrivateIP() != addr || again.PublicIP() != eip {
+			t.Errorf("the next one has %v and %v, want %v and %v", again.Interface().PrivateIP(), again.PublicIP(), addr, eip)
+		}
+		if got := get(t, x.app.Host, "http://203.0.113.80/"); got != "hello" {
+			t.Errorf("through the next one: %q", got)
+		}
+	})
+}
+
+// The interface of a service is the service's to delete, and no other is.
+func TestWithdraw(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		do   func(x *world)
+		want string // "": accepted
+	}{
+		{"an interface of a service", func(x *world) { x.nat.Interface().Withdraw() }, ""},
+		{"an instance's", func(x *world) { x.app.Interface().Withdraw() }, "OperationNotPermitted: app is no interface of a service"},
+		{"one that is deleted", func(x *world) { x.nat.Delete(); x.nat.Interface().Withdraw() }, "InvalidNetworkInterfaceID.NotFound: nat is deleted"},
+	} {
+		failure := faketb.Fatal(t, func(tb *faketb.TB) { row.do(build(netfake.New(tb, netfake.Config{}))) })
+		if (row.want == "") != (failure == "") || !strings.Contains(failure, row.want) {
+			t.Errorf("%s: fails with %q, want %q", row.name, failure, row.want)
+		}
 	}
 }

@@ -53,7 +53,7 @@ func TestNATInstance(t *testing.T) {
 		{"with groups that let no client in", fabricfake.SourceDestCheckOff,
 			func(nat *fabricfake.Instance, groups fabricfake.Groups) {
 				groups[0].RevokeIngress("all", fabricfake.CIDR("10.0.0.0/16"))
-			}, "ENI_SG_RULES_MISMATCH"},
+			}, "SG_HAS_NO_RULES"},
 		{"stopped", fabricfake.SourceDestCheckOff, func(nat *fabricfake.Instance, _ fabricfake.Groups) { nat.ForceStop() }, "BAD_STATE"},
 		{"terminated", fabricfake.SourceDestCheckOff, func(nat *fabricfake.Instance, _ fabricfake.Groups) { nat.ForceTerminate() }, "BAD_STATE_ROUTE"},
 	} {
