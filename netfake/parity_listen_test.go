@@ -177,7 +177,7 @@ var parityPorts = []parityCase{
 	}, v4: true},
 	{name: "addresses that are none", do: func(s *scene) {
 		for _, address := range []string{"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:-1", "127.0.0.1:65536", "127.0.0.1:999999999999",
-			"127.0.0.1:1:2", "127.0.0.1:no-such-service", "[127.0.0.1:0", "[::1", "::1:0x"} {
+			"127.0.0.1:1:2", "[127.0.0.1:0", "[::1", "::1:0x"} {
 			s.tryListen("Listen "+address, "tcp4", address)
 			c, err := s.packets("udp4", address)
 			s.tell("ListenPacket "+address, err)
@@ -185,6 +185,12 @@ var parityPorts = []parityCase{
 				c.Close()
 			}
 		}
+	}, v4: true},
+	// Of tcp4, net with cgo and net without it call a service differently.
+	{name: "a service that there is not", do: func(s *scene) {
+		s.tryListen("Listen", "tcp", "127.0.0.1:no-such-service")
+		_, err := s.packets("udp", "127.0.0.1:no-such-service")
+		s.tell("ListenPacket", err)
 	}, v4: true},
 	{name: "an IPv6 address for tcp4", do: func(s *scene) {
 		s.tryListen("Listen", "tcp4", "[::1]:0")

@@ -35,6 +35,7 @@ type parityCase struct {
 type scene struct {
 	*testing.T
 	server, client netip.Addr
+	clientName     string // what tell calls the client's address
 	listen         func(network, address string) (net.Listener, error)
 	packets        func(network, address string) (net.PacketConn, error) // at either address
 	dial           func(ctx context.Context, network, local, address string) (net.Conn, error)
@@ -44,8 +45,9 @@ type scene struct {
 	ports map[string]string
 }
 
-// sides are the kernel and a world, twice: two hosts that speak IPv4, for which the kernel
-// has two addresses of its loopback network, and one host that speaks to itself in IPv6.
+// sides are the kernel and a world, three times: two hosts that speak IPv4, for which the
+// kernel has two addresses of its loopback network; one host that speaks to itself in IPv6;
+// and two hosts that speak nothing else, for which the kernel has but one address.
 var sides = []struct {
 	name          string
 	kernel, world func(t *testing.T) *scene
@@ -56,18 +58,26 @@ var sides = []struct {
 		server, client := twoHosts(New(t, Config{Instant: true}))
 		return hostScene(t, server, server.Addr(), client, client.Addr())
 	}},
-	{"IPv6", func(t *testing.T) *scene {
-		return kernelScene(t, netip.IPv6Loopback(), netip.IPv6Loopback())
-	}, func(t *testing.T) *scene {
+	{"IPv6", kernelScene6, func(t *testing.T) *scene {
 		host := New(t, Config{Instant: true}).Internet().Host("host", "2001:db8::1")
 		return hostScene(t, host, netip.IPv6Loopback(), host, netip.IPv6Loopback())
 	}},
+	{"IPv6 hosts", kernelScene6, func(t *testing.T) *scene {
+		server, client := onlyIPv6(New(t, Config{Instant: true}))
+		s := hostScene(t, server, server.Addr(), client, client.Addr())
+		s.clientName = "server" // as the kernel's
+		return s
+	}},
+}
+
+func kernelScene6(t *testing.T) *scene {
+	return kernelScene(t, netip.IPv6Loopback(), netip.IPv6Loopback())
 }
 
 // kernelScene has its hosts at addresses of the machine itself.
 func kernelScene(t *testing.T, server, client netip.Addr) *scene {
 	return &scene{
-		T: t, server: server, client: client, ports: map[string]string{},
+		T: t, server: server, client: client, clientName: "client", ports: map[string]string{},
 		listen: net.Listen, packets: net.ListenPacket,
 		dial: func(ctx context.Context, network, local, address string) (net.Conn, error) {
 			var d net.Dialer
@@ -84,9 +94,9 @@ func kernelScene(t *testing.T, server, client netip.Addr) *scene {
 // hostScene has hosts of a world in real time.
 func hostScene(t *testing.T, server *Host, serverAddr netip.Addr, client *Host, clientAddr netip.Addr) *scene {
 	return &scene{
-		T: t, server: serverAddr, client: clientAddr, ports: map[string]string{}, listen: server.Listen,
+		T: t, server: serverAddr, client: clientAddr, clientName: "client", ports: map[string]string{}, listen: server.Listen,
 		packets: func(network, address string) (net.PacketConn, error) {
-			if strings.HasPrefix(address, clientAddr.String()) {
+			if strings.HasPrefix(strings.TrimPrefix(address, "["), clientAddr.String()) {
 				return client.ListenPacket(network, address)
 			}
 			return server.ListenPacket(network, address)
@@ -166,7 +176,7 @@ func (s *scene) tell(what string, seen ...any) {
 		}
 	}
 	text = strings.ReplaceAll(text, s.server.String(), "server")
-	text = strings.ReplaceAll(text, s.client.String(), "client")
+	text = strings.ReplaceAll(text, s.client.String(), s.clientName)
 	text = strings.ReplaceAll(text, "*netfake.", "*net.")
 	s.log = append(s.log, portNumber.ReplaceAllStringFunc(text, s.portName))
 }

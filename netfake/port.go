@@ -24,17 +24,18 @@ var services = map[string]map[string]uint16{
 }
 
 // parsePort reads a port's number, or finds it by a service's name. Nothing is port 0.
-// Errors are those of net.LookupPort.
+// Errors are those of net.LookupPort without cgo, which calls tcp4 and tcp6 tcp.
 func parsePort(network, service string) (uint16, error) {
 	digits, negative := strings.CutPrefix(service, "-")
 	if !negative {
 		digits = strings.TrimPrefix(service, "+")
 	}
 	if strings.Trim(digits, "0123456789") != "" {
-		if port, ok := services[network[:3]][strings.ToLower(service)]; ok {
+		proto := network[:3]
+		if port, ok := services[proto][strings.ToLower(service)]; ok {
 			return port, nil
 		}
-		return 0, &net.DNSError{Err: "unknown port", Name: network + "/" + service, IsNotFound: true}
+		return 0, &net.DNSError{Err: "unknown port", Name: proto + "/" + service, IsNotFound: true}
 	}
 	if digits == "" {
 		return 0, nil

@@ -158,6 +158,9 @@ func FuzzReceive(f *testing.F) {
 		if how&2 != 0 {
 			m.cfg.Congestion = NewReno
 		}
+		if isn&1 != 0 {
+			m.cfg.IPHeader = wire.IPv6HeaderLen
+		}
 		m.check.init(m, m.cfg)
 		syn := wire.TCP{Flags: wire.SYN, Seq: m.near(0), Window: uint16(m.byte()) << 8, HasScale: how&4 != 0, WindowScale: 3, HasTimestamp: how&1 != 0, SACKPermitted: how&4 != 0}
 		if how&8 != 0 {
