@@ -99,9 +99,9 @@ func parseLocalHost(network, host string) (netip.Addr, error) {
 	switch {
 	case host == "", host == "::" && four: // net takes [::] for IPv4's wildcard too
 		return netip.Addr{}, nil
-	case host == "localhost" && four:
+	case isLocalhost(host) && four:
 		return loopback, nil
-	case host == "localhost" && six:
+	case isLocalhost(host) && six:
 		return netip.IPv6Loopback(), nil
 	}
 	ip, err := netip.ParseAddr(host)

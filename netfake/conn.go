@@ -31,6 +31,8 @@ func machineError(call string, err error) error {
 		return sysError(call, told)
 	case errors.Is(err, tcp.ErrRefused):
 		return sysError(call, syscall.ECONNREFUSED)
+	case errors.Is(err, tcp.ErrPipe):
+		return sysError(call, syscall.EPIPE)
 	case errors.Is(err, tcp.ErrReset):
 		return sysError(call, syscall.ECONNRESET)
 	case errors.Is(err, tcp.ErrTimeout):
@@ -130,7 +132,7 @@ func (c *TCPConn) write(b []byte) (int, error) {
 			return taken, net.ErrClosed
 		case c.writeBy.over():
 			return taken, os.ErrDeadlineExceeded
-		case m.Err() != nil && !c.failed && !c.refusedAfterEnd():
+		case m.Err() != nil && !c.failed:
 			c.failed = true
 			return taken, machineError("write", m.Err())
 		case m.Err() != nil || !m.CanSend():
@@ -158,12 +160,6 @@ func (c *TCPConn) awaitWritable() {
 	c.writers++
 	c.host.world.wait(&c.writable)
 	c.writers--
-}
-
-// refusedAfterEnd reports whether the connection was reset when the peer's FIN had been
-// seen: Linux then says EPIPE and not ECONNRESET.
-func (c *TCPConn) refusedAfterEnd() bool {
-	return c.machine.EOF() && errors.Is(c.machine.Err(), tcp.ErrReset)
 }
 
 // ReadFrom writes what r has until it ends. It is Write for io.Copy; its errors are those
@@ -229,7 +225,9 @@ func (c *TCPConn) CloseWrite() error {
 	})
 }
 
-// CloseRead makes reads return io.EOF once what has come is read.
+// CloseRead makes reads return io.EOF whenever all that has come is read. As with Linux
+// the other end is told nothing, and what it sends can still be read, until CloseWrite:
+// from then on it resets the connection.
 func (c *TCPConn) CloseRead() error {
 	return c.do("close", func(now time.Duration) error {
 		if c.over() {

@@ -31,5 +31,11 @@ func toHost(addr netip.Addr) netip.Addr {
 	return addr
 }
 
+// isGroup reports whether an address is that of many, to which nobody connects: multicast
+// or IPv4's broadcast.
+func isGroup(addr netip.Addr) bool {
+	return addr.IsMulticast() || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
 // noSuitableAddress is net's word for an address of another family than the network's.
 const noSuitableAddress = "no suitable address found"

@@ -35,7 +35,8 @@ type Listener struct {
 
 // Listen opens a TCP port: "tcp", "tcp4" or "tcp6", and an address such as ":443",
 // "10.0.0.5:443" or "[2001:db8::5]:443". Port 0 picks a free one. A port that is taken
-// gives EADDRINUSE, an address that is not the host's EADDRNOTAVAIL, in a *net.OpError.
+// gives EADDRINUSE, also where the host has dialled from it, and an address that is not the
+// host's EADDRNOTAVAIL, in a *net.OpError.
 //
 // As with net on Linux, ":443" under "tcp" listens at [::]:443 to both families, under
 // "tcp4" at 0.0.0.0:443 and under "tcp6" at [::]:443 to IPv6 alone. On a host that has
@@ -71,7 +72,10 @@ func (h *Host) listen(network, address string) (*Listener, error) {
 		return fail(shown, err)
 	case b.at.Port() == 0:
 		b = b.with(h.freePort(TCP, b.at.Addr(), netip.AddrPort{}))
-	case isTaken(h.listeners, b):
+	case isTaken(h.listeners, b), h.dialsFrom(b):
+		b.at = netip.AddrPort{}
+	}
+	if b.at.Port() == 0 {
 		return fail(shown, sysError("bind", syscall.EADDRINUSE))
 	}
 	l := &Listener{host: h, network: network, binding: b, backlog: backlog}
@@ -79,6 +83,20 @@ func (h *Host) listen(network, address string) (*Listener, error) {
 	l.by.init(w, hashString(b.at.String()), &l.arrived)
 	h.listeners[b.at] = l
 	return l, nil
+}
+
+// dialsFrom reports whether a connection that the host has dialled, be it only in
+// TIME-WAIT, is in the way of a listener. One that was accepted is not: net's listeners,
+// and what comes of them, have SO_REUSEADDR.
+func (h *Host) dialsFrom(b binding) bool {
+	for _, c := range h.conns {
+		for ; c != nil; c = c.next {
+			if !c.passive && c.flow.Src.Port() == b.at.Port() && b.covers(c.flow.Src.Addr()) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})

@@ -46,8 +46,11 @@ func (u *UDPConn) ReadMsgUDP(b, oob []byte) (n, oobn, flags int, addr *net.UDPAd
 // ReadMsgUDPAddrPort is ReadMsgUDP without an allocation for the address.
 func (u *UDPConn) ReadMsgUDPAddrPort(b, _ []byte) (n, oobn, flags int, addr netip.AddrPort, err error) {
 	n, length, from, err := u.receive("recvmsg", b)
-	if length > n {
-		flags = syscall.MSG_TRUNC
+	switch {
+	case err != nil:
+		from = netip.AddrPortFrom(unspecified(u.at.Addr()), 0) // as net
+	case length > n:
+		flags = msgTrunc
 	}
 	return n, 0, flags, from, err
 }
@@ -71,7 +74,29 @@ func (u *UDPConn) WriteToUDP(b []byte, addr *net.UDPAddr) (int, error) {
 	if u.peer.IsValid() {
 		return 0, u.opError("write", addr, net.ErrWriteToConnected)
 	}
-	return u.send("sendto", b, u.destination(addr), addr)
+	return u.sendToUDP("sendto", b, addr)
+}
+
+// sendToUDP sends b to an address that somebody has put together, and that may be none.
+func (u *UDPConn) sendToUDP(call string, b []byte, addr *net.UDPAddr) (int, error) {
+	switch {
+	case !u.suits(addr.IP):
+		return 0, u.opError("write", addr, u.unsuited(addr))
+	case addr.Port < 0 || addr.Port > 65535:
+		return 0, u.opError("write", addr, sysError(call, syscall.EINVAL))
+	}
+	return u.send(call, b, u.destination(addr), addr)
+}
+
+// suits reports whether the bytes of an IP are an address at all.
+func (u *UDPConn) suits(ip net.IP) bool { return len(ip) == 0 || ip.To16() != nil }
+
+// unsuited says what net does of bytes that are no address.
+func (u *UDPConn) unsuited(addr *net.UDPAddr) error {
+	if u.at.Addr().Is4() {
+		return &net.AddrError{Err: "non-IPv4 address", Addr: addr.IP.String()}
+	}
+	return &net.AddrError{Err: "non-IPv6 address", Addr: addr.IP.String()}
 }
 
 // destination is where addr leads. As with net, a missing IP is the wildcard of the
@@ -109,34 +134,49 @@ func (u *UDPConn) noAddress() error {
 }
 
 // WriteMsgUDP sends b as one datagram: to addr, or from a connected socket to its peer,
-// with a nil addr. Out-of-band data gives EINVAL: there is none that would be
-// understood.
+// with a nil addr. Out-of-band data gives EINVAL: there is none that would be understood.
+// What is too short to be a message is overlooked, as by Linux.
 func (u *UDPConn) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
 	switch {
 	case addr == nil && !u.peer.IsValid():
-		return 0, 0, u.opError("write", nil, errMissingAddress)
+		err = u.opError("write", nil, errMissingAddress)
+	case addr != nil && u.peer.IsValid():
+		err = u.opError("write", addr, net.ErrWriteToConnected)
+	case addr == nil && isMessage(oob):
+		err = u.opError("write", nil, sysError("sendmsg", syscall.EINVAL))
+	case isMessage(oob):
+		err = u.opError("write", addr, sysError("sendmsg", syscall.EINVAL))
 	case addr == nil:
-		return u.WriteMsgUDPAddrPort(b, oob, netip.AddrPort{})
-	case u.peer.IsValid():
-		return 0, 0, u.opError("write", addr, net.ErrWriteToConnected)
-	case len(oob) > 0:
-		return 0, 0, u.opError("write", addr, sysError("sendmsg", syscall.EINVAL))
+		n, err = u.send("sendmsg", b, u.peer, nil)
+	default:
+		n, err = u.sendToUDP("sendmsg", b, addr)
 	}
-	n, err = u.send("sendmsg", b, u.destination(addr), addr)
-	return n, 0, err
+	return n, taken(oob, err), err
 }
 
 // WriteMsgUDPAddrPort is WriteMsgUDP without an allocation for the address.
 func (u *UDPConn) WriteMsgUDPAddrPort(b, oob []byte, to netip.AddrPort) (n, oobn int, err error) {
-	if len(oob) > 0 {
-		return 0, 0, u.opError("write", addrPortAddr(to), sysError("sendmsg", syscall.EINVAL))
-	}
-	if u.peer.IsValid() && !to.IsValid() {
+	switch {
+	case isMessage(oob):
+		err = u.opError("write", addrPortAddr(to), sysError("sendmsg", syscall.EINVAL))
+	case u.peer.IsValid() && !to.IsValid():
 		n, err = u.send("sendmsg", b, u.peer, nil)
-		return n, 0, err
+	default:
+		n, err = u.sendTo("sendmsg", b, to)
 	}
-	n, err = u.sendTo("sendmsg", b, to)
-	return n, 0, err
+	return n, taken(oob, err), err
+}
+
+// isMessage reports whether there is enough out-of-band data for the kernel to look at: a
+// cmsghdr, which has 16 bytes on 64-bit machines.
+func isMessage(oob []byte) bool { return len(oob) >= 16 }
+
+// taken is how much out-of-band data a call took.
+func taken(oob []byte, err error) int {
+	if err != nil {
+		return 0
+	}
+	return len(oob)
 }
 
 // udpAddr returns an address as net does, nil for none.

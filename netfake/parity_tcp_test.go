@@ -28,63 +28,6 @@ func (s *scene) write(what string, c net.Conn, text string) {
 
 // How connections end: FIN, RST, half-close, Close.
 var parityTCPEnds = []parityCase{
-	{name: "half-close: the other direction goes on", do: func(s *scene) {
-		c, a := s.pair()
-		c.Write([]byte("question"))
-		s.tell("CloseWrite", c.CloseWrite())
-		b, err := io.ReadAll(a)
-		s.tell("the server reads", string(b), err)
-		s.write("a write after CloseWrite", c, "x")
-		a.Write([]byte("answer"))
-		a.Close()
-		b, err = io.ReadAll(c)
-		s.tell("the client reads", string(b), err)
-	}},
-	{name: "CloseWrite twice", do: func(s *scene) {
-		c, a := s.pair()
-		s.tell("CloseWrite", c.CloseWrite())
-		s.tell("again", c.CloseWrite())
-		s.read("the server's read", a, 1)
-		s.tell("the server's", a.CloseWrite())
-		s.read("the client's read", c, 1)
-	}},
-	{name: "CloseWrite on both ends, and once more", do: func(s *scene) {
-		c, a := s.pair()
-		c.CloseWrite()
-		s.read("the server's read", a, 1)
-		a.CloseWrite()
-		s.read("the client's read", c, 1)
-		s.settle()
-		s.tell("the server's CloseWrite, when all is over", a.CloseWrite())
-		s.tell("Close", c.Close(), a.Close())
-	}},
-	{name: "CloseRead ends reading", do: func(s *scene) {
-		c, _ := s.pair()
-		s.tell("CloseRead", c.CloseRead())
-		s.read("a read", c, 1)
-		s.tell("CloseRead again", c.CloseRead())
-	}},
-	{name: "CloseRead with something unread", do: func(s *scene) {
-		c, a := s.pair()
-		c.Write([]byte("text"))
-		s.readable(a)
-		s.tell("CloseRead", a.CloseRead())
-		s.read("a read", a, 2)
-		s.read("the rest", a, 9)
-		s.read("the end", a, 9)
-	}},
-	{name: "CloseRead wakes a read", do: func(s *scene) {
-		c, _ := s.pair()
-		got := started(func() error { _, err := c.Read(make([]byte, 1)); return err })
-		c.CloseRead()
-		s.tell("the read", <-got)
-	}},
-	{name: "CloseRead: writing goes on", do: func(s *scene) {
-		c, a := s.pair()
-		c.CloseRead()
-		s.write("a write", c, "text")
-		s.read("the server's read", a, 9)
-	}},
 	{name: "closing with unread data resets", do: func(s *scene) {
 		c, a := s.pair()
 		c.Write([]byte("unread"))
@@ -122,17 +65,6 @@ var parityTCPEnds = []parityCase{
 		s.settle()
 		s.read("a read", c, 1)
 		s.write("a write", c, "x")
-	}},
-	{name: "shutting down what was reset", do: func(s *scene) {
-		c, a := s.pair()
-		a.SetLinger(0)
-		a.Close()
-		s.settle()
-		s.tell("CloseWrite", c.CloseWrite())
-		s.tell("CloseRead", c.CloseRead())
-		s.tell("SetNoDelay", c.SetNoDelay(true))
-		s.tell("SetDeadline", c.SetDeadline(later()))
-		s.tell("Close", c.Close())
 	}},
 	{name: "a RST wakes a read", do: func(s *scene) {
 		c, a := s.pair()
@@ -242,6 +174,40 @@ var parityTCPEnds = []parityCase{
 		_, err = c.WriteTo(io.Discard)
 		s.tell("WriteTo", err)
 		s.tell("addresses", c.LocalAddr(), c.RemoteAddr())
+	}},
+	{name: "a write to one who has closed, when he said something before", do: func(s *scene) {
+		c, a := s.pair()
+		a.Write([]byte("text"))
+		a.Close()
+		s.settle()
+		s.write("the first write", c, "x")
+		s.settle()
+		s.write("the second", c, "x")
+		s.read("the text", c, 9)
+		s.read("the end", c, 9)
+	}},
+	{name: "who has spoken and closed is accepted all the same", do: func(s *scene) {
+		l := s.listener()
+		c, err := s.connect(l.Addr())
+		s.must(err)
+		c.Write([]byte("text"))
+		c.Close()
+		s.settle()
+		a, err := l.Accept()
+		s.must(err)
+		defer a.Close()
+		s.read("the text", a, 9)
+		s.read("the end", a, 9)
+		s.write("a write", a, "x")
+		s.settle()
+		s.write("another", a, "x")
+	}},
+	{name: "a positive linger, when both have ended", do: func(s *scene) {
+		c, a := s.pair()
+		c.SetLinger(1)
+		c.CloseWrite()
+		s.read("the server's read", a, 1)
+		s.tell("Close", c.Close(), a.Close())
 	}},
 }
 

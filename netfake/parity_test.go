@@ -35,9 +35,9 @@ type parityCase struct {
 type scene struct {
 	*testing.T
 	server, client netip.Addr
-	clientName     string // what tell calls the client's address
-	listen         func(network, address string) (net.Listener, error)
-	packets        func(network, address string) (net.PacketConn, error) // at either address
+	clientName     string                                                // what tell calls the client's address
+	listen         func(network, address string) (net.Listener, error)   // at either address, as
+	packets        func(network, address string) (net.PacketConn, error) // do these
 	dial           func(ctx context.Context, network, local, address string) (net.Conn, error)
 
 	mu    sync.Mutex
@@ -93,13 +93,17 @@ func kernelScene(t *testing.T, server, client netip.Addr) *scene {
 
 // hostScene has hosts of a world in real time.
 func hostScene(t *testing.T, server *Host, serverAddr netip.Addr, client *Host, clientAddr netip.Addr) *scene {
+	at := func(address string) *Host {
+		if strings.HasPrefix(strings.TrimPrefix(address, "["), clientAddr.String()) {
+			return client
+		}
+		return server
+	}
 	return &scene{
-		T: t, server: serverAddr, client: clientAddr, clientName: "client", ports: map[string]string{}, listen: server.Listen,
+		T: t, server: serverAddr, client: clientAddr, clientName: "client", ports: map[string]string{},
+		listen: func(network, address string) (net.Listener, error) { return at(address).Listen(network, address) },
 		packets: func(network, address string) (net.PacketConn, error) {
-			if strings.HasPrefix(strings.TrimPrefix(address, "["), clientAddr.String()) {
-				return client.ListenPacket(network, address)
-			}
-			return server.ListenPacket(network, address)
+			return at(address).ListenPacket(network, address)
 		},
 		dial: func(ctx context.Context, network, local, address string) (net.Conn, error) {
 			d := Dialer{Host: client, LocalAddr: netip.MustParseAddrPort(local)}

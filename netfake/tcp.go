@@ -357,8 +357,11 @@ func (h *Host) openTCP(network string, peer, local netip.AddrPort, opener *sync.
 		return nil, errHostDown
 	}
 	src, mtu, err := h.bindFor(local.Addr(), peer.Addr())
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case isGroup(peer.Addr()):
+		return nil, sysError("connect", syscall.ENETUNREACH)
 	}
 	port := local.Port()
 	if port != 0 && h.tcpBound(netip.AddrPortFrom(src, port)) {
@@ -367,8 +370,12 @@ func (h *Host) openTCP(network string, peer, local netip.AddrPort, opener *sync.
 	if port == 0 {
 		port = h.freePort(TCP, src, peer)
 	}
-	if port == 0 {
+	switch {
+	case port != 0:
+	case isWildcard(local.Addr()):
 		return nil, sysError("connect", syscall.EADDRNOTAVAIL)
+	default: // bind chooses the port, before the peer is known
+		return nil, sysError("bind", syscall.EADDRINUSE)
 	}
 	flow := Flow{TCP, netip.AddrPortFrom(src, port), peer}
 	c := h.newConn(network, flow)

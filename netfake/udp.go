@@ -1,6 +1,7 @@
 package netfake
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"net"
@@ -103,7 +104,7 @@ func (h *Host) bindUDP(network string, b binding, peer netip.AddrPort) (*UDPConn
 	case b.at.Port() == 0:
 		b = b.with(h.freePort(UDP, b.at.Addr(), peer))
 		if b.at.Port() == 0 {
-			return nil, sysError("bind", syscall.EADDRNOTAVAIL)
+			return nil, sysError("bind", syscall.EADDRINUSE)
 		}
 	case isTaken(h.udp, b):
 		return nil, sysError("bind", syscall.EADDRINUSE)
@@ -124,7 +125,11 @@ func (h *Host) dialUDP(network string, peer, local netip.AddrPort) (*UDPConn, er
 	if err != nil {
 		return nil, err
 	}
-	return h.bindUDP(network, binding{at: netip.AddrPortFrom(src, local.Port())}, peer)
+	u, err := h.bindUDP(network, binding{at: netip.AddrPortFrom(src, local.Port())}, peer)
+	if errors.Is(err, syscall.EADDRINUSE) && isWildcard(local.Addr()) && local.Port() == 0 {
+		return nil, sysError("connect", syscall.EAGAIN) // Linux's inet_autobind
+	}
+	return u, err
 }
 
 // udpFor returns the socket that an arriving flow is for.

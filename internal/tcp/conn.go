@@ -193,8 +193,9 @@ func (c *Conn) Take(out []Chunk, limit int, now time.Duration) int {
 // Buffered returns how many bytes can be read at once.
 func (c *Conn) Buffered() int { return c.recvBuf.len() }
 
-// EOF reports whether all that the peer will ever send has been read.
-func (c *Conn) EOF() bool { return (c.eof || c.readClosed) && c.recvBuf.len() == 0 }
+// EOF reports whether all that the peer has sent before its FIN has been read, or all that
+// has come to one who reads no more and has not been told of an error.
+func (c *Conn) EOF() bool { return (c.eof || c.readClosed && c.err == nil) && c.recvBuf.len() == 0 }
 
 // CanSend reports whether the application may still write.
 func (c *Conn) CanSend() bool { return !c.fin && (c.state == Established || c.state == CloseWait) }
@@ -229,8 +230,8 @@ func (c *Conn) CloseWrite(now time.Duration) {
 	c.output(now)
 }
 
-// CloseRead makes EOF true once what has come is read. What comes later is
-// acknowledged and dropped.
+// CloseRead makes EOF true whenever all that has come is read. As with Linux what comes
+// later can be read too, until CloseWrite: from then on it is answered with RST.
 func (c *Conn) CloseRead(now time.Duration) { c.readClosed = true }
 
 // Close ends the connection for an application that is done with it: with a FIN, or

@@ -233,15 +233,31 @@ func TestClose(t *testing.T) {
 			< FA 1 ack 2
 			> A 2 ack 2
 			= TIME-WAIT`},
-		{"CloseRead: what comes is acknowledged and dropped", Config{}, `
+		{"Linux: what comes after CloseRead is there all the same", Config{}, `
 			established
 			closeread
 			< A 1+1460 ack 1
 			< A 1461+1460 ack 1
-			> A 1 ack 2921 win 65535
-			buffered 0
+			> A 1 ack 2921
+			buffered 2920
 			close
-			> FA 1 ack 2921`},
+			> RA 1 ack 2921`},
+		{"RFC 1122 4.2.2.13: but not when both directions are shut down", Config{}, `
+			established
+			closeread
+			closewrite
+			> FA 1 ack 1
+			< A 1+10 ack 2
+			> R 2
+			= CLOSED reset`},
+		{"a FIN ends it in order then", Config{}, `
+			established
+			closeread
+			closewrite
+			> FA 1 ack 1
+			< FA 1 ack 2
+			> A 2 ack 2
+			= TIME-WAIT`},
 		{"a second close does nothing", Config{}, `
 			established
 			closewrite

@@ -78,15 +78,13 @@ func (c *Conn) highest() uint32 {
 // accept takes data that is next in order.
 func (c *Conn) accept(data []byte) {
 	c.rcvNxt += uint32(len(data))
-	if !c.readClosed {
-		c.recvBuf.append(data)
-	}
+	c.recvBuf.append(data)
 }
 
 // acceptSegment is accept for the payload of the segment that is being received, which
 // may stay where it is.
 func (c *Conn) acceptSegment(data []byte) {
-	if c.parcel == nil || c.readClosed || len(data) < worthKeeping {
+	if c.parcel == nil || len(data) < worthKeeping {
 		c.accept(data)
 		return
 	}

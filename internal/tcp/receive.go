@@ -24,7 +24,7 @@ func (c *Conn) ReceiveParcel(h *wire.TCP, data []byte, in Parcel, now time.Durat
 func (c *Conn) TakesTrain(h *wire.TCP, dataLen int) bool {
 	taking := c.state == Established || c.state == FinWait1 || c.state == FinWait2
 	inOrder := h.Seq == c.rcvNxt && len(c.pieces) == 0 && !c.peerFin
-	return taking && inOrder && !c.orphan && h.Flags&(wire.SYN|wire.RST) == 0 && dataLen < int(c.edge-c.rcvNxt)
+	return taking && inOrder && !c.unwanted() && h.Flags&(wire.SYN|wire.RST) == 0 && dataLen < int(c.edge-c.rcvNxt)
 }
 
 // ReceiveTrain is ReceiveParcel for the segments that TakesTrain accepts. All but the last
@@ -291,9 +291,9 @@ func (c *Conn) receiveData(h *wire.TCP, data []byte, now time.Duration) {
 		return
 	}
 	end := seq + uint32(len(data))
-	if c.orphan && !c.eof && len(data) > 0 && before(c.rcvNxt, end) {
-		c.reset(h, len(data)) // nobody is left to read it
-		c.die(nil)
+	if c.unwanted() && len(data) > 0 && before(c.rcvNxt, end) {
+		c.reset(h, len(data))
+		c.die(c.abandoned())
 		return
 	}
 	if hasFIN && !c.peerFin && !before(end, c.highest()) {
@@ -321,6 +321,20 @@ func (c *Conn) receiveData(h *wire.TCP, data []byte, now time.Duration) {
 		atOnce = true
 	}
 	c.acknowledge(atOnce, now)
+}
+
+// unwanted reports whether nobody is left to read what comes: the application has closed,
+// or it has shut down both directions (RFC 1122, 4.2.2.13).
+func (c *Conn) unwanted() bool {
+	return !c.eof && (c.orphan || c.readClosed && (c.state == FinWait1 || c.state == FinWait2))
+}
+
+// abandoned is why a connection ends that gets what is unwanted.
+func (c *Conn) abandoned() error {
+	if c.orphan {
+		return nil
+	}
+	return ErrReset
 }
 
 // trim cuts off what was received before and what lies outside the window or behind
