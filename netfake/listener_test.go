@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -270,6 +271,52 @@ func testEphemeralPortsRunOut(t *testing.T, w *World) {
 	last.Close()
 	_, err = client.Dial("tcp", "203.0.113.10:7")
 	want(t, "after one was closed", err, nil)
+}
+
+// What Linux says when the ephemeral ports have run out depends on who asks for one: a bind,
+// or a connect that has not been bound.
+func TestEphemeralPortsRunOutFor(t *testing.T) {
+	RunConfig(t, Config{Instant: true}, testEphemeralPortsRunOutFor)
+}
+
+func testEphemeralPortsRunOutFor(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	echoServer(t, server, ":7")
+	bound := Dialer{Host: client, LocalAddr: netip.AddrPortFrom(client.Addr(), 0)}
+	client.SetEphemeralPorts(40000, 40001)
+	for _, row := range []struct {
+		what string
+		open func() (io.Closer, error)
+		call string
+		err  syscall.Errno
+	}{
+		{"Listen", func() (io.Closer, error) { return client.Listen("tcp", ":0") }, "bind", syscall.EADDRINUSE},
+		{"ListenPacket", func() (io.Closer, error) { return client.ListenPacket("udp", ":0") }, "bind", syscall.EADDRINUSE},
+		{"a dial", func() (io.Closer, error) { return client.Dial("tcp", "203.0.113.10:7") }, "connect", syscall.EADDRNOTAVAIL},
+		{"a dial from an address", func() (io.Closer, error) { return bound.Dial("tcp", "203.0.113.10:7") }, "bind", syscall.EADDRINUSE},
+		{"a dial of UDP", func() (io.Closer, error) { return client.Dial("udp", "203.0.113.10:7") }, "connect", syscall.EAGAIN},
+		{"a dial of UDP from an address", func() (io.Closer, error) { return bound.Dial("udp", "203.0.113.10:7") }, "bind", syscall.EADDRINUSE},
+	} {
+		var open []io.Closer
+		for range 2 {
+			c, err := row.open()
+			if err != nil {
+				t.Fatalf("%s: %v", row.what, err)
+			}
+			open = append(open, c)
+		}
+		_, err := row.open()
+		var call *os.SyscallError
+		if !errors.Is(err, row.err) || !errors.As(err, &call) || call.Syscall != row.call {
+			t.Errorf("%s: %v, want %s: %v", row.what, err, row.call, row.err)
+		}
+		for _, c := range open {
+			if c, ok := c.(*TCPConn); ok {
+				c.SetLinger(0)
+			}
+			c.Close()
+		}
+	}
 }
 
 // Accept's deadline is exact, and a closed listener wakes whoever waits.

@@ -192,6 +192,12 @@ var parityDial = []parityCase{
 			s.tell(network, err)
 		}
 	}},
+	{name: "many at once", do: func(s *scene) {
+		for _, to := range []string{"224.0.0.1:9", "255.255.255.255:9"} {
+			_, err := s.dial(context.Background(), "tcp", "0.0.0.0:0", to)
+			s.tell(to, err)
+		}
+	}, v4: true},
 	{name: "UDP needs nobody there", do: func(s *scene) {
 		c, err := s.dial(context.Background(), "udp", s.from("0"), s.at("9"))
 		s.must(err)
