@@ -165,7 +165,7 @@ func (y *Way) loses(p *Packet) bool {
 // disturb does to a packet, which would take a time to cross, what the faults other than
 // loss do, and returns how much longer it takes.
 func (y *Way) disturb(p *Packet, takes time.Duration) (longer time.Duration) {
-	f := &y.faults
+	f, before := &y.faults, y.stats
 	if f.Corrupt > 0 && y.draw(purposeCorrupt, p) < f.Corrupt {
 		y.flip(p)
 	}
@@ -176,26 +176,21 @@ func (y *Way) disturb(p *Packet, takes time.Duration) (longer time.Duration) {
 		longer += time.Duration(y.draw(purposeJitter, p) * float64(f.Jitter))
 		longer = y.inOrder(p, takes+longer) - takes
 	}
-	if longer > 0 {
-		y.restBy.Hit(p)
-	}
+	hit := longer > 0
 	if f.Duplicate > 0 && y.draw(purposeDuplicate, p) < f.Duplicate {
-		y.befalls(p, &y.stats.Duplicated)
+		y.stats.Duplicated++
 		twin := p.clone()
 		twin.event.At = y.link.world.now + max(takes+longer, 0)
 		y.link.world.queue.Push(&twin.event)
 	}
 	if f.Reorder > 0 && y.draw(purposeReorder, p) < f.Reorder {
-		y.befalls(p, &y.stats.Reordered)
+		y.stats.Reordered++
 		longer += f.ReorderBy
 	}
+	if hit || y.stats != before {
+		y.restBy.Hit(p)
+	}
 	return longer
-}
-
-// befalls counts what happens to p.
-func (y *Way) befalls(p *Packet, count *uint64) {
-	*count++
-	y.restBy.Hit(p)
 }
 
 // flip changes one bit of the transport header or what it carries.
@@ -204,7 +199,7 @@ func (y *Way) flip(p *Packet) {
 	if len(b) == 0 {
 		return
 	}
-	y.befalls(p, &y.stats.Corrupted)
+	y.stats.Corrupted++
 	bit := int(y.draw(purposeCorrupt+1, p) * float64(8*len(b)))
 	b[bit/8] ^= 1 << (bit % 8)
 }

@@ -50,9 +50,10 @@ func (f *Fault) begin(begin func(now time.Duration)) *Fault {
 // String says what is broken: "partition of client last mile".
 func (f *Fault) String() string { return f.what }
 
-// Hits returns how many packets the fault has dropped, held, delayed or changed so far.
-// For a crash they are the packets that came to the dead host and the connections that
-// died with it.
+// Hits returns how many packets the fault has dropped, held, delayed or changed so far,
+// each packet once, whatever other faults did to it. A hold and a pause count what others
+// kept already when they began. For a crash they are the packets that came to the dead host
+// and the connections that died with it.
 func (f *Fault) Hits() uint64 {
 	f.world.lock()
 	defer f.world.unlock()
@@ -64,6 +65,13 @@ func (f *Fault) Hits() uint64 {
 func (f *Fault) Hit(p *Packet) {
 	if p.probe == nil {
 		f.hits += uint64(p.Segments())
+	}
+}
+
+// join counts packets that others keep already, and the fault from now on too.
+func (f *Fault) join(kept waiting) {
+	for _, p := range kept {
+		f.Hit(p)
 	}
 }
 

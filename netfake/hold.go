@@ -32,6 +32,7 @@ func hold(on Component, ways ...*Way) *Fault {
 	}
 	return f.begin(func(time.Duration) {
 		for _, y := range ways {
+			f.join(y.held)
 			y.holds = append(y.holds, f)
 		}
 	})

@@ -7,7 +7,8 @@ import (
 )
 
 // Hosts is a set of hosts: netfake.Hosts{web, db}. What embeds a *Host, such as an
-// instance, counts as it. The empty set stands for everybody else.
+// instance, counts as it. The empty set stands for everybody else: what the hosts of the
+// other set send to one another's addresses is not part of it.
 type Hosts []interface{ NetHost() *Host }
 
 // String returns the names of the hosts.
@@ -101,7 +102,28 @@ func (t Traffic) begin(what string, kind kind) *Fault {
 		w.traffic = slices.DeleteFunc(w.traffic, func(other *trafficFault) bool { return other == f })
 		f.release()
 	}
-	return f.Fault.begin(func(time.Duration) { w.traffic = append(w.traffic, f) })
+	return f.Fault.begin(func(time.Duration) {
+		if kind == holdFault {
+			f.join()
+		}
+		w.traffic = append(w.traffic, f)
+	})
+}
+
+// join counts what other holds keep already and this one from now on too.
+func (f *trafficFault) join() {
+	for _, other := range f.world.traffic {
+		for _, p := range other.left {
+			if f.concerns(p, nil) {
+				f.Hit(p)
+			}
+		}
+		for _, p := range other.arrived {
+			if at := p.arrivedAt(); at != nil && f.concerns(p, at) {
+				f.Hit(p)
+			}
+		}
+	}
 }
 
 // interfere lets the faults of traffic have p, which leaves its sender if at is nil and
@@ -112,30 +134,42 @@ func (w *World) interfere(p *Packet, at *Host) bool {
 	if at == nil {
 		place = p.from
 	}
-	var holds *trafficFault
 	cut := false
 	for _, f := range w.traffic {
-		switch {
-		case !f.concerns(p.from, at):
-		case f.kind != holdFault || p.probe != nil:
+		if (f.kind != holdFault || p.probe != nil) && f.concerns(p, at) {
 			f.Hit(p)
 			cut = p.Blocked(Hop{Place: place.name, By: f.Fault, Rule: f.rule()}) || cut
-		case holds == nil:
-			holds = f
 		}
 	}
-	switch {
-	case cut:
+	if cut {
 		w.packets.put(p)
-	case holds != nil:
-		holds.Hit(p)
-		held := &holds.arrived
-		if at == nil {
-			held = &holds.left
-		}
-		held.hold(p, Hop{Place: place.name, By: holds.Fault, Rule: "held"})
+		return true
 	}
-	return cut || holds != nil
+	if p.probe != nil || !w.keep(p, at) {
+		return false
+	}
+	for _, f := range w.traffic {
+		if f.kind == holdFault && f.concerns(p, at) {
+			f.Hit(p)
+		}
+	}
+	return true
+}
+
+// keep lets the first hold that concerns p have it, and reports whether there is one.
+func (w *World) keep(p *Packet, at *Host) bool {
+	for _, f := range w.traffic {
+		switch {
+		case f.kind != holdFault || !f.concerns(p, at):
+			continue
+		case at == nil:
+			f.left.hold(p, Hop{Place: p.from.name, By: f.Fault, Rule: "held"})
+		default:
+			f.arrived.hold(p, Hop{Place: at.name, By: f.Fault, Rule: "held"})
+		}
+		return true
+	}
+	return false
 }
 
 func (f *trafficFault) rule() string {
@@ -145,28 +179,42 @@ func (f *trafficFault) rule() string {
 	return "partitioned"
 }
 
-// concerns reports whether what from sent is part of the traffic, where it leaves if at
-// is nil and where it has come to at otherwise.
-func (f *trafficFault) concerns(from, at *Host) bool {
-	return concerns(f.a, f.b, from, at) || (f.both && concerns(f.b, f.a, from, at))
+// concerns reports whether p is part of the traffic, where it leaves if at is nil and
+// where it has come to at otherwise.
+func (f *trafficFault) concerns(p *Packet, at *Host) bool {
+	return concerns(f.a, f.b, p, at) || (f.both && concerns(f.b, f.a, p, at))
 }
 
-func concerns(senders, receivers []*Host, from, at *Host) bool {
+func concerns(senders, receivers []*Host, p *Packet, at *Host) bool {
 	switch {
-	case len(senders) > 0 && !slices.Contains(senders, from):
+	case at != nil && !slices.Contains(receivers, at), at == nil && len(receivers) > 0:
 		return false
-	case at == nil:
-		return len(receivers) == 0
+	case len(senders) == 0:
+		return !slices.Contains(receivers, p.from)
+	case !slices.Contains(senders, p.from):
+		return false
 	}
-	return slices.Contains(receivers, at)
+	return at != nil || !slices.ContainsFunc(senders, func(h *Host) bool { return h.owns(p.Flow.Dst.Addr()) })
 }
 
-// release sends on what was held.
+// release sends on what was held, unless another hold keeps it.
 func (f *trafficFault) release() {
 	for _, p := range f.left.take() {
-		p.from.leave(p)
+		if !f.world.keep(p, nil) {
+			p.from.leave(p)
+		}
 	}
 	for _, p := range f.arrived.take() {
-		f.world.Send(p, p.node)
+		if at := p.arrivedAt(); at == nil || !f.world.keep(p, at) {
+			f.world.Send(p, p.node)
+		}
 	}
+}
+
+// arrivedAt returns the host that a packet has come to.
+func (p *Packet) arrivedAt() *Host {
+	if h, ok := p.node.(interface{ NetHost() *Host }); ok {
+		return h.NetHost()
+	}
+	return nil
 }

@@ -21,7 +21,11 @@ func (h *Host) Pause() *Fault {
 		h.pauses = without(h.pauses, f)
 		h.wakeUp()
 	}
-	return f.begin(func(time.Duration) { h.pauses = append(h.pauses, f) })
+	return f.begin(func(time.Duration) {
+		f.join(h.ring)
+		f.join(h.outbox)
+		h.pauses = append(h.pauses, f)
+	})
 }
 
 // Resume lets a host go on that is paused, however often. One that runs is left alone.
