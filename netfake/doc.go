@@ -143,8 +143,10 @@
 // is dropped even where it might be cut, and a datagram above the path's MTU gives
 // EMSGSIZE; TCP's own search for black holes (RFC 4821, off in Linux); source quench and
 // redirects; queues other than drop-tail; the sizes that SetReadBuffer and SetWriteBuffer
-// of a TCPConn ask for; out-of-band data and descriptors of sockets (SyscallConn, File);
-// the search list, the hosts file and the cache of a machine's resolver.
+// of a TCPConn ask for; multicast and broadcast; out-of-band data, type of service and
+// congestion marks (DSCP, ECN), and descriptors of sockets (SyscallConn, File), without which
+// drivers that look whether an idle connection is still open before they use it do not; the
+// search list, the hosts file and the cache of a machine's resolver.
 //
 // # Real programs
 //

@@ -8,8 +8,9 @@ import (
 )
 
 // This file has the rest of *net.UDPConn's ways to read and write, for libraries that look
-// for them. There is no SyscallConn and no File: no descriptor stands behind the socket,
-// and a library that would set options on one, such as quic-go, uses ReadFrom and WriteTo.
+// for them. There is no SyscallConn and no File, here and of TCP: no descriptor stands
+// behind a socket. One that returns an error would be worse: quic-go, go-redis and the
+// MySQL driver, which do without where there is none, give up where it fails.
 
 // errMissingAddress says what net's own, unexported, error says.
 var errMissingAddress = errors.New("missing address")

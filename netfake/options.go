@@ -2,6 +2,7 @@ package netfake
 
 import (
 	"math"
+	"net"
 	"syscall"
 	"time"
 )
@@ -39,10 +40,27 @@ func (c *TCPConn) SetWriteBuffer(bytes int) error {
 // gives EINVAL.
 func (c *TCPConn) SetTTL(ttl int) error {
 	return c.do("set", func(time.Duration) error {
-		if ttl < 1 || ttl > 255 {
-			return sysError("setsockopt", syscall.EINVAL)
+		if err := checkTTL(ttl); err != nil {
+			return err
 		}
 		c.ttl = uint8(ttl)
 		return nil
 	})
+}
+
+// SetTTL sets the TTL, or over IPv6 the hop limit, of all datagrams that the socket sends
+// from now on, as TCPConn.SetTTL does of segments. A router that has counted it down says
+// time exceeded, of which Linux tells no application: the datagram is lost.
+func (u *UDPConn) SetTTL(ttl int) error {
+	if err := checkTTL(ttl); err != nil {
+		return &net.OpError{Op: "set", Net: u.network, Addr: u.LocalAddr(), Err: err}
+	}
+	return u.set(func() { u.ttl = uint8(ttl) })
+}
+
+func checkTTL(ttl int) error {
+	if ttl < 1 || ttl > 255 {
+		return sysError("setsockopt", syscall.EINVAL)
+	}
+	return nil
 }

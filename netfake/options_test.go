@@ -2,7 +2,9 @@ package netfake
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -63,6 +65,60 @@ func TestLinger(t *testing.T) {
 				t.Errorf("%s: %d bytes arrived, then %v", row.rule, n, err)
 			}
 		})
+	}
+}
+
+// A datagram comes as far as its TTL, or its hop limit, and a connected socket is told
+// nothing of one that does not.
+func TestSetTTLOfUDP(t *testing.T) { Run(t, testSetTTLOfUDP) }
+
+func testSetTTLOfUDP(t *testing.T, w *World) {
+	server, client := twoHosts6(w)
+	in, err := server.ListenPacket("udp", ":9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{"203.0.113.10:9", "[2001:db8:1::10]:9"} {
+		c, err := client.Dial("udp", to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := c.(*UDPConn)
+		for _, ttl := range []int{-1, 0, 256} {
+			want(t, fmt.Sprintf("a TTL of %d", ttl), u.SetTTL(ttl), syscall.EINVAL)
+		}
+		for ttl := range 4 {
+			if ttl > 0 {
+				want(t, "SetTTL", u.SetTTL(ttl), nil)
+			}
+			_, err := u.Write([]byte{byte(ttl)})
+			want(t, "a write", err, nil)
+		}
+		var got []byte
+		for b := make([]byte, 1); ; got = append(got, b[0]) {
+			in.SetReadDeadline(time.Now().Add(time.Second))
+			if _, _, err := in.ReadFrom(b); err != nil {
+				break
+			}
+		}
+		if string(got) != "\x00\x03" {
+			t.Errorf("to %s come %v: those without a TTL of their own, and of 3", to, got)
+		}
+		u.Close()
+		want(t, "on a closed socket", u.SetTTL(64), net.ErrClosed)
+	}
+}
+
+// No socket shows a descriptor: a library that finds none does without, and one that found
+// one and could not use it would give up.
+func TestNoDescriptors(t *testing.T) {
+	for _, socket := range []any{&TCPConn{}, &UDPConn{}, &Listener{}} {
+		if _, ok := socket.(syscall.Conn); ok {
+			t.Errorf("%T has a SyscallConn", socket)
+		}
+		if _, ok := socket.(interface{ File() (*os.File, error) }); ok {
+			t.Errorf("%T has a File", socket)
+		}
 	}
 }
 

@@ -52,6 +52,7 @@ type UDPConn struct {
 	readers  int // that wait
 	readBy   deadline
 	writeBy  time.Time // zero is never
+	ttl      uint8     // of what it sends; 0 is the default
 	dropped  uint64
 	err      syscall.Errno // to be told once; 0 is none
 	closed   bool
@@ -275,7 +276,11 @@ func (u *UDPConn) send(call string, b []byte, to netip.AddrPort, shown net.Addr)
 		src = netip.AddrPortFrom(from, src.Port())
 	}
 	u.sent++
-	h.send(h.udpPacket(Flow{UDP, src, to}, b, u.sent))
+	p := h.udpPacket(Flow{UDP, src, to}, b, u.sent)
+	if u.ttl != 0 {
+		wire.SetTTL(p.Bytes(), u.ttl)
+	}
+	h.send(p)
 	return len(b), nil
 }
 
