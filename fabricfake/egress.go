@@ -128,15 +128,14 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 // tracks reports whether the connection of a packet that the rules allow is to be tracked,
 // one for which there is none.
 func (f *Interface) tracks(p *netfake.Packet, d *decision, ids identities) bool {
+	opens := p.Flow.Proto == netfake.TCP && opens(p.TCPFlags())
 	switch {
+	case d.tracked && opens:
+		return true
 	case f.tracksAll(peerOf(d.dir, p.Flow)):
 		return true
-	case !d.tracked:
-		return false
-	case p.Flow.Proto == netfake.TCP && opens(p.TCPFlags()):
-		return true
 	}
-	return !f.answersUntracked(p, d.dir, ids)
+	return d.tracked && !opens && !f.answersUntracked(p, d.dir, ids)
 }
 
 // tracksAll reports whether all connections with an address are tracked, whatever the rules:

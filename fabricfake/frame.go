@@ -96,29 +96,35 @@ func putInterface(b []byte, kind uint8, id uint64) {
 // ParseFrame reads a frame from bytes that may be anything. Unknown options are
 // skipped unless they are critical (RFC 8926, 3.5).
 func ParseFrame(b []byte) (Frame, error) {
-	ip, payload, err := wire.ParseIPv4(b)
-	if err != nil {
-		return Frame{}, fmt.Errorf("fabricfake: outer header: %w", err)
-	}
-	udp, payload, err := wire.ParseUDP(payload)
-	if err != nil || ip.Proto != wire.ProtoUDP || udp.DstPort != wire.GenevePort || ip.MF || ip.FragOffset != 0 {
-		return Frame{}, fmt.Errorf("fabricfake: %w", errNotGeneve)
-	}
-	head, options, inner, err := wire.ParseGeneve(payload)
-	if err != nil {
-		return Frame{}, fmt.Errorf("fabricfake: %w", err)
-	}
-	switch {
-	case head.Protocol != wire.EtherTypeIPv4 && head.Protocol != wire.EtherTypeIPv6:
-		return Frame{}, fmt.Errorf("fabricfake: %w", errInnerType)
-	case len(inner) > 0 && head.Protocol != innerType(inner):
-		return Frame{}, fmt.Errorf("fabricfake: %w", errInnerVersion)
-	}
-	f := Frame{From: ip.Src, To: ip.Dst, Entropy: udp.SrcPort, VNI: head.VNI, Inner: inner}
-	if err := f.readOptions(options); err != nil {
+	var f Frame
+	if err := f.parse(b); err != nil {
 		return Frame{}, fmt.Errorf("fabricfake: %w", err)
 	}
 	return f, nil
+}
+
+// parse reads the zero frame from bytes.
+func (f *Frame) parse(b []byte) error {
+	ip, err := wire.ViewIPv4(b)
+	if err != nil {
+		return fmt.Errorf("outer header: %w", err)
+	}
+	udp, payload, err := wire.ParseUDP(ip.Payload())
+	if err != nil || ip.Proto() != wire.ProtoUDP || udp.DstPort != wire.GenevePort || !ip.Whole() {
+		return errNotGeneve
+	}
+	head, options, inner, err := wire.ParseGeneve(payload)
+	if err != nil {
+		return err
+	}
+	switch {
+	case head.Protocol != wire.EtherTypeIPv4 && head.Protocol != wire.EtherTypeIPv6:
+		return errInnerType
+	case len(inner) > 0 && head.Protocol != innerType(inner):
+		return errInnerVersion
+	}
+	f.From, f.To, f.Entropy, f.VNI, f.Inner = ip.Src(), ip.Dst(), udp.SrcPort, head.VNI, inner
+	return f.readOptions(options)
 }
 
 func (f *Frame) readOptions(options []byte) error {

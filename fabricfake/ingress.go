@@ -25,12 +25,13 @@ func (r port) Step(p *netfake.Packet) netfake.Next {
 	if d.failed(p) {
 		return p.Drop(d.outage(d.name, netfake.NoDirection))
 	}
-	frame, err := ParseFrame(p.Bytes())
+	var frame Frame
+	err := frame.parse(p.Bytes())
 	if frame.From != d.addr {
 		d.tap.Record(p)
 	}
 	if err != nil {
-		return d.reject(p, err.Error(), "")
+		return d.reject(p, fmt.Sprintf("fabricfake: %v", err), "")
 	}
 	if frame.To != d.addr {
 		return d.reject(p, fmt.Sprintf("a frame for %v", frame.To), "")

@@ -60,7 +60,7 @@ func (c *TCPConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.flow.
 func (c *TCPConn) Read(b []byte) (int, error) {
 	var chunks [8]tcp.Chunk
 	w := c.host.world
-	w.lock()
+	w.lockToRead()
 	taken, n, err := c.read(b, chunks[:])
 	w.unlock()
 	at := 0
@@ -75,7 +75,7 @@ func (c *TCPConn) Read(b []byte) (int, error) {
 // the rest it has copied behind them.
 func (c *TCPConn) read(b []byte, chunks []tcp.Chunk) (taken, n int, err error) {
 	w, m := c.host.world, c.machine
-	for {
+	for yielded := false; ; {
 		switch {
 		case c.closed, c.killed:
 			return 0, 0, net.ErrClosed
@@ -99,6 +99,11 @@ func (c *TCPConn) read(b []byte, chunks []tcp.Chunk) (taken, n int, err error) {
 			}
 			c.failed = true
 			return 0, 0, machineError("read", m.Err())
+		}
+		if !yielded {
+			yielded = true
+			w.yield()
+			continue
 		}
 		c.readers++
 		w.wait(&c.readable)

@@ -91,10 +91,14 @@ func (d *Dialer) DialTCP(ctx context.Context, address string) (net.Conn, error) 
 // Of several addresses it is the error of the first. A ClientTrace of net/http/httptrace in
 // ctx is told of the lookup and of each attempt.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	if until := d.until(time.Now()); !until.IsZero() {
+	if until := d.until(); !until.IsZero() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, until)
 		defer cancel()
+	}
+	waits := ctx.Done() == nil && d.trace(ctx).hooks == nil // for as long as it takes, and nobody watches
+	if peer, ok := d.literal(network, address); ok && waits {
+		return d.connect(network, peer)
 	}
 	peers, err := d.peers(ctx, network, address)
 	if err != nil {
@@ -104,12 +108,10 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 		return d.dialUDP(ctx, network, peers)
 	}
 	var c *TCPConn
-	if len(peers) == 1 && ctx.Done() == nil && d.trace(ctx).hooks == nil {
-		c, err = d.connect(network, peers[0])
-	} else {
-		c, err = newRace(d, network, peers).run(ctx)
+	if len(peers) == 1 && waits {
+		return d.connect(network, peers[0])
 	}
-	if err != nil {
+	if c, err = newRace(d, network, peers).run(ctx); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -124,11 +126,11 @@ func (d *Dialer) trace(ctx context.Context) dialTrace {
 }
 
 // until returns when a dial that begins now is over; the zero time if never.
-func (d *Dialer) until(now time.Time) time.Time {
+func (d *Dialer) until() time.Time {
 	if d.Timeout == 0 {
 		return d.Deadline
 	}
-	until := now.Add(d.Timeout)
+	until := time.Now().Add(d.Timeout)
 	if !d.Deadline.IsZero() && d.Deadline.Before(until) {
 		return d.Deadline
 	}

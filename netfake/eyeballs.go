@@ -81,7 +81,7 @@ func (r *race) run(ctx context.Context) (*TCPConn, error) {
 
 // connect is a race without a rival, a clock or spectators: it connects to the one address
 // that there is, however long it takes.
-func (d *Dialer) connect(network string, peer netip.AddrPort) (*TCPConn, error) {
+func (d *Dialer) connect(network string, peer netip.AddrPort) (net.Conn, error) {
 	w := d.Host.world
 	w.lock()
 	defer w.unlock()

@@ -76,7 +76,7 @@ func (y *Way) guarded(p *Packet, n Node) Next {
 	l := y.link
 	if p.train == 0 || p.probe != nil {
 		if l.refuses(p) {
-			return Next{done: true}
+			return Next{fate: wayEnds}
 		}
 		return Next{to: n, over: y}
 	}
@@ -96,7 +96,7 @@ func (y *Way) guarded(p *Packet, n Node) Next {
 			}
 		}
 	}
-	return Next{done: true}
+	return Next{fate: wayEnds}
 }
 
 // refuses reports whether the link's guard ends the way of a packet that is about to

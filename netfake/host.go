@@ -259,33 +259,27 @@ func (h *Host) shutdown() {
 
 // Step takes a packet that has come to the host.
 func (h *Host) Step(p *Packet) Next {
-	hop := Hop{Place: h.name, By: h, Direction: Ingress}
 	switch {
 	case h.down():
 		h.hit(h.crashes, p)
-		hop.Rule, hop.Code = h.whyDown(), "BAD_STATE"
-		return p.Drop(hop)
+		return h.drop(p, h.whyDown(), "BAD_STATE")
 	case p.train > 0 && len(h.world.traffic)+len(h.pauses) > 0:
 		return p.Apart()
 	case len(h.world.traffic) > 0 && p.from != h && h.world.interfere(p, h):
-		return Next{done: true, kept: true}
+		return Next{fate: wayEndsKept}
 	case len(h.pauses) > 0:
-		return h.park(p, hop)
+		return h.park(p)
 	case !h.owns(p.Flow.Dst.Addr()):
-		hop.Rule = fmt.Sprintf("%v is not an address of this host", p.Flow.Dst.Addr())
-		return p.Drop(hop)
+		return h.drop(p, fmt.Sprintf("%v is not an address of this host", p.Flow.Dst.Addr()), "")
 	case p.fragmented():
-		hop.Rule = "a fragment: packets are not put together again"
-		return p.Drop(hop)
+		return h.drop(p, "a fragment: packets are not put together again", "")
 	case !h.speaks(p.Flow):
-		hop.Rule, hop.Code = fmt.Sprintf("%v is not spoken here", p.Flow.Proto), "PROTOCOL_RESTRICTION"
 		if p.Flow.Proto != noNextHeader {
 			h.complain(p, ProtocolUnreachable)
 		}
-		return p.Drop(hop)
+		return h.drop(p, fmt.Sprintf("%v is not spoken here", p.Flow.Proto), "PROTOCOL_RESTRICTION")
 	case p.train == 0 && !wire.VerifyTransport(uint8(p.Flow.Proto), p.Flow.Src.Addr(), p.Flow.Dst.Addr(), p.Payload()):
-		hop.Rule = "the checksum is wrong"
-		return p.Drop(hop)
+		return h.drop(p, "the checksum is wrong", "")
 	case p.probe != nil:
 		return h.answerProbe(p)
 	}
@@ -294,11 +288,28 @@ func (h *Host) Step(p *Packet) Next {
 	}
 	switch p.Flow.Proto {
 	case TCP:
-		return h.receiveTCP(p, hop)
+		return h.receiveTCP(p)
 	case UDP:
-		return h.receiveUDP(p, hop)
+		return h.receiveUDP(p)
 	}
-	return h.receiveICMP(p, hop)
+	return h.receiveICMP(p)
+}
+
+// hop begins a hop at the host, where packets arrive.
+func (h *Host) hop(rule string, code Code) Hop {
+	return Hop{Place: h.name, By: h, Direction: Ingress, Rule: rule, Code: code}
+}
+
+// drop ends the way of a packet that the host does not take.
+func (h *Host) drop(p *Packet, rule string, code Code) Next { return p.Drop(h.hop(rule, code)) }
+
+// deliver ends the way of a packet that the host's stack has taken. What took it is of
+// interest only of one that is traced.
+func (h *Host) deliver(p *Packet, rule string) Next {
+	if !p.Traced() {
+		return Next{fate: wayEnds}
+	}
+	return p.Delivered(h.hop(rule, ""))
 }
 
 // speaks reports whether the host has a stack for the packet's protocol.

@@ -14,15 +14,15 @@ import (
 
 // receiveICMP answers echoes, and tells sockets and those who ping what has come
 // about them.
-func (h *Host) receiveICMP(p *Packet, hop Hop) Next {
+func (h *Host) receiveICMP(p *Packet) Next {
 	head, body, err := wire.ParseICMP(p.Payload())
 	if err != nil {
-		hop.Rule = err.Error()
-		return p.Drop(hop)
+		return h.drop(p, err.Error(), "")
 	}
 	family := icmpFor(p.Flow.Dst.Addr())
+	rule := ""
 	if p.Traced() {
-		hop.Rule = fmt.Sprintf("%v type %d code %d", p.Flow.Proto, head.Type, head.Code)
+		rule = fmt.Sprintf("%v type %d code %d", p.Flow.Proto, head.Type, head.Code)
 	}
 	switch head.Type {
 	case family.echoRequest:
@@ -37,7 +37,7 @@ func (h *Host) receiveICMP(p *Packet, hop Hop) Next {
 	default:
 		h.receiveError(p, &head, body)
 	}
-	return p.Delivered(hop)
+	return h.deliver(p, rule)
 }
 
 // echoPacket builds an ICMP message of the addresses' family.

@@ -48,7 +48,8 @@ func (p *Packet) decode6(b []byte) error {
 	upper, err := ip.Upper(payload)
 	p.l4 = p.head + wire.IPv6HeaderLen + upper.Offset
 	p.tail = p.head + wire.IPv6HeaderLen + ip.PayloadLen
-	p.Flow = addrFlow(Protocol(upper.Proto), ip.Src, ip.Dst)
+	p.Flow.Proto = Protocol(upper.Proto)
+	p.Flow.Src, p.Flow.Dst = netip.AddrPortFrom(ip.Src, 0), netip.AddrPortFrom(ip.Dst, 0)
 	switch {
 	case err != nil:
 		return err
@@ -57,7 +58,9 @@ func (p *Packet) decode6(b []byte) error {
 	case upper.FragOffset != 0:
 		return nil
 	}
-	return p.Flow.readPorts(payload[upper.Offset:])
+	src, dst, err := readPorts(p.Flow.Proto, payload[upper.Offset:])
+	p.Flow.Src, p.Flow.Dst = netip.AddrPortFrom(ip.Src, src), netip.AddrPortFrom(ip.Dst, dst)
+	return err
 }
 
 // fragmented reports whether the packet is a part of one.

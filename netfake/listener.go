@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -114,14 +115,14 @@ func (l *Listener) ignores(head *wire.TCP) bool {
 }
 
 // receiveSYN begins a connection.
-func (l *Listener) receiveSYN(p *Packet, syn *wire.TCP, hop Hop) Next {
+func (l *Listener) receiveSYN(p *Packet, syn *wire.TCP) Next {
 	h := l.host
 	if l.full() || l.waiting >= l.backlog {
-		hop.Rule = fmt.Sprintf("the backlog of tcp/%d is full", l.at.Port())
-		return p.Drop(hop)
+		return h.drop(p, fmt.Sprintf("the backlog of tcp/%d is full", l.at.Port()), "")
 	}
+	rule := ""
 	if p.Traced() {
-		hop.Rule = fmt.Sprintf("listens on tcp/%d", l.at.Port())
+		rule = fmt.Sprintf("listens on tcp/%d", l.at.Port())
 	}
 	_, mtu := h.sourceFor(p.Flow.Src.Addr())
 	flow := p.Flow.Reverse()
@@ -130,7 +131,7 @@ func (l *Listener) receiveSYN(p *Packet, syn *wire.TCP, hop Hop) Next {
 	l.waiting++
 	c.machine = tcp.Accept(h.tcpConfig(flow, mtu), (*connSender)(c), syn, h.world.now)
 	c.sync()
-	return p.Delivered(hop)
+	return h.deliver(p, rule)
 }
 
 // established takes a connection whose handshake has ended: it is ready for Accept,
@@ -171,8 +172,7 @@ func (l *Listener) accept() (*TCPConn, error) {
 			return nil, os.ErrDeadlineExceeded
 		case len(l.ready) > 0:
 			c := l.ready[0]
-			l.ready[0] = nil
-			l.ready = l.ready[1:]
+			l.ready = slices.Delete(l.ready, 0, 1)
 			l.accepted++
 			c.startKeepAlive(w.cfg.KeepAlive, net.KeepAliveConfig{})
 			l.host.lastPeer = c.flow.Dst.Addr()

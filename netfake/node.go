@@ -24,12 +24,19 @@ type Node interface {
 type Next struct {
 	to   Node
 	over *Way
-	done bool // the way ends here for a reason that has been given
-	kept bool // and the packet's bytes wait to be read
-
-	apart  bool // the packets of the train are to be decided one by one
-	onward bool // past a stage of the link on which the packet is
+	fate fate // what else, if to is nil
 }
+
+// fate is what becomes of a packet that goes nowhere from a node.
+type fate uint8
+
+const (
+	undecided   fate = iota
+	wayEnds          // its way ends there, for a reason that has been given
+	wayEndsKept      // and its bytes wait to be read
+	inPieces         // the packets of the train are to be decided one by one
+	pastStage        // it goes on, past a stage of the link on which it is
+)
 
 // To moves the packet to n at once.
 func (p *Packet) To(n Node) Next { return Next{to: n} }
@@ -61,13 +68,13 @@ func (p *Packet) After(d time.Duration, n Node) Next {
 func (p *Packet) Delivered(h Hop) Next {
 	h.Verdict = Deliver
 	p.record(h)
-	return Next{done: true}
+	return Next{fate: wayEnds}
 }
 
 // Drop ends the packet's way, for the reason that h gives.
 func (p *Packet) Drop(h Hop) Next {
 	p.drop(h)
-	return Next{done: true}
+	return Next{fate: wayEnds}
 }
 
 // Blocked is for a stage that refuses a packet which could go on without it: a
@@ -133,11 +140,11 @@ func (w *World) move(p *Packet) {
 			return
 		}
 		next := p.node.Step(p)
-		if next.onward || next.over != nil && next.over.link.stages != nil {
+		if next.fate == pastStage || next.over != nil && next.over.link.stages != nil {
 			next = p.through(next)
 		}
 		switch {
-		case next.apart:
+		case next.fate == inPieces:
 			w.takeApart(p, nil)
 			return
 		case next.to == nil:
@@ -165,10 +172,10 @@ type packetTask Packet
 func (p *packetTask) Fire(time.Duration) { (*Packet)(p).fire() }
 
 func (w *World) finish(p *Packet, next Next) {
-	if !next.done && !p.refused {
+	if next.fate == undecided && !p.refused {
 		p.drop(Hop{Place: p.node.String(), By: p.node, Rule: "no decision was taken"})
 	}
-	if !next.kept {
+	if next.fate != wayEndsKept {
 		w.packets.put(p)
 	}
 }

@@ -56,7 +56,9 @@ func (f Flow) String() string {
 
 // Hash returns a number for the directed flow that is the same in every run and
 // every process.
-func (f Flow) Hash() uint64 {
+func (f Flow) Hash() uint64 { return f.hash() }
+
+func (f *Flow) hash() uint64 {
 	ports := uint64(f.Src.Port())<<32 | uint64(f.Dst.Port())<<16 | uint64(f.Proto)
 	if f.Src.Addr().Is4() && f.Dst.Addr().Is4() {
 		src, dst := f.Src.Addr().As4(), f.Dst.Addr().As4()
@@ -106,7 +108,7 @@ type Packet struct {
 // FlowHash returns the hash of Flow.
 func (p *Packet) FlowHash() uint64 {
 	if p.hash == 0 {
-		p.hash = p.Flow.Hash()
+		p.hash = p.Flow.hash()
 	}
 	return p.hash
 }
@@ -150,45 +152,41 @@ func (p *Packet) Decode() error {
 	if len(b) > 0 && b[0]>>4 == 6 {
 		return p.decode6(b)
 	}
-	ip, payload, err := wire.ParseIPv4(b)
+	ip, err := wire.ViewIPv4(b)
 	if err != nil {
 		return err
 	}
-	p.l4 = p.head + ip.HeaderLen
-	p.tail = p.head + ip.TotalLen
-	p.Flow = addrFlow(Protocol(ip.Proto), ip.Src, ip.Dst)
-	if ip.FragOffset != 0 {
-		return nil
+	p.l4 = p.head + ip.HeaderLen()
+	p.tail = p.head + len(ip)
+	proto := Protocol(ip.Proto())
+	var src, dst uint16
+	if ip.FragOffset() == 0 {
+		src, dst, err = readPorts(proto, ip.Payload())
 	}
-	return p.Flow.readPorts(payload)
-}
-
-// addrFlow is the flow of a packet that has no ports, as a later fragment has none.
-func addrFlow(proto Protocol, src, dst netip.Addr) Flow {
-	return Flow{Proto: proto, Src: netip.AddrPortFrom(src, 0), Dst: netip.AddrPortFrom(dst, 0)}
+	p.Flow.Proto = proto
+	p.Flow.Src, p.Flow.Dst = netip.AddrPortFrom(ip.Src(), src), netip.AddrPortFrom(ip.Dst(), dst)
+	return err
 }
 
 // readPorts takes the ports from a transport header, of which it reads the first 8
 // bytes at most.
-func (f *Flow) readPorts(header []byte) error {
-	var src, dst uint16
+func readPorts(proto Protocol, header []byte) (src, dst uint16, err error) {
 	switch {
-	case f.Proto == TCP || f.Proto == UDP:
+	case proto == TCP || proto == UDP:
 		if len(header) < 4 {
-			return wire.ErrShort
+			return 0, 0, wire.ErrShort
 		}
-		src, dst = binary.BigEndian.Uint16(header), binary.BigEndian.Uint16(header[2:])
-	case f.Proto.isICMP():
+		return binary.BigEndian.Uint16(header), binary.BigEndian.Uint16(header[2:]), nil
+	case proto.isICMP():
 		if len(header) < wire.ICMPHeaderLen {
-			return wire.ErrShort
+			return 0, 0, wire.ErrShort
 		}
-		if isEcho(f.Proto, header[0]) {
-			src = binary.BigEndian.Uint16(header[4:])
-			dst = src
+		if isEcho(proto, header[0]) {
+			id := binary.BigEndian.Uint16(header[4:])
+			return id, id, nil
 		}
 	}
-	f.Src, f.Dst = netip.AddrPortFrom(f.Src.Addr(), src), netip.AddrPortFrom(f.Dst.Addr(), dst)
-	return nil
+	return 0, 0, nil
 }
 
 // Payload returns the bytes behind the IP header: the transport header and its data.
@@ -266,33 +264,32 @@ func (p *Packet) rewrite(which int, old, new netip.AddrPort) {
 	was, is := old.Addr().As16(), new.Addr().As16()
 	before, after := was[:], is[:]
 	ip := p.buf[p.head:]
+	var change wire.Change
 	if old.Addr().Is4() {
 		before, after = before[12:], after[12:]
+		change = wire.ChangeOf(before, after)
 		copy(ip[12+4*which:], after)
-		fixChecksum(ip[10:], before, after)
+		updateChecksum(ip[10:], change)
 	} else {
+		change = wire.ChangeOf(before, after)
 		copy(ip[8+16*which:], after)
 	}
 
-	l4 := p.Payload()
 	sum, covered := p.checksumAt()
 	if sum == nil {
 		return
 	}
-	if covered {
-		p.fixTransport(sum, before, after)
-	}
-	portAt := 2 * which
-	if p.Flow.Proto.isICMP() {
-		portAt = 4
+	if !covered {
+		change = 0
 	}
 	if old.Port() != new.Port() {
-		var was, is [2]byte
-		binary.BigEndian.PutUint16(was[:], old.Port())
-		binary.BigEndian.PutUint16(is[:], new.Port())
-		copy(l4[portAt:], is[:])
-		p.fixTransport(sum, was[:], is[:])
+		portAt := 2 * which
+		if p.Flow.Proto.isICMP() {
+			portAt = 4
+		}
+		change += setWord(p.Payload()[portAt:], new.Port())
 	}
+	p.updateTransport(sum, change)
 }
 
 // checksumAt returns the place of the transport checksum, nil where there is none,
@@ -310,19 +307,25 @@ func (p *Packet) checksumAt() (sum []byte, coversAddresses bool) {
 	return nil, false
 }
 
-func fixChecksum(sum, old, new []byte) {
-	check := binary.BigEndian.Uint16(sum)
-	binary.BigEndian.PutUint16(sum, wire.UpdateChecksum(check, old, new))
+// setWord writes a word and returns what that changes.
+func setWord(b []byte, word uint16) wire.Change {
+	old := [2]byte(b)
+	binary.BigEndian.PutUint16(b, word)
+	return wire.ChangeOf(old[:], b[:2])
 }
 
-// fixTransport is fixChecksum for the transport's own checksum.
-func (p *Packet) fixTransport(sum, old, new []byte) {
+// updateChecksum brings the checksum at sum up to date with what it covers.
+func updateChecksum(sum []byte, c wire.Change) {
+	binary.BigEndian.PutUint16(sum, c.Update(binary.BigEndian.Uint16(sum)))
+}
+
+// updateTransport is updateChecksum for the transport's own checksum.
+func (p *Packet) updateTransport(sum []byte, c wire.Change) {
 	if p.Flow.Proto != UDP {
-		fixChecksum(sum, old, new)
+		updateChecksum(sum, c)
 		return
 	}
-	check := binary.BigEndian.Uint16(sum)
-	binary.BigEndian.PutUint16(sum, wire.UpdateUDPChecksum(check, old, new))
+	binary.BigEndian.PutUint16(sum, c.UpdateUDP(binary.BigEndian.Uint16(sum)))
 }
 
 // Summary describes the packet in a line: flags, sequence numbers and length for

@@ -34,9 +34,9 @@ func (h *Host) Resume() {
 }
 
 // park puts a packet into the ring of the paused host.
-func (h *Host) park(p *Packet, hop Hop) Next {
+func (h *Host) park(p *Packet) Next {
+	hop := h.hop("the host is paused", "")
 	hop.By = h.pauses[0]
-	hop.Rule = "the host is paused"
 	h.hit(h.pauses, p)
 	switch {
 	case p.probe != nil:
@@ -47,7 +47,7 @@ func (h *Host) park(p *Packet, hop Hop) Next {
 		return p.Drop(hop)
 	}
 	h.ring.hold(p, hop)
-	return Next{done: true, kept: true}
+	return Next{fate: wayEndsKept}
 }
 
 // wakeUp lets the host go on unless another pause keeps it.

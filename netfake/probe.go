@@ -244,12 +244,12 @@ func (w *World) runProbe(p *Packet) {
 	q := p.probe
 	for range maxSteps {
 		next := p.node.Step(p)
-		if next.onward || next.over != nil && next.over.link.stages != nil {
+		if next.fate == pastStage || next.over != nil && next.over.link.stages != nil {
 			next = p.through(next)
 		}
 		if next.to == nil {
 			if len(q.queue) == 0 {
-				if !next.done {
+				if next.fate == undecided {
 					p.drop(Hop{Place: p.node.String(), By: p.node, Rule: "no decision was taken"})
 				}
 				return
@@ -273,23 +273,22 @@ func (w *World) runProbe(p *Packet) {
 // home.
 func (h *Host) answerProbe(p *Packet) Next {
 	q := p.probe
-	hop := Hop{Place: h.name, By: h, Direction: Ingress}
 	if p.trace != nil {
 		p.trace.To = h.name
 	}
 	if q.back || p.TCPFlags()&(wire.ACK|wire.RST) != 0 {
-		hop.Rule = "answer"
-		return p.Delivered(hop)
+		return h.deliver(p, "answer")
 	}
-	q.answer, q.tells, hop.Rule = h.wouldAnswer(p)
+	var rule string
+	q.answer, q.tells, rule = h.wouldAnswer(p)
 	if q.answer != nil {
 		q.answer.at, q.answer.node = p.at, h.outlet(q.answer)
 		q.answer.from = h
 	}
 	if q.tells == Refused {
-		return p.Drop(hop)
+		return h.drop(p, rule, "")
 	}
-	return p.Delivered(hop)
+	return h.deliver(p, rule)
 }
 
 // wouldAnswer says what the host's own stack would answer to a packet, what that means

@@ -8,16 +8,16 @@ import (
 )
 
 // refuse answers a segment that belongs to nothing.
-func (h *Host) refuse(p *Packet, in *wire.TCP, dataLen int, hop Hop) Next {
-	hop.Rule = fmt.Sprintf("nobody listens on tcp/%d", p.Flow.Dst.Port())
+func (h *Host) refuse(p *Packet, in *wire.TCP, dataLen int) Next {
+	rule := fmt.Sprintf("nobody listens on tcp/%d", p.Flow.Dst.Port())
 	if in.Flags&wire.SYN == 0 {
-		hop.Rule = "no connection that the segment belongs to"
+		rule = "no connection that the segment belongs to"
 	}
 	if out, ok := tcp.Reset(in, dataLen); ok {
-		hop.Rule += ": answered with RST"
+		rule += ": answered with RST"
 		h.send(h.world.tcpPacket(p.Flow.Reverse(), &out, nil, h.number()))
 	}
-	return p.Drop(hop)
+	return h.drop(p, rule, "")
 }
 
 // Reset returns the RST that answers a TCP packet which belongs to no connection, in

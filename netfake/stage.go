@@ -63,7 +63,7 @@ func (p *Packet) OnwardAfter(d time.Duration) Next {
 		p.Passed(hop)
 	}
 	if d <= 0 || p.passage == nil {
-		return Next{onward: true}
+		return Next{fate: pastStage}
 	}
 	return p.After(d, onward{})
 }
@@ -136,13 +136,13 @@ func (g *passage) back() Node {
 type onward struct{}
 
 func (onward) String() string    { return "onward" }
-func (onward) Step(*Packet) Next { return Next{onward: true} }
+func (onward) Step(*Packet) Next { return Next{fate: pastStage} }
 
 // through leads a packet through the stages of the link that a node sent it over, and
 // from one of them to the next.
 func (p *Packet) through(next Next) Next {
 	switch {
-	case !next.onward:
+	case next.fate != pastStage:
 		p.passage = &passage{p.node, next.to, next.over, next.over.link.stages}
 	case p.passage == nil:
 		return p.Drop(Hop{Place: p.node.String(), By: p.node, Rule: "there is no link to go on over"})

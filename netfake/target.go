@@ -44,6 +44,19 @@ func (d *Dialer) peers(ctx context.Context, network, address string) ([]netip.Ad
 	return d.fromLocal(network, peers)
 }
 
+// literal returns the address and port that a dial names, as most do: one to which there
+// is nothing to look up and nothing to choose.
+func (d *Dialer) literal(network, address string) (peer netip.AddrPort, ok bool) {
+	if network != "tcp" || !isWildcard(d.LocalAddr.Addr()) {
+		return netip.AddrPort{}, false
+	}
+	peer, err := netip.ParseAddrPort(address)
+	if err != nil || isWildcard(peer.Addr()) {
+		return netip.AddrPort{}, false
+	}
+	return netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port()), true
+}
+
 // ipNetwork returns the network for LookupNetIP that belongs to one for dialling.
 func ipNetwork(network string) (lookup string, known bool) {
 	switch network {

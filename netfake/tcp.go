@@ -14,49 +14,46 @@ import (
 )
 
 // receiveTCP hands a segment to its connection, its listener, or answers with RST.
-func (h *Host) receiveTCP(p *Packet, hop Hop) Next {
+func (h *Host) receiveTCP(p *Packet) Next {
 	head, data, err := wire.ParseTCP(p.Payload())
 	if err != nil {
-		hop.Rule = err.Error()
-		return p.Drop(hop)
+		return h.drop(p, err.Error(), "")
 	}
-	if c := h.connFor(p.Flow); c != nil {
+	if c := h.connHashed(p.Flow, p.FlowHash()); c != nil {
 		if head.Flags&wire.SYN != 0 && c.machine.CanReuse(&head) {
 			c.forget()
 		} else {
 			if l := c.listener; l != nil && l.ignores(&head) {
-				hop.Rule = fmt.Sprintf("the backlog of tcp/%d is full", p.Flow.Dst.Port())
-				return p.Drop(hop)
+				return h.drop(p, fmt.Sprintf("the backlog of tcp/%d is full", p.Flow.Dst.Port()), "")
 			}
-			if p.Traced() {
-				hop.Rule = c.machine.State().String()
-			}
-			return c.receive(p, &head, data, hop)
+			return c.receive(p, &head, data)
 		}
 	}
 	if p.train > 0 {
 		return p.Apart() // each is answered
 	}
 	if l := h.listenerFor(p.Flow.Dst); l != nil && head.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN {
-		return l.receiveSYN(p, &head, hop)
+		return l.receiveSYN(p, &head)
 	}
-	return h.refuse(p, &head, len(data), hop)
+	return h.refuse(p, &head, len(data))
 }
 
 // receive takes a segment of the connection, or a train of them.
-func (c *TCPConn) receive(p *Packet, head *wire.TCP, data []byte, hop Hop) Next {
-	now, kept := c.host.world.now, false
+func (c *TCPConn) receive(p *Packet, head *wire.TCP, data []byte) Next {
+	now, state, keeps := c.host.world.now, c.machine.State(), false
 	switch {
 	case p.train == 0:
-		kept = c.machine.ReceiveParcel(head, data, (*parcel)(p), now)
+		keeps = c.machine.ReceiveParcel(head, data, (*parcel)(p), now)
 	case c.machine.TakesTrain(head, len(data)):
-		kept = c.machine.ReceiveTrain(head, data, p.train, (*parcel)(p), now)
+		keeps = c.machine.ReceiveTrain(head, data, p.train, (*parcel)(p), now)
 	default:
 		return p.Apart()
 	}
 	c.sync()
-	next := p.Delivered(hop)
-	next.kept = kept
+	next := c.host.deliver(p, state.String())
+	if keeps {
+		next.fate = wayEndsKept
+	}
 	return next
 }
 
@@ -85,8 +82,11 @@ func putChecksum(field []byte, p *Packet) {
 }
 
 // connFor returns the connection to which an arriving flow belongs.
-func (h *Host) connFor(arriving Flow) *TCPConn {
-	c := h.conns[arriving.Hash()]
+func (h *Host) connFor(arriving Flow) *TCPConn { return h.connHashed(arriving, arriving.Hash()) }
+
+// connHashed is connFor for a flow whose hash is known.
+func (h *Host) connHashed(arriving Flow, hash uint64) *TCPConn {
+	c := h.conns[hash]
 	for c != nil && (c.flow.Src != arriving.Dst || c.flow.Dst != arriving.Src) {
 		c = c.next
 	}

@@ -59,7 +59,12 @@ func (p *Packet) Largest() int {
 // Apart is the answer of a node that cannot decide about a train as a whole: each of its
 // packets comes to the node by itself, before anything else happens. Nothing that the
 // node did must be left behind. For an ordinary packet it is no answer.
-func (p *Packet) Apart() Next { return Next{apart: p.train > 0} }
+func (p *Packet) Apart() Next {
+	if p.train == 0 {
+		return Next{}
+	}
+	return Next{fate: inPieces}
+}
 
 // largestTrain is how long a train is at most, without headroom: what the length field of
 // an encapsulating header can say.

@@ -142,31 +142,29 @@ func (h *Host) udpFor(arriving Flow) *UDPConn {
 	return u
 }
 
-func (h *Host) receiveUDP(p *Packet, hop Hop) Next {
+func (h *Host) receiveUDP(p *Packet) Next {
 	_, data, err := wire.ParseUDP(p.Payload())
 	if err != nil {
-		hop.Rule = err.Error()
-		return p.Drop(hop)
+		return h.drop(p, err.Error(), "")
 	}
 	u := h.udpFor(p.Flow)
 	switch {
 	case u == nil:
-		hop.Rule = fmt.Sprintf("no socket on udp/%d: answered with port unreachable", p.Flow.Dst.Port())
 		h.complain(p, PortUnreachable)
-		return p.Drop(hop)
+		return h.drop(p, fmt.Sprintf("no socket on udp/%d: answered with port unreachable", p.Flow.Dst.Port()), "")
 	case u.used+truesize(len(data)) > u.room:
 		u.dropped++
-		hop.Rule = fmt.Sprintf("the receive buffer of udp/%d is full", p.Flow.Dst.Port())
-		return p.Drop(hop)
+		return h.drop(p, fmt.Sprintf("the receive buffer of udp/%d is full", p.Flow.Dst.Port()), "")
 	}
+	rule := ""
 	if p.Traced() {
-		hop.Rule = fmt.Sprintf("socket on udp/%d", p.Flow.Dst.Port())
+		rule = fmt.Sprintf("socket on udp/%d", p.Flow.Dst.Port())
 	}
 	u.queue = append(u.queue, datagram{p.Flow.Src, append([]byte(nil), data...)})
 	u.queued += len(data)
 	u.used += truesize(len(data))
 	h.world.wake(&u.readable)
-	return p.Delivered(hop)
+	return h.deliver(p, rule)
 }
 
 // udpPacket builds a packet around a datagram.

@@ -281,6 +281,15 @@ func (w *World) lock() {
 	w.enter()
 }
 
+// lockToRead is lock for a reader, who changes nothing. Outside of a bubble, where what is
+// due comes with the timer, it saves looking at the clock.
+func (w *World) lockToRead() {
+	w.mu.Lock()
+	if w.bubble != "" {
+		w.enter()
+	}
+}
+
 // enter runs what is due for somebody who uses the world.
 func (w *World) enter() {
 	w.catchUp()
@@ -327,8 +336,16 @@ func (w *World) wait(c *sync.Cond) {
 	if woken {
 		return
 	}
-	c.Wait()
-	w.enter()
+	c.Wait() // in a bubble no time passes from the waking to here, and outside of one little
+}
+
+// yield leaves the scheduler for as long as others who are ready to run take. Who has
+// asked something and is about to wait for the answer often finds it there afterwards,
+// and need not be put to sleep and woken.
+func (w *World) yield() {
+	w.unlock()
+	runtime.Gosched()
+	w.mu.Lock()
 }
 
 // wake has c's waiters woken when the scheduler is left. The segments of a burst all

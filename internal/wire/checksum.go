@@ -126,22 +126,38 @@ func transportSum(proto uint8, src, dst netip.Addr, segment []byte) uint64 {
 // are of the same even length and stand at an even offset. The result is that of
 // a full recomputation unless everything covered is zero, which no header and
 // no pseudo-header is.
-func UpdateChecksum(check uint16, old, new []byte) uint16 {
-	sum := uint64(^check)
+func UpdateChecksum(check uint16, old, new []byte) uint16 { return ChangeOf(old, new).Update(check) }
+
+// Change is what the replacing of bytes does to every checksum that covers them. Changes
+// of several places add up; the zero Change is none.
+type Change uint64
+
+// ChangeOf returns the change from old to new, which are as for [UpdateChecksum].
+func ChangeOf(old, new []byte) (c Change) {
 	for i := 0; i+1 < len(old) && i+1 < len(new); i += 2 { // a few words, seldom more than an address
-		sum += uint64(^binary.BigEndian.Uint16(old[i:])) + uint64(binary.BigEndian.Uint16(new[i:]))
+		c += changeOfWord(binary.BigEndian.Uint16(old[i:]), binary.BigEndian.Uint16(new[i:]))
 	}
-	return ^Fold(sum)
+	return c
+}
+
+func changeOfWord(old, new uint16) Change { return Change(^old) + Change(new) }
+
+// Update is [UpdateChecksum].
+func (c Change) Update(check uint16) uint16 { return ^Fold(uint64(^check) + uint64(c)) }
+
+// UpdateUDP is [UpdateUDPChecksum].
+func (c Change) UpdateUDP(check uint16) uint16 {
+	if check == 0 {
+		return 0
+	}
+	if check = c.Update(check); check == 0 {
+		return 0xffff
+	}
+	return check
 }
 
 // UpdateUDPChecksum is [UpdateChecksum] with the rule of UDP: 0 says that there
 // is no checksum and stays 0, and a result of 0 is given as 0xffff.
 func UpdateUDPChecksum(check uint16, old, new []byte) uint16 {
-	if check == 0 {
-		return 0
-	}
-	if check = UpdateChecksum(check, old, new); check == 0 {
-		return 0xffff
-	}
-	return check
+	return ChangeOf(old, new).UpdateUDP(check)
 }

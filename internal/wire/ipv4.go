@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 )
 
@@ -31,34 +32,70 @@ type IPv4 struct {
 // header checksum. The payload starts after the options, if there are any, and
 // ends where the total length says; what follows in b is ignored.
 func ParseIPv4(b []byte) (h IPv4, payload []byte, err error) {
+	v, err := ViewIPv4(b)
+	if err != nil {
+		return IPv4{}, nil, err
+	}
+	frag := v.fragment()
+	return IPv4{
+		TOS:        v[1],
+		TTL:        v[8],
+		Proto:      v.Proto(),
+		ID:         binary.BigEndian.Uint16(v[4:]),
+		DF:         frag&flagDF != 0,
+		MF:         frag&flagMF != 0,
+		FragOffset: v.FragOffset(),
+		Src:        v.Src(),
+		Dst:        v.Dst(),
+		HeaderLen:  v.HeaderLen(),
+		TotalLen:   len(v),
+	}, v.Payload(), nil
+}
+
+// IPv4View is an IPv4 packet whose header has been checked. It is for those who look at
+// every packet and at a few of its fields: what they do not ask for is not read.
+type IPv4View []byte
+
+// ViewIPv4 checks what [ParseIPv4] checks. The view ends where the total length says.
+func ViewIPv4(b []byte) (IPv4View, error) {
 	if len(b) < IPv4HeaderLen {
-		return IPv4{}, nil, ErrShort
+		return nil, ErrShort
 	}
 	if b[0]>>4 != 4 {
-		return IPv4{}, nil, ErrVersion
+		return nil, ErrVersion
 	}
 	hlen, total := int(b[0]&0xf)*4, int(binary.BigEndian.Uint16(b[2:]))
 	if hlen < IPv4HeaderLen || hlen > total || total > len(b) {
-		return IPv4{}, nil, ErrLength
+		return nil, ErrLength
 	}
-	if Checksum(b[:hlen]) != 0 {
-		return IPv4{}, nil, ErrChecksum
+	if !headerSums(b[:hlen]) {
+		return nil, ErrChecksum
 	}
-	frag := binary.BigEndian.Uint16(b[6:])
-	return IPv4{
-		TOS:        b[1],
-		TTL:        b[8],
-		Proto:      b[9],
-		ID:         binary.BigEndian.Uint16(b[4:]),
-		DF:         frag&flagDF != 0,
-		MF:         frag&flagMF != 0,
-		FragOffset: frag & offsetMask * 8,
-		Src:        netip.AddrFrom4([4]byte(b[12:16])),
-		Dst:        netip.AddrFrom4([4]byte(b[16:20])),
-		HeaderLen:  hlen,
-		TotalLen:   total,
-	}, b[hlen:total:total], nil
+	return b[:total:total], nil
 }
+
+// HeaderLen returns the length of the header with its options, in bytes.
+func (v IPv4View) HeaderLen() int { return int(v[0]&0xf) * 4 }
+
+// Payload returns what follows the header.
+func (v IPv4View) Payload() []byte { return v[v.HeaderLen():] }
+
+// Proto returns the protocol of the payload.
+func (v IPv4View) Proto() uint8 { return v[9] }
+
+// Src returns the source address.
+func (v IPv4View) Src() netip.Addr { return netip.AddrFrom4([4]byte(v[12:16])) }
+
+// Dst returns the destination address.
+func (v IPv4View) Dst() netip.Addr { return netip.AddrFrom4([4]byte(v[16:20])) }
+
+// FragOffset returns where in the whole packet's payload this one's belongs, in bytes.
+func (v IPv4View) FragOffset() uint16 { return v.fragment() & offsetMask * 8 }
+
+// Whole reports whether the packet is no fragment.
+func (v IPv4View) Whole() bool { return v.fragment()&(flagMF|offsetMask) == 0 }
+
+func (v IPv4View) fragment() uint16 { return binary.BigEndian.Uint16(v[6:]) }
 
 // Put writes the header, checksum included, to the first [IPv4HeaderLen] bytes
 // of b, for a payload of payloadLen bytes, at most 65515. It panics only when b
@@ -80,7 +117,7 @@ func (h *IPv4) Put(b []byte, payloadLen int) {
 	b[8], b[9], b[10], b[11] = h.TTL, h.Proto, 0, 0
 	putAddr4(b[12:16], h.Src)
 	putAddr4(b[16:20], h.Dst)
-	binary.BigEndian.PutUint16(b[10:], Checksum(b[:IPv4HeaderLen]))
+	binary.LittleEndian.PutUint16(b[10:], ^Fold(headerSum(b)))
 }
 
 // putAddr4 writes the last four bytes of the 16-byte form, which unlike As4
@@ -88,4 +125,21 @@ func (h *IPv4) Put(b []byte, payloadLen int) {
 func putAddr4(b []byte, a netip.Addr) {
 	v := a.As16()
 	copy(b, v[12:])
+}
+
+// headerSums reports whether the checksum in a header is right.
+func headerSums(header []byte) bool {
+	if len(header) == IPv4HeaderLen {
+		return Fold(headerSum(header)) == 0xffff
+	}
+	return Checksum(header) == 0
+}
+
+// headerSum is the sum of a header without options, of little-endian words: its fold and
+// the checksum have their bytes swapped, as [Sum] explains.
+func headerSum(b []byte) uint64 {
+	_ = b[IPv4HeaderLen-1]
+	s, c := bits.Add64(binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), 0)
+	s, c = bits.Add64(s, uint64(binary.LittleEndian.Uint32(b[16:])), c)
+	return s + c
 }

@@ -262,9 +262,10 @@ func TTL(packet []byte) uint8 {
 func SetTTL(packet []byte, ttl uint8) {
 	switch {
 	case version(packet) == 4 && len(packet) >= IPv4HeaderLen:
-		old := [2]byte{packet[8], packet[9]}
+		old := binary.BigEndian.Uint16(packet[8:])
 		packet[8] = ttl
-		fixSum(ProtoTCP, packet[10:12], old[:], packet[8:10])
+		change := changeOfWord(old, binary.BigEndian.Uint16(packet[8:]))
+		binary.BigEndian.PutUint16(packet[10:], change.Update(binary.BigEndian.Uint16(packet[10:])))
 	case version(packet) == 6 && len(packet) >= IPv6HeaderLen:
 		packet[7] = ttl
 	}
