@@ -13,7 +13,7 @@ import (
 // the subnets that are associated with none. The table that was main can be deleted then. A
 // table of another VPC fails the test, as does that of a gateway.
 func (v *VPC) SetMainRouteTable(t *RouteTable) *VPC {
-	tb := v.world.TB()
+	tb := v.tb()
 	tb.Helper()
 	var err error
 	v.world.Do(func(time.Duration) {
@@ -33,7 +33,7 @@ func (v *VPC) SetMainRouteTable(t *RouteTable) *VPC {
 // is refused with Resource.AlreadyAssociated, what ReplaceRouteTableAssociation does. A
 // table of another VPC fails the test, as does that of a gateway.
 func (s *Subnet) Associate(t *RouteTable) *Subnet {
-	tb := s.vpc.world.TB()
+	tb := s.tb()
 	tb.Helper()
 	var err error
 	s.vpc.world.Do(func(time.Duration) {
@@ -50,7 +50,7 @@ func (s *Subnet) Associate(t *RouteTable) *Subnet {
 // Disassociate gives the subnet the VPC's main table, which it had before it was associated
 // with another.
 func (s *Subnet) Disassociate() *Subnet {
-	s.vpc.world.Do(func(time.Duration) { s.table = nil })
+	s.World().Do(func(time.Duration) { s.table = nil })
 	return s
 }
 
@@ -68,7 +68,7 @@ func (t *RouteTable) checkSubnetTable(v *VPC) error {
 // Delete deletes the table. It fails the test for the main table, and while a subnet or a
 // gateway is associated with it (DependencyViolation).
 func (t *RouteTable) Delete() {
-	tb := t.world.TB()
+	tb := t.tb()
 	tb.Helper()
 	var err error
 	t.world.Do(func(time.Duration) {

@@ -80,7 +80,7 @@ func (f *Interface) Status() (s InterfaceStatus) {
 // interfaces as it may (AttachmentLimitExceeded), and for an interface that is attached
 // (InvalidNetworkInterface.InUse).
 func (f *Interface) Attach(i *Instance) {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	f.modify(func(now time.Duration) error {
 		if err := f.checkAttach(i); err != nil {
 			return err
@@ -112,7 +112,7 @@ func (f *Interface) checkAttach(i *Instance) error {
 // test for an instance's primary interface (OperationNotPermitted), and for one that is not
 // attached (InvalidAttachmentID.NotFound).
 func (f *Interface) Detach() {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	f.modify(func(now time.Duration) error {
 		if f.attachment.underway == InterfaceDetaching {
 			return refuse(codeAttachmentNotFound, "%s is attached to nothing", f.name)
@@ -129,7 +129,7 @@ func (f *Interface) Detach() {
 // or a detachment that is under way. It is for an instance that has failed: its device index
 // is not given again until it has been stopped and started.
 func (f *Interface) ForceDetach() {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	f.modify(func(time.Duration) error {
 		if err := f.checkDetach(); err != nil {
 			return err
@@ -155,7 +155,7 @@ func (f *Interface) checkDetach() error {
 // it belongs to nobody then. Its flow logs and mirror sessions end. One that is attached
 // fails the test with InvalidNetworkInterface.InUse.
 func (f *Interface) Delete() {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	f.modify(func(now time.Duration) error {
 		if f.instance != nil {
 			return refuse(codeInterfaceInUse, "%s is attached to %s", f.name, f.instance.Name())

@@ -66,7 +66,7 @@ func (f *Interface) Attachment() (a Attachment) {
 // is terminated. One that is attached to none fails the test with
 // InvalidAttachmentID.NotFound.
 func (f *Interface) SetOnTermination(t OnTermination) {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	f.modify(func(time.Duration) error {
 		switch {
 		case t != DeleteOnTermination && t != KeepOnTermination:

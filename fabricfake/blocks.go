@@ -14,7 +14,7 @@ import (
 // destination of a route or larger, and for a sixth block (CidrLimitExceeded). The rules:
 // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
 func (v *VPC) AddCIDR(cidr string) *VPC {
-	tb := v.world.TB()
+	tb := v.tb()
 	tb.Helper()
 	block, err := parseVPCBlock(cidr)
 	if err == nil {
@@ -36,7 +36,7 @@ func (v *VPC) AddCIDR(cidr string) *VPC {
 // block cannot be removed (OperationNotPermitted), nor one that a subnet lies in
 // (InvalidCidrBlock.InUse).
 func (v *VPC) RemoveCIDR(cidr string) *VPC {
-	tb := v.world.TB()
+	tb := v.tb()
 	tb.Helper()
 	block, err := parseAnyBlock(cidr)
 	if err == nil {
@@ -90,7 +90,7 @@ const (
 // changed, and those that are made afterwards let everything out over IPv6 too. It fails the test for a block that another VPC has,
 // and for a sixth block.
 func (v *VPC) AddIPv6(cidr string) *VPC {
-	tb := v.world.TB()
+	tb := v.tb()
 	tb.Helper()
 	var err error
 	var block netip.Prefix
@@ -162,7 +162,7 @@ func (v *VPC) allBlocks() []netip.Prefix { return slices.Concat(v.cidrs, v.cidrs
 // four, or if cidr is "" the first /64 that is free. A subnet has one. It fails the test
 // for a block that is outside the VPC's or overlaps another subnet's.
 func (s *Subnet) AddIPv6(cidr string) *Subnet {
-	tb := s.vpc.world.TB()
+	tb := s.tb()
 	tb.Helper()
 	var err error
 	var block netip.Prefix

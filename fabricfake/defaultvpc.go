@@ -13,9 +13,12 @@ const (
 // NewDefaultVPC makes the region's default VPC, "default", without its internet gateway:
 // 172.31.0.0/16 with a subnet of /20 in each zone, "default-a" and so on, public addresses
 // for instances, and public host names. gatewayfake.NewDefaultVPC makes the whole of it. A region has one: a second fails
-// the test with DefaultVpcAlreadyExists.
+// the test with DefaultVpcAlreadyExists. No region, of which there is no test to fail, panics.
 func NewDefaultVPC(r *Region) *VPC {
-	tb := r.world.TB()
+	if r == nil {
+		panic("fabricfake: NewDefaultVPC of no region")
+	}
+	tb := r.tb()
 	tb.Helper()
 	for _, v := range r.vpcs {
 		if v.isDefault {
@@ -34,13 +37,13 @@ func NewDefaultVPC(r *Region) *VPC {
 // DefaultSubnet returns the default VPC's subnet in a zone. A zone without one, and any
 // other VPC, fail the test with InvalidSubnetID.NotFound.
 func (v *VPC) DefaultSubnet(zone string) *Subnet {
-	v.world.TB().Helper()
+	v.tb().Helper()
 	for _, s := range v.subnets {
 		if v.isDefault && s.zone == zone && s.name == defaultVPCName+"-"+zone {
 			return s
 		}
 	}
-	v.world.TB().Fatalf("%v", refuse("InvalidSubnetID.NotFound", "vpc %s has no default subnet in zone %s", v.name, zone))
+	v.tb().Fatalf("%v", refuse("InvalidSubnetID.NotFound", "vpc %s has no default subnet in zone %s", v.name, zone))
 	return nil
 }
 

@@ -34,9 +34,9 @@ type DHCPOptions struct {
 // it; those that are there keep theirs. More than four servers of a kind, and what is no
 // address, fail the test with InvalidParameterValue.
 func (v *VPC) SetDHCPOptions(o DHCPOptions) *VPC {
-	v.world.TB().Helper()
+	v.tb().Helper()
 	if err := o.check(); err != nil {
-		v.world.TB().Fatalf("%v (vpc %s)", err, v.name)
+		v.tb().Fatalf("%v (vpc %s)", err, v.name)
 	}
 	o.DomainNameServers, o.NTPServers = slices.Clone(o.DomainNameServers), slices.Clone(o.NTPServers)
 	v.dhcp = o
@@ -117,7 +117,7 @@ func (v *VPC) DisableDNSHostnames() *VPC {
 }
 
 func (v *VPC) setDNS(f func(*dnsAttributes)) *VPC {
-	v.world.Do(func(time.Duration) { f(&v.dns) })
+	v.World().Do(func(time.Duration) { f(&v.dns) })
 	return v
 }
 

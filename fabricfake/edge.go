@@ -73,9 +73,9 @@ func NewEdge(v *VPC, name string, node EdgeNode) *Edge {
 	if v == nil {
 		panic("fabricfake: NewEdge of no VPC")
 	}
-	v.world.TB().Helper()
-	if node == nil {
-		v.world.TB().Fatalf("%v", refuse(codeParameterValue, "the edge %s has no node", name))
+	v.tb().Helper()
+	if isNil(node) {
+		v.tb().Fatalf("%v", refuse(codeParameterValue, "the edge %s has no node", name))
 	}
 	r := v.region
 	r.edges++
@@ -115,7 +115,7 @@ func (e *Edge) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 // SetMappingDelay sets how long it takes until a change of the mappings is known to this
 // edge, whatever holds for the region: see MappingService.SetDelay.
 func (e *Edge) SetMappingDelay(d time.Duration) {
-	e.region.world.TB().Helper()
+	e.tb().Helper()
 	e.cache.setDelay(d)
 }
 

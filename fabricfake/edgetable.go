@@ -40,8 +40,8 @@ func (f *Interface) FromEdge() {}
 // the test with InvalidParameterValue. What comes back is not taken through a middlebox by
 // it: the routes of the subnets have to.
 func (e *Edge) Associate(t *RouteTable) {
+	e.tb().Helper()
 	w := e.vpc.world
-	w.TB().Helper()
 	var err error
 	w.Do(func(time.Duration) {
 		if err = t.checkEdgeTable(e.vpc); err == nil {
@@ -55,7 +55,7 @@ func (e *Edge) Associate(t *RouteTable) {
 }
 
 // Disassociate takes the edge's route table away.
-func (e *Edge) Disassociate() { e.vpc.world.Do(func(time.Duration) { e.leaveTable() }) }
+func (e *Edge) Disassociate() { made(e, "*Edge").vpc.world.Do(func(time.Duration) { e.leaveTable() }) }
 
 func (e *Edge) leaveTable() {
 	if e.table != nil {

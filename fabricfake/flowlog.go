@@ -88,19 +88,19 @@ type flowKey struct {
 // name that the VPC has a flow log of fails the test with FlowLogAlreadyExists, as a
 // format or a window that the API would refuse does with InvalidParameterValue.
 func (v *VPC) FlowLog(name string, cfg FlowLogConfig) *FlowLog {
-	v.world.TB().Helper()
+	v.tb().Helper()
 	return v.newFlowLog(name, cfg, func(*Interface) bool { return true })
 }
 
 // FlowLog starts to record at every interface of the subnet: see VPC.FlowLog.
 func (s *Subnet) FlowLog(name string, cfg FlowLogConfig) *FlowLog {
-	s.vpc.world.TB().Helper()
+	s.tb().Helper()
 	return s.vpc.newFlowLog(name, cfg, func(f *Interface) bool { return f.subnet == s })
 }
 
 // FlowLog starts to record at the interface: see VPC.FlowLog.
 func (f *Interface) FlowLog(name string, cfg FlowLogConfig) *FlowLog {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	return f.vpc.newFlowLog(name, cfg, func(other *Interface) bool { return f == other })
 }
 
@@ -231,7 +231,7 @@ func (l *FlowLog) Err() (err error) {
 // Delete ends the recording. What was recorded remains, without the windows that have
 // not ended. Deleting twice is harmless.
 func (l *FlowLog) Delete() {
-	l.world.Do(func(now time.Duration) {
+	made(l, "*FlowLog").world.Do(func(now time.Duration) {
 		l.advance(now)
 		l.timer.Stop()
 		for _, c := range l.covered {

@@ -25,6 +25,9 @@ func (i *Instance) NextHop() NextHop { return NextHop{Interface: i.iface} }
 // send goes past it. While the instance is down or paused the node gets nothing. A nil node
 // takes it away again.
 func (i *Instance) Forward(n netfake.Node) {
+	if isNil(n) {
+		n = nil
+	}
 	i.World().Do(func(time.Duration) {
 		i.kernel = n
 		for _, f := range i.ifaces {

@@ -99,7 +99,7 @@ type InterfaceConfig struct {
 // fails the test where Instance does for an address, a group or a name that cannot be; the
 // name is for the interface alone in its VPC.
 func (s *Subnet) Interface(name string, cfg InterfaceConfig) *Interface {
-	w := s.vpc.world
+	w := s.World()
 	w.TB().Helper()
 	err := checkName("interface", name)
 	switch {
@@ -166,7 +166,7 @@ func nextNumber(w *netfake.World) uint64 {
 
 // addAddresses gives the interface the addresses besides its primary one.
 func (f *Interface) addAddresses(cfg *InterfaceConfig) {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	for _, addr := range cfg.SecondaryIPs {
 		f.AssignPrivateIP(addr)
 	}
@@ -254,7 +254,7 @@ func (f *Interface) PhysicalHost() *PhysicalHost { return f.host.Load() }
 // SetGroups gives the interface other security groups. A group of another VPC fails the
 // test with InvalidGroup.NotFound.
 func (f *Interface) SetGroups(gs Groups) {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	f.modify(func(time.Duration) error {
 		if err := f.vpc.checkGroups(gs); err != nil {
 			return err
@@ -267,7 +267,7 @@ func (f *Interface) SetGroups(gs Groups) {
 
 // SetSourceDestCheck switches the check of addresses on or off.
 func (f *Interface) SetSourceDestCheck(check SourceDestCheck) {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	f.modify(func(time.Duration) error {
 		if check > SourceDestCheckOff {
 			return refuse(codeParameterValue, "SourceDestCheck is %d", check)
@@ -282,7 +282,7 @@ func (f *Interface) SetSourceDestCheck(check SourceDestCheck) {
 // tracked already has them from its next packet on. A timeout that is out of range fails
 // the test with InvalidParameterValue.
 func (f *Interface) SetConnectionTracking(c ConnectionTracking) {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	f.modify(func(time.Duration) error {
 		if err := c.check(); err != nil {
 			return err
@@ -295,7 +295,7 @@ func (f *Interface) SetConnectionTracking(c ConnectionTracking) {
 // modify changes the interface inside the scheduler, on behalf of its owner: one that a
 // service manages fails the test.
 func (f *Interface) modify(change func(now time.Duration) error) {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	f.edit(func(now time.Duration) error {
 		if f.managed {
 			return refuse(codeNotPermitted, "%s is managed by a service, which alone can change it", f.name)
@@ -334,8 +334,8 @@ func (f *Interface) Out() netfake.Node { return &f.out }
 // with raw sockets could. Bytes that are no IP packet fail the test, as does an interface
 // that nothing is behind (IncorrectState).
 func (f *Interface) Inject(packet []byte) {
+	f.tb().Helper()
 	w := f.vpc.world
-	w.TB().Helper()
 	var err error
 	placed := true
 	w.Do(func(time.Duration) {

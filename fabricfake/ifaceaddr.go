@@ -19,14 +19,14 @@ const maxInterfaceAddresses = 50
 // once, as if its operating system had been told. An address that is taken fails the test
 // with InvalidIPAddress.InUse: see MovePrivateIP.
 func (f *Interface) AssignPrivateIP(addr string) netip.Addr {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	return f.assign(32, func() (netip.Addr, error) { return f.subnet.takeAddress(addr) })
 }
 
 // AssignIPv6 gives the interface an IPv6 address of its subnet, or if addr is "" the next
 // one that is free, and returns it.
 func (f *Interface) AssignIPv6(addr string) netip.Addr {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	return f.assign(128, func() (netip.Addr, error) { return f.subnet.takeIPv6(addr) })
 }
 
@@ -35,7 +35,7 @@ func (f *Interface) AssignIPv6(addr string) netip.Addr {
 // then on, and an elastic IP that belongs to it comes with it. Connections of the one who
 // had it get no answer any more.
 func (f *Interface) MovePrivateIP(addr string) netip.Addr {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	return f.assign(32, func() (netip.Addr, error) {
 		ip, err := netip.ParseAddr(addr)
 		if err != nil {
@@ -57,7 +57,7 @@ func (f *Interface) MovePrivateIP(addr string) netip.Addr {
 
 // assign adds an address of so many bits that take gets from the subnet.
 func (f *Interface) assign(bits int, take func() (netip.Addr, error)) (addr netip.Addr) {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	f.edit(func(time.Duration) (err error) {
 		if f.countAddresses(bits) >= maxInterfaceAddresses {
 			return refuse("PrivateIpAddressLimitExceeded", "%s has %d addresses of a family, and no room for another", f.name, maxInterfaceAddresses)
@@ -79,7 +79,7 @@ func (f *Interface) assign(bits int, take func() (netip.Addr, error)) (addr neti
 // the subnet. An elastic IP that belongs to it belongs to nobody then. The primary address
 // cannot be taken off.
 func (f *Interface) Unassign(addr netip.Addr) {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	f.edit(func(time.Duration) error {
 		if !slices.Contains(f.more, addr) {
 			return refuse(codeParameterValue, "%v is no secondary address of %s", addr, f.name)

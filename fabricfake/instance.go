@@ -121,7 +121,7 @@ type Instance struct {
 // attached (InvalidNetworkInterface.InUse), in another subnet, or the configuration says what
 // is the interface's own (InvalidParameterCombination).
 func (s *Subnet) Instance(name string, cfg InstanceConfig) *Instance {
-	w := s.vpc.world
+	w := s.World()
 	w.TB().Helper()
 	err := checkMetadata(&cfg)
 	if err == nil {
@@ -210,6 +210,9 @@ func (cfg *InstanceConfig) interfaceConfig() InterfaceConfig {
 // ID returns the instance's identifier, as the real ones look: "i-0…".
 func (i *Instance) ID() string { return fmt.Sprintf("i-%017x", i.number) }
 
+// World returns the world that the instance is in.
+func (i *Instance) World() *netfake.World { return made(i, "*Instance").Host.World() }
+
 // Interface returns the instance's primary interface.
 func (i *Instance) Interface() *Interface { return i.iface }
 
@@ -225,9 +228,9 @@ func (i *Instance) Interfaces() (all []*Interface) {
 // not its own. What the interface receives goes to guest; what guest sends to the
 // interface's Out leaves it. No guest fails the test.
 func (s *Subnet) Appliance(name string, guest netfake.Node) *Interface {
-	s.vpc.world.TB().Helper()
-	if guest == nil {
-		s.vpc.world.TB().Fatalf("%v", refuse(codeParameterValue, "the appliance %s has no guest", name))
+	s.tb().Helper()
+	if isNil(guest) {
+		s.tb().Fatalf("%v", refuse(codeParameterValue, "the appliance %s has no guest", name))
 	}
 	f := s.newInterface(name, InterfaceConfig{SourceDestCheck: SourceDestCheckOff}, true)
 	h := s.vpc.region.newHost("host of "+name, s.zone, nil)
@@ -241,7 +244,7 @@ func (s *Subnet) Appliance(name string, guest netfake.Node) *Interface {
 // Another interface fails the test with OperationNotPermitted, one that is deleted with
 // InvalidNetworkInterfaceID.NotFound.
 func (f *Interface) Withdraw() {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	f.edit(func(now time.Duration) error {
 		if !f.managed {
 			return refuse(codeNotPermitted, "%s is no interface of a service", f.name)

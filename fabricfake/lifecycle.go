@@ -51,7 +51,7 @@ func (i *Instance) State() (s InstanceState) {
 // Await waits until the instance is in a state: for Stopped after Stop, for Running after
 // Start. It fails the test, without waiting, if no change is under way that leads there.
 func (i *Instance) Await(s InstanceState) {
-	tb := i.World().TB()
+	tb := i.tb()
 	tb.Helper()
 	for {
 		var is InstanceState
@@ -74,28 +74,28 @@ func (i *Instance) Await(s InstanceState) {
 // Routes to it stay and packets that take them are lost. What was stopped may be stopped
 // again; an instance that is not running otherwise fails the test with
 // IncorrectInstanceState.
-func (i *Instance) Stop() { i.World().TB().Helper(); i.end(Stopping, Stopped) }
+func (i *Instance) Stop() { i.tb().Helper(); i.end(Stopping, Stopped) }
 
 // Terminate shuts the instance down as Stop does, for good: then its addresses are free, its
 // interface is deleted unless its configuration keeps it, and routes to that become
 // blackholes. Interfaces that were attached to it are detached and stay, unless theirs says
 // otherwise. Its name stays its own: traces and captures have it. Terminating twice is
 // harmless.
-func (i *Instance) Terminate() { i.World().TB().Helper(); i.end(ShuttingDown, Terminated) }
+func (i *Instance) Terminate() { i.tb().Helper(); i.end(ShuttingDown, Terminated) }
 
 // ForceStop stops the instance without a shutdown of its operating system, at once, as
 // StopInstances does with SkipOsShutdown: its sockets are gone without a packet, so that peers
 // learn of it by timeout, and nothing that was written but not sent ever is. One that is
 // stopping stops now, as with Force. In any other state it does what Stop does. Source:
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-stop-methods.html
-func (i *Instance) ForceStop() { i.World().TB().Helper(); i.force(Stopping, Stopped) }
+func (i *Instance) ForceStop() { i.tb().Helper(); i.force(Stopping, Stopped) }
 
 // ForceTerminate is Terminate without a shutdown, as ForceStop is Stop without one.
-func (i *Instance) ForceTerminate() { i.World().TB().Helper(); i.force(ShuttingDown, Terminated) }
+func (i *Instance) ForceTerminate() { i.tb().Helper(); i.force(ShuttingDown, Terminated) }
 
 // force ends a shutdown that is under way, and skips it if none is.
 func (i *Instance) force(during, after InstanceState) {
-	i.World().TB().Helper()
+	i.tb().Helper()
 	skipped := false
 	i.World().Do(func(now time.Duration) {
 		switch {

@@ -18,7 +18,7 @@ type listRoute struct {
 // does not. It fails the test for what Route refuses, a list that has a route already, and
 // one that is of another region.
 func (t *RouteTable) RoutePrefixList(l *PrefixList, target Target) *RouteTable {
-	t.world.TB().Helper()
+	t.tb().Helper()
 	return t.editList(l, func() error {
 		if len(t.edges) > 0 {
 			return refuse(codeParameterValue, "%v is the table of a gateway, which has no prefix lists", t)
@@ -41,7 +41,7 @@ func (t *RouteTable) RoutePrefixList(l *PrefixList, target Target) *RouteTable {
 
 // ReplacePrefixListRoute gives the route to a prefix list another target.
 func (t *RouteTable) ReplacePrefixListRoute(l *PrefixList, target Target) *RouteTable {
-	t.world.TB().Helper()
+	t.tb().Helper()
 	return t.editList(l, func() error {
 		i := t.listRoute(l)
 		if i < 0 {
@@ -58,7 +58,7 @@ func (t *RouteTable) ReplacePrefixListRoute(l *PrefixList, target Target) *Route
 
 // DeletePrefixListRoute removes the route to a prefix list.
 func (t *RouteTable) DeletePrefixListRoute(l *PrefixList) *RouteTable {
-	t.world.TB().Helper()
+	t.tb().Helper()
 	return t.editList(l, func() error {
 		i := t.listRoute(l)
 		if i < 0 {
@@ -73,7 +73,7 @@ func (t *RouteTable) DeletePrefixListRoute(l *PrefixList) *RouteTable {
 
 // editList changes the table inside the scheduler.
 func (t *RouteTable) editList(l *PrefixList, change func() error) *RouteTable {
-	tb := t.world.TB()
+	tb := t.tb()
 	tb.Helper()
 	var err error
 	switch {

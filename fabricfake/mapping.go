@@ -132,7 +132,7 @@ const LatencyLookup = 2 * LatencyZone
 // SetMissPolicy sets what all devices of the region do about addresses that they do not
 // know. It empties what they remember of answers.
 func (m *MappingService) SetMissPolicy(policy MissPolicy) {
-	m.region.world.Do(func(time.Duration) {
+	made(m, "*MappingService").region.world.Do(func(time.Duration) {
 		m.misses = policy
 		for _, d := range m.region.inOrder {
 			clear(d.cache.asked)
@@ -144,7 +144,7 @@ func (m *MappingService) SetMissPolicy(policy MissPolicy) {
 // physical host or an edge that has no time of its own: 0 by default, which is at once. It
 // holds for the changes that are made afterwards. A negative time fails the test.
 func (m *MappingService) SetDelay(d time.Duration) {
-	w := m.region.world
+	w := made(m, "*MappingService").region.world
 	w.TB().Helper()
 	if d < 0 {
 		w.TB().Fatalf("fabricfake: region %s: a delay of %v is negative", m.region.name, d)
@@ -161,7 +161,7 @@ func (m *MappingService) SetDelay(d time.Duration) {
 // packets that were sent, or refused, by what a device would know better by now, and those
 // whose question was not answered.
 func (m *MappingService) Fail() *netfake.Fault {
-	return m.region.world.NewFault(m, "failure of the mapping service of "+m.region.name,
+	return made(m, "*MappingService").region.world.NewFault(m, "failure of the mapping service of "+m.region.name,
 		func(f *netfake.Fault, _ time.Duration) {
 			m.outages = append(m.outages, outage{fault: f})
 			m.prompt = false
@@ -175,7 +175,7 @@ func (m *MappingService) Fail() *netfake.Fault {
 }
 
 // Repair ends every failure of the mapping service.
-func (m *MappingService) Repair() { m.region.world.RepairAt(m) }
+func (m *MappingService) Repair() { made(m, "*MappingService").region.world.RepairAt(m) }
 
 // hit counts a packet that has found out that the service is down.
 func (m *MappingService) hit(p *netfake.Packet) {

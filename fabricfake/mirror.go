@@ -64,8 +64,8 @@ type MirrorSession struct {
 // missing or of another VPC, an interface that is source and target, a fourth session of
 // one source, an eleventh rule, a number that is taken or out of range.
 func (f *Interface) Mirror(name string, cfg MirrorConfig) *MirrorSession {
+	f.tb().Helper()
 	w := f.vpc.world
-	w.TB().Helper()
 	if cfg.Number == 0 {
 		cfg.Number = 1
 	}
@@ -150,7 +150,7 @@ func (s *MirrorSession) Sent() (n uint64) {
 
 // Delete ends the session. Deleting twice is harmless.
 func (s *MirrorSession) Delete() {
-	s.source.vpc.world.Do(func(time.Duration) { s.end() })
+	made(s, "*MirrorSession").source.vpc.world.Do(func(time.Duration) { s.end() })
 }
 
 // end is Delete inside the scheduler.

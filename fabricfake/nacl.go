@@ -122,58 +122,58 @@ func (a *NetworkACL) Name() string { return a.name }
 // of ParsePermission, cidr the source, IPv4 or IPv6. Its number is from 1 to 32766 and
 // new.
 func (a *NetworkACL) AllowIngress(number int, perm, cidr string) *NetworkACL {
-	a.world.TB().Helper()
+	a.tb().Helper()
 	return a.edit(netfake.Ingress, ACLEntry{Number: number, Allow: true}, perm, cidr, (*NetworkACL).addEntry)
 }
 
 // AllowEgress adds an entry that lets traffic out of the subnet, to cidr.
 func (a *NetworkACL) AllowEgress(number int, perm, cidr string) *NetworkACL {
-	a.world.TB().Helper()
+	a.tb().Helper()
 	return a.edit(netfake.Egress, ACLEntry{Number: number, Allow: true}, perm, cidr, (*NetworkACL).addEntry)
 }
 
 // DenyIngress adds an entry that keeps traffic out of the subnet.
 func (a *NetworkACL) DenyIngress(number int, perm, cidr string) *NetworkACL {
-	a.world.TB().Helper()
+	a.tb().Helper()
 	return a.edit(netfake.Ingress, ACLEntry{Number: number}, perm, cidr, (*NetworkACL).addEntry)
 }
 
 // DenyEgress adds an entry that keeps traffic in the subnet.
 func (a *NetworkACL) DenyEgress(number int, perm, cidr string) *NetworkACL {
-	a.world.TB().Helper()
+	a.tb().Helper()
 	return a.edit(netfake.Egress, ACLEntry{Number: number}, perm, cidr, (*NetworkACL).addEntry)
 }
 
 // RemoveIngress removes the entry with that number. It fails the test if there is
 // none.
 func (a *NetworkACL) RemoveIngress(number int) *NetworkACL {
-	a.world.TB().Helper()
+	a.tb().Helper()
 	return a.remove(netfake.Ingress, number)
 }
 
 // RemoveEgress removes the entry with that number. It fails the test if there is none.
 func (a *NetworkACL) RemoveEgress(number int) *NetworkACL {
-	a.world.TB().Helper()
+	a.tb().Helper()
 	return a.remove(netfake.Egress, number)
 }
 
 // ReplaceIngress puts another entry in the place of the one with that number, which
 // counts its hits from 0. It fails the test if there is none.
 func (a *NetworkACL) ReplaceIngress(number int, action ACLAction, perm, cidr string) *NetworkACL {
-	a.world.TB().Helper()
+	a.tb().Helper()
 	return a.edit(netfake.Ingress, ACLEntry{Number: number, Allow: action == Allow}, perm, cidr, (*NetworkACL).replaceEntry)
 }
 
 // ReplaceEgress puts another entry in the place of the one with that number.
 func (a *NetworkACL) ReplaceEgress(number int, action ACLAction, perm, cidr string) *NetworkACL {
-	a.world.TB().Helper()
+	a.tb().Helper()
 	return a.edit(netfake.Egress, ACLEntry{Number: number, Allow: action == Allow}, perm, cidr, (*NetworkACL).replaceEntry)
 }
 
 // Delete deletes the ACL. It fails the test for the default ACL
 // (InvalidParameterValue), and while a subnet has the ACL (DependencyViolation).
 func (a *NetworkACL) Delete() {
-	tb := a.world.TB()
+	tb := a.tb()
 	tb.Helper()
 	var err error
 	a.world.Do(func(time.Duration) {
@@ -224,7 +224,7 @@ func (a *NetworkACL) snapshot(dir netfake.Direction) (entries []ACLEntry) {
 
 // edit changes an entry inside the scheduler.
 func (a *NetworkACL) edit(dir netfake.Direction, e ACLEntry, perm, cidr string, change func(*NetworkACL, netfake.Direction, ACLEntry) error) *NetworkACL {
-	tb := a.world.TB()
+	tb := a.tb()
 	tb.Helper()
 	var err error
 	if e.Permission, err = ParsePermission(perm); err == nil {
@@ -255,7 +255,7 @@ func aclPermission(p Permission, block netip.Prefix) Permission {
 }
 
 func (a *NetworkACL) remove(dir netfake.Direction, number int) *NetworkACL {
-	tb := a.world.TB()
+	tb := a.tb()
 	tb.Helper()
 	var err error
 	a.world.Do(func(time.Duration) {

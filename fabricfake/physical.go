@@ -86,7 +86,7 @@ type PhysicalHost struct {
 // PhysicalHost makes a physical host in a zone, in a rack of its own: see Rack. Instances
 // that name none get one of their own each. A name that is empty or taken fails the test.
 func (r *Region) PhysicalHost(name, zone string) *PhysicalHost {
-	r.world.TB().Helper()
+	r.tb().Helper()
 	r.checkZone(zone)
 	r.checkHostName(name)
 	return r.newHost(name, zone, nil)
@@ -94,12 +94,12 @@ func (r *Region) PhysicalHost(name, zone string) *PhysicalHost {
 
 // checkHostName takes a name for a physical host.
 func (r *Region) checkHostName(name string) {
-	r.world.TB().Helper()
+	r.tb().Helper()
 	if err := checkName("physical host", name); err != nil {
-		r.world.TB().Fatalf("%v (region %s)", err, r.name)
+		r.tb().Fatalf("%v (region %s)", err, r.name)
 	}
 	if r.hostNames[name] {
-		r.world.TB().Fatalf("fabricfake: region %s has a physical host %s already", r.name, name)
+		r.tb().Fatalf("fabricfake: region %s has a physical host %s already", r.name, name)
 	}
 	r.hostNames[name] = true
 }
@@ -109,10 +109,10 @@ var hostBlock = netip.MustParsePrefix("192.168.0.0/16")
 
 // newHost makes a physical host of whatever name, in a rack or in one of its own.
 func (r *Region) newHost(name, zone string, rack *Rack) *PhysicalHost {
-	r.world.TB().Helper()
+	r.tb().Helper()
 	r.hosts++
 	if r.hosts > 60000 {
-		r.world.TB().Fatalf("%v", refuse("InsufficientHostCapacity", "region %s has no room for a host %s", r.name, name))
+		r.tb().Fatalf("%v", refuse("InsufficientHostCapacity", "region %s has no room for a host %s", r.name, name))
 	}
 	h := &PhysicalHost{r.newDevice(name, zone, nthAddress(hostBlock, uint32(r.hosts)+2)), rack}
 	h.device.host = h
@@ -142,7 +142,7 @@ func (h *PhysicalHost) Zone() string { return h.zone }
 // SetMappingDelay sets how long it takes until a change of the mappings is known to this
 // host, whatever holds for the region: see MappingService.SetDelay.
 func (h *PhysicalHost) SetMappingDelay(d time.Duration) {
-	h.region.world.TB().Helper()
+	h.tb().Helper()
 	h.cache.setDelay(d)
 }
 
@@ -154,10 +154,10 @@ func (h *PhysicalHost) Rejected() uint64 { return h.countRejected() }
 // word to anybody, until the fault is undone or the host repaired. What is in flight when
 // it fails is lost.
 func (h *PhysicalHost) Fail() *netfake.Fault {
-	return h.region.fail(h, "failure of "+h.name, "the physical host is down", func() []*outages {
+	return made(h, "*PhysicalHost").region.fail(h, "failure of "+h.name, "the physical host is down", func() []*outages {
 		return []*outages{&h.outages}
 	})
 }
 
 // Repair ends every failure of the host itself, and none of its rack or its zone.
-func (h *PhysicalHost) Repair() { h.region.world.RepairAt(h) }
+func (h *PhysicalHost) Repair() { made(h, "*PhysicalHost").region.world.RepairAt(h) }

@@ -88,7 +88,7 @@ type Placement struct {
 // PlacementGroupLimitExceeded, partitions of a group that has none with
 // InvalidParameterCombination.
 func (r *Region) PlacementGroup(name string, cfg PlacementGroupConfig) *PlacementGroup {
-	tb := r.world.TB()
+	tb := r.tb()
 	tb.Helper()
 	if err := r.checkPlacementGroup(name, &cfg); err != nil {
 		tb.Fatalf("%v (placement group %s)", err, name)
@@ -159,10 +159,9 @@ func (g *PlacementGroup) Instances() (all []*Instance) {
 // Delete deletes the group. While it has instances, stopped ones too, that fails the test
 // with InvalidPlacementGroup.InUse. Deleting it twice is harmless.
 func (g *PlacementGroup) Delete() {
-	w := g.region.world
-	w.TB().Helper()
+	g.tb().Helper()
 	if n := len(g.Instances()); n > 0 {
-		w.TB().Fatalf("%v", refuse(codePlacementInUse, "the placement group %s has %d instances that are not terminated", g.name, n))
+		g.tb().Fatalf("%v", refuse(codePlacementInUse, "the placement group %s has %d instances that are not terminated", g.name, n))
 	}
 	g.deleted = true
 	g.region.placements = slices.DeleteFunc(g.region.placements, func(o *PlacementGroup) bool { return o == g })
@@ -180,7 +179,7 @@ func (i *Instance) Placement() (p Placement) {
 // not stopped fails the test with IncorrectInstanceState. Whether there is room is seen when
 // it is started.
 func (i *Instance) SetPlacement(p Placement) {
-	tb := i.World().TB()
+	tb := i.tb()
 	tb.Helper()
 	var err error
 	i.World().Do(func(time.Duration) {

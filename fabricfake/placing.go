@@ -157,7 +157,7 @@ func (i *Instance) home() (*PhysicalHost, error) {
 
 // makeRack makes a rack for a slot of the group.
 func (g *PlacementGroup) makeRack(in slot) *Rack {
-	g.region.world.TB().Helper()
+	g.tb().Helper()
 	of := g.name
 	if in.partition > 0 {
 		of = fmt.Sprintf("partition %d of %s", in.partition, g.name)

@@ -29,7 +29,7 @@ const maxPrefixListEntries = 1000
 // that are given: all IPv4 or all IPv6. It fails the test for a name that is empty or
 // taken, for no block at all, which would leave the family open, and for what Add refuses.
 func (r *Region) PrefixList(name string, max int, blocks ...string) *PrefixList {
-	tb := r.world.TB()
+	tb := r.tb()
 	tb.Helper()
 	l := &PrefixList{region: r, name: name, max: max}
 	err := checkName("prefix list", name)
@@ -82,7 +82,7 @@ func (l *PrefixList) Entries() (entries []netip.Prefix) {
 // Add adds a block. It fails the test for a block of the other family, one that is there,
 // and one more than the list is for.
 func (l *PrefixList) Add(block string) *PrefixList {
-	l.region.world.TB().Helper()
+	l.tb().Helper()
 	return l.edit(block, func(p netip.Prefix) error {
 		if err := l.add(p); err != nil {
 			return err
@@ -96,7 +96,7 @@ func (l *PrefixList) Add(block string) *PrefixList {
 
 // Remove removes a block. It fails the test if the list has none such.
 func (l *PrefixList) Remove(block string) *PrefixList {
-	l.region.world.TB().Helper()
+	l.tb().Helper()
 	return l.edit(block, func(p netip.Prefix) error {
 		i := slices.Index(l.entries, p)
 		if i < 0 {
@@ -112,8 +112,8 @@ func (l *PrefixList) Remove(block string) *PrefixList {
 
 // edit changes the list inside the scheduler.
 func (l *PrefixList) edit(block string, change func(netip.Prefix) error) *PrefixList {
+	l.tb().Helper()
 	w := l.region.world
-	w.TB().Helper()
 	p, err := parseAnyBlock(block)
 	if err == nil {
 		w.Do(func(time.Duration) { err = change(p) })

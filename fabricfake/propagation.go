@@ -60,7 +60,7 @@ func (p *Propagation) tell() {
 // that is not attached (Gateway.NotAttached), and the table of a gateway. Enabling twice is
 // harmless.
 func (t *RouteTable) EnablePropagation(p *Propagation) *RouteTable {
-	t.world.TB().Helper()
+	t.tb().Helper()
 	return t.learn(p, func() error {
 		switch {
 		case t.vpc != p.vpc:
@@ -78,7 +78,7 @@ func (t *RouteTable) EnablePropagation(p *Propagation) *RouteTable {
 
 // DisablePropagation takes back EnablePropagation. It does nothing if that was not called.
 func (t *RouteTable) DisablePropagation(p *Propagation) *RouteTable {
-	t.world.TB().Helper()
+	t.tb().Helper()
 	return t.learn(p, func() error {
 		t.learns = slices.DeleteFunc(t.learns, func(o *Propagation) bool { return o == p })
 		p.tables = slices.DeleteFunc(p.tables, func(o *RouteTable) bool { return o == t })
@@ -88,7 +88,7 @@ func (t *RouteTable) DisablePropagation(p *Propagation) *RouteTable {
 
 // learn changes which gateways propagate to the table inside the scheduler.
 func (t *RouteTable) learn(p *Propagation, change func() error) *RouteTable {
-	tb := t.world.TB()
+	tb := t.tb()
 	tb.Helper()
 	var err error
 	t.world.Do(func(time.Duration) {

@@ -22,7 +22,7 @@ const (
 // AutoAssignPublicIP sets whether instances in the subnet get a public IPv4 address, unless
 // they say otherwise. It concerns those that are launched afterwards.
 func (s *Subnet) AutoAssignPublicIP(a AutoAssign) *Subnet {
-	w := s.vpc.world
+	w := s.World()
 	w.TB().Helper()
 	if a > AutoAssignOff {
 		w.TB().Fatalf("%v (subnet %s)", refuse(codeParameterValue, "AutoAssign is %d", a), s.name)
@@ -57,7 +57,7 @@ func newPublicPool() *publicPool { return &publicPool{} }
 // gateways and for instances that get one assigned. A world without any left fails the
 // test with InsufficientAddressCapacity.
 func AllocatePublicIP(w *netfake.World) netip.Addr {
-	w.TB().Helper()
+	in(w, "AllocatePublicIP").Helper()
 	pool := netfake.Shared(w, newPublicPool)
 	var n uint32
 	w.Do(func(time.Duration) { n, pool.given = pool.given, pool.given+1 })
@@ -89,7 +89,7 @@ func (f *Interface) Public() netip.Addr { return f.translation(f.addr).public }
 
 // SetPublicIP is SetPublicIPOf for the interface's primary address.
 func (f *Interface) SetPublicIP(addr netip.Addr) {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	f.SetPublicIPOf(f.addr, addr)
 }
 
@@ -97,7 +97,7 @@ func (f *Interface) SetPublicIP(addr netip.Addr) {
 // one that was assigned when the instance was launched; the zero Addr takes it away. It is
 // for the room of the gateways.
 func (f *Interface) SetPublicIPOf(private, public netip.Addr) {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	f.vpc.world.Do(func(time.Duration) {
 		f.untranslate(private)
 		f.translate(publicIP{private: private, public: public})
@@ -109,7 +109,7 @@ func (f *Interface) SetPublicIPOf(private, public netip.Addr) {
 // it gets one assigned, runs or boots, and has no other interface and no public address. It
 // is for the room of the gateways, when an elastic IP has gone.
 func (f *Interface) Reassign() {
-	f.vpc.world.TB().Helper()
+	f.tb().Helper()
 	if i := f.Instance(); i != nil && i.iface == f {
 		i.assignPublic()
 	}
@@ -196,7 +196,7 @@ func publicKey(v *VPC, public netip.Addr) mappingKey { return mappingKey{v.vni |
 // announced: at the uplink of its internet gateway, nil for nowhere. An address stays
 // announced when it belongs to nobody any more. It is for the room of the gateways.
 func (v *VPC) SetUplink(u *netfake.Uplink) {
-	v.world.TB().Helper()
+	v.tb().Helper()
 	if v.uplink != nil {
 		for _, addr := range v.announced {
 			v.uplink.Withdraw(addr)
@@ -212,7 +212,7 @@ func (v *VPC) SetUplink(u *netfake.Uplink) {
 // announce has the internet bring what is for the VPC's public addresses and IPv6 blocks to
 // its gateway, and what was for a block that has left no longer.
 func (v *VPC) announce() {
-	v.world.TB().Helper()
+	v.tb().Helper()
 	if v.uplink == nil {
 		return
 	}

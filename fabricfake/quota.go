@@ -42,7 +42,7 @@ const (
 // there beyond a quota stays. It fails the test for a quota that is negative or larger
 // than the real service grants.
 func (r *Region) SetQuotas(q Quotas) {
-	tb := r.world.TB()
+	tb := r.tb()
 	tb.Helper()
 	if err := q.filled().check(); err != nil {
 		tb.Fatalf("%v (region %s)", err, r.name)

@@ -20,7 +20,7 @@ type Rack struct {
 
 // Rack makes a rack in a zone. A name that is empty or taken fails the test.
 func (r *Region) Rack(name, zone string) *Rack {
-	w := r.world
+	w := r.World()
 	w.TB().Helper()
 	r.checkZone(zone)
 	if err := checkName("rack", name); err != nil {
@@ -43,7 +43,7 @@ func (r *Region) hasRack(name string) bool {
 // PhysicalHost makes a physical host in the rack. A name that is empty or taken fails the
 // test.
 func (k *Rack) PhysicalHost(name string) *PhysicalHost {
-	k.region.world.TB().Helper()
+	k.tb().Helper()
 	k.region.checkHostName(name)
 	return k.region.newHost(name, k.zone.name, k)
 }
@@ -63,13 +63,13 @@ func (k *Rack) PhysicalHosts() []*PhysicalHost { return slices.Clone(k.hosts) }
 // Fail takes every host of the rack off the substrate, those that are made later as well,
 // as PhysicalHost.Fail does.
 func (k *Rack) Fail() *netfake.Fault {
-	return k.region.fail(k, "failure of rack "+k.name, "the rack is down", func() []*outages {
+	return made(k, "*Rack").region.fail(k, "failure of rack "+k.name, "the rack is down", func() []*outages {
 		return append(outagesOf(k.hosts), &k.outages)
 	})
 }
 
 // Repair ends every failure of the rack. A host that has failed by itself stays so.
-func (k *Rack) Repair() { k.region.world.RepairAt(k) }
+func (k *Rack) Repair() { made(k, "*Rack").region.world.RepairAt(k) }
 
 // Zone is an availability zone: racks and hosts that are far enough from those of other
 // zones to fail without them.
@@ -82,7 +82,7 @@ type Zone struct {
 // Zone returns one of the region's zones, which are a, b and c. An unknown one fails the
 // test.
 func (r *Region) Zone(name string) *Zone {
-	r.world.TB().Helper()
+	r.tb().Helper()
 	r.checkZone(name)
 	return r.zoneOf[name]
 }
@@ -97,7 +97,7 @@ func (z *Zone) Name() string { return z.name }
 // as well, and with them instances and services of one zone, such as NAT gateways. What
 // serves a whole region, as internet gateways and the mapping service do, stays.
 func (z *Zone) Fail() *netfake.Fault {
-	return z.region.fail(z, "failure of "+z.String(), "the zone is down", func() []*outages {
+	return made(z, "*Zone").region.fail(z, "failure of "+z.String(), "the zone is down", func() []*outages {
 		all := []*outages{&z.outages}
 		for _, k := range z.region.racks {
 			if k.zone == z {
@@ -111,7 +111,7 @@ func (z *Zone) Fail() *netfake.Fault {
 
 // Repair ends every failure of the zone. Racks and hosts that have failed by themselves
 // stay so.
-func (z *Zone) Repair() { z.region.world.RepairAt(z) }
+func (z *Zone) Repair() { made(z, "*Zone").region.world.RepairAt(z) }
 
 // outage is a failure in force, of a host or of what it stands in.
 type outage struct {

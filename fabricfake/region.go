@@ -60,7 +60,7 @@ func newRegions() *regions { return &regions{} }
 // NewRegion makes a region of three zones: a, b and c. A name that is taken fails the
 // test.
 func NewRegion(w *netfake.World, name string, place netfake.Place) *Region {
-	w.TB().Helper()
+	in(w, "NewRegion").Helper()
 	if err := checkName("region", name); err != nil {
 		w.TB().Fatalf("%v", err)
 	}
@@ -96,7 +96,7 @@ func NewRegion(w *netfake.World, name string, place netfake.Place) *Region {
 // DefaultRegion returns the world's first region, and makes it, ap-southeast-2 in
 // Sydney, if there is none.
 func DefaultRegion(w *netfake.World) *Region {
-	w.TB().Helper()
+	in(w, "DefaultRegion").Helper()
 	if rs := netfake.Shared(w, newRegions); len(rs.all) > 0 {
 		return rs.all[0]
 	}
@@ -113,7 +113,7 @@ func (r *Region) Name() string { return r.name }
 func (r *Region) Place() netfake.Place { return r.place }
 
 // World returns the world that the region is in.
-func (r *Region) World() *netfake.World { return r.world }
+func (r *Region) World() *netfake.World { return made(r, "*Region").world }
 
 // Mapping returns the region's mapping service.
 func (r *Region) Mapping() *MappingService { return r.mapping }
@@ -132,16 +132,16 @@ func (r *Region) ZoneID(zone string) string {
 // Link returns the stretch of substrate between two zones, or inside one, to be slowed
 // down, made lossy or cut. An unknown zone fails the test.
 func (r *Region) Link(zone, other string) *netfake.Link {
-	r.world.TB().Helper()
+	r.tb().Helper()
 	r.checkZone(zone)
 	r.checkZone(other)
 	return r.links[[2]string{zone, other}]
 }
 
 func (r *Region) checkZone(zone string) {
-	r.world.TB().Helper()
+	r.tb().Helper()
 	if !slices.Contains(r.zones, zone) {
-		r.world.TB().Fatalf("%v", refuse(codeParameterValue,
+		r.tb().Fatalf("%v", refuse(codeParameterValue,
 			"zone %q of region %s does not exist; the zones are %s", zone, r.name, strings.Join(r.zones, ", ")))
 	}
 }
@@ -149,7 +149,7 @@ func (r *Region) checkZone(zone string) {
 // Way returns one direction of Link, from a zone to another. Inside one zone it is the
 // direction from lower addresses of the substrate to higher ones.
 func (r *Region) Way(from, to string) *netfake.Way {
-	r.world.TB().Helper()
+	r.tb().Helper()
 	l := r.Link(from, to)
 	if from > to {
 		return l.Back()

@@ -30,12 +30,12 @@ type Target interface {
 	NextHop() NextHop
 }
 
-// isNil reports whether a target is nil, or holds a pointer that is.
-func isNil(target Target) bool {
-	if target == nil {
+// isNil reports whether a target or a node is nil, or holds a pointer that is.
+func isNil(c netfake.Component) bool {
+	if c == nil {
 		return true
 	}
-	v := reflect.ValueOf(target)
+	v := reflect.ValueOf(c)
 	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 

@@ -50,7 +50,7 @@ func (t *RouteTable) Name() string { return t.name }
 // Route adds a route. It fails the test if the destination has one already, or is one
 // that the API refuses, as it does a target that is detached or of another VPC.
 func (t *RouteTable) Route(destination string, target Target) *RouteTable {
-	t.world.TB().Helper()
+	t.tb().Helper()
 	return t.edit(destination, func(dst netip.Prefix) error { return t.add(dst, target) })
 }
 
@@ -58,13 +58,13 @@ func (t *RouteTable) Route(destination string, target Target) *RouteTable {
 // replaced too, and restored with Local. It fails the test for a target that Route
 // refuses.
 func (t *RouteTable) ReplaceRoute(destination string, target Target) *RouteTable {
-	t.world.TB().Helper()
+	t.tb().Helper()
 	return t.edit(destination, func(dst netip.Prefix) error { return t.replace(dst, target) })
 }
 
 // DeleteRoute removes the route to destination.
 func (t *RouteTable) DeleteRoute(destination string) *RouteTable {
-	t.world.TB().Helper()
+	t.tb().Helper()
 	return t.edit(destination, t.removeRoute)
 }
 
@@ -77,7 +77,7 @@ func (t *RouteTable) Routes() (routes []Route) {
 
 // edit changes the table inside the scheduler.
 func (t *RouteTable) edit(destination string, change func(dst netip.Prefix) error) *RouteTable {
-	tb := t.world.TB()
+	tb := t.tb()
 	tb.Helper()
 	dst, err := parseAnyBlock(destination)
 	if err == nil {

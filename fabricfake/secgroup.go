@@ -105,33 +105,33 @@ func (g *SecurityGroup) resolve() (ruleTarget, error) {
 // AllowIngress lets traffic in: perm in the notation of ParsePermission, from a block
 // or from the interfaces that have a group. It fails the test if the rule exists.
 func (g *SecurityGroup) AllowIngress(perm string, from Peer) *SecurityGroup {
-	g.world.TB().Helper()
+	g.tb().Helper()
 	return g.edit(netfake.Ingress, perm, from, (*ruleSet).add)
 }
 
 // AllowEgress lets traffic out. As with the real service it adds nothing to a new
 // group, which lets everything out until RestrictEgress is called.
 func (g *SecurityGroup) AllowEgress(perm string, to Peer) *SecurityGroup {
-	g.world.TB().Helper()
+	g.tb().Helper()
 	return g.edit(netfake.Egress, perm, to, (*ruleSet).add)
 }
 
 // RevokeIngress takes a rule back. It fails the test if there is none such.
 func (g *SecurityGroup) RevokeIngress(perm string, from Peer) *SecurityGroup {
-	g.world.TB().Helper()
+	g.tb().Helper()
 	return g.edit(netfake.Ingress, perm, from, (*ruleSet).remove)
 }
 
 // RevokeEgress takes a rule back. It fails the test if there is none such.
 func (g *SecurityGroup) RevokeEgress(perm string, to Peer) *SecurityGroup {
-	g.world.TB().Helper()
+	g.tb().Helper()
 	return g.edit(netfake.Egress, perm, to, (*ruleSet).remove)
 }
 
 // RestrictEgress takes back the rule that a new group comes with, all traffic to
 // Anywhere, so that only what AllowEgress names may leave.
 func (g *SecurityGroup) RestrictEgress() *SecurityGroup {
-	g.world.TB().Helper()
+	g.tb().Helper()
 	return g.RevokeEgress("all", Anywhere)
 }
 
@@ -149,7 +149,7 @@ func (g *SecurityGroup) snapshot(s *ruleSet) (rules []Rule) {
 
 // edit changes the rules of one direction inside the scheduler.
 func (g *SecurityGroup) edit(dir netfake.Direction, perm string, peer Peer, change func(*ruleSet, Rule) error) *SecurityGroup {
-	tb := g.world.TB()
+	tb := g.tb()
 	tb.Helper()
 	r, err := parseRule(perm, peer)
 	if err == nil {
@@ -181,7 +181,7 @@ func checkAlive(groups ...*SecurityGroup) error {
 // while an interface has the group or a rule of another one names it
 // (DependencyViolation).
 func (g *SecurityGroup) Delete() {
-	tb := g.world.TB()
+	tb := g.tb()
 	tb.Helper()
 	var err error
 	g.world.Do(func(time.Duration) {

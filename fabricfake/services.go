@@ -278,9 +278,9 @@ func (r *vpcResolver) note(p *netfake.Packet, f *Interface) {
 // not apply to it. A host that answers by UDP listens at each of these addresses by itself,
 // so that answers come from where was asked. No host fails the test.
 func (v *VPC) AttachResolver(h *netfake.Host) {
-	v.world.TB().Helper()
+	v.tb().Helper()
 	if h == nil {
-		v.world.TB().Fatalf("%v", refuse(codeParameterValue, "vpc %s: there is no host that could be its resolver", v.name))
+		v.tb().Fatalf("%v", refuse(codeParameterValue, "vpc %s: there is no host that could be its resolver", v.name))
 	}
 	addr := nthAddress(v.cidrs[0], 2)
 	back := &resolverReply{v}

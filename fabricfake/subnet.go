@@ -35,7 +35,7 @@ type Subnet struct {
 // malformed, outside the VPC or overlaps with another subnet's fails the test, as do an
 // unknown zone and a name that is taken.
 func (v *VPC) Subnet(name, cidr, zone string) *Subnet {
-	tb := v.world.TB()
+	tb := v.tb()
 	tb.Helper()
 	v.region.checkZone(zone)
 	block, err := parseSubnetBlock(cidr, v.cidrs, v.blocks)
@@ -75,7 +75,7 @@ func (s *Subnet) ID() string { return s.id }
 func (s *Subnet) VPC() *VPC { return s.vpc }
 
 // World returns the world that the subnet is in.
-func (s *Subnet) World() *netfake.World { return s.vpc.world }
+func (s *Subnet) World() *netfake.World { return made(s, "*Subnet").vpc.world }
 
 // Zone returns the subnet's zone: "a".
 func (s *Subnet) Zone() string { return s.zone }
@@ -86,7 +86,7 @@ func (s *Subnet) CIDR() netip.Prefix { return s.block }
 // Route adds a route to the subnet's own table, which is made and associated, with the
 // subnet's name, when it has none yet. It fails the test where RouteTable.Route does.
 func (s *Subnet) Route(destination string, target Target) *Subnet {
-	s.vpc.world.TB().Helper()
+	s.tb().Helper()
 	if s.table == nil {
 		s.Associate(s.vpc.RouteTable(s.name))
 	}
@@ -97,9 +97,9 @@ func (s *Subnet) Route(destination string, target Target) *Subnet {
 // UseACL gives the subnet another network ACL, in place of the one that it has. An ACL
 // of another VPC fails the test.
 func (s *Subnet) UseACL(a *NetworkACL) *Subnet {
-	s.vpc.world.TB().Helper()
+	s.tb().Helper()
 	if !slices.Contains(s.vpc.acls, a) {
-		s.vpc.world.TB().Fatalf("%v", refuse(codeParameterValue, "%v is no ACL of vpc %s", a, s.vpc.name))
+		s.tb().Fatalf("%v", refuse(codeParameterValue, "%v is no ACL of vpc %s", a, s.vpc.name))
 	}
 	s.vpc.world.Do(func(time.Duration) { s.acl = a })
 	return s

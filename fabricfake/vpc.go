@@ -43,13 +43,13 @@ type VPC struct {
 // NewVPC makes a VPC in the world's default region. A malformed or forbidden block
 // fails the test, as does a name that the region has already.
 func NewVPC(w *netfake.World, name, cidr string) *VPC {
-	w.TB().Helper()
+	in(w, "NewVPC").Helper()
 	return DefaultRegion(w).VPC(name, cidr)
 }
 
 // VPC makes a VPC in the region: see NewVPC.
 func (r *Region) VPC(name, cidr string) *VPC {
-	tb := r.world.TB()
+	tb := r.tb()
 	tb.Helper()
 	block, err := parseVPCBlock(cidr)
 	if err == nil {
@@ -96,7 +96,7 @@ func (v *VPC) Region() *Region { return v.region }
 func (v *VPC) Place() netfake.Place { return v.region.place }
 
 // World returns the world that the VPC is in.
-func (v *VPC) World() *netfake.World { return v.world }
+func (v *VPC) World() *netfake.World { return made(v, "*VPC").world }
 
 // CIDR returns the VPC's primary block.
 func (v *VPC) CIDR() netip.Prefix { return v.cidrs[0] }
@@ -120,13 +120,13 @@ func (v *VPC) Contains(addr netip.Addr) bool {
 // if the VPC has a block of it by then. A name that
 // the VPC has already fails the test with InvalidGroup.Duplicate.
 func (v *VPC) SecurityGroup(name string) *SecurityGroup {
-	v.world.TB().Helper()
+	v.tb().Helper()
 	err := checkGroupName(name, v.groups)
 	if err == nil {
 		err = v.region.checkGroupCount()
 	}
 	if err != nil {
-		v.world.TB().Fatalf("%v (vpc %s)", err, v.name)
+		v.tb().Fatalf("%v (vpc %s)", err, v.name)
 	}
 	g := newSecurityGroup(v.world, v.name, name)
 	g.vpc = v
@@ -144,17 +144,17 @@ func (v *VPC) DefaultSecurityGroup() *SecurityGroup { return v.groups[0] }
 // NetworkACL makes an ACL, which refuses everything until it is told otherwise. A name
 // that the VPC has already fails the test.
 func (v *VPC) NetworkACL(name string) *NetworkACL {
-	v.world.TB().Helper()
+	v.tb().Helper()
 	err := checkName("network ACL", name)
 	if err == nil {
 		err = checkCount("NetworkAclLimitExceeded", "network ACLs", len(v.acls), v.quotas().ACLsPerVPC)
 	}
 	if err != nil {
-		v.world.TB().Fatalf("%v (vpc %s)", err, v.name)
+		v.tb().Fatalf("%v (vpc %s)", err, v.name)
 	}
 	for _, other := range v.acls {
 		if other.name == name {
-			v.world.TB().Fatalf("fabricfake: vpc %s has an ACL %s already", v.name, name)
+			v.tb().Fatalf("fabricfake: vpc %s has an ACL %s already", v.name, name)
 		}
 	}
 	a := newNetworkACL(v.world, name)
@@ -173,17 +173,17 @@ func (v *VPC) DefaultNetworkACL() *NetworkACL { return v.acl }
 // RouteTable makes a route table with the local routes. A name that the VPC has
 // already fails the test.
 func (v *VPC) RouteTable(name string) *RouteTable {
-	v.world.TB().Helper()
+	v.tb().Helper()
 	err := checkName("route table", name)
 	if err == nil {
 		err = checkCount("RouteTableLimitExceeded", "route tables", len(v.tables), v.quotas().TablesPerVPC)
 	}
 	if err != nil {
-		v.world.TB().Fatalf("%v (vpc %s)", err, v.name)
+		v.tb().Fatalf("%v (vpc %s)", err, v.name)
 	}
 	for _, other := range v.tables {
 		if other.name == name {
-			v.world.TB().Fatalf("fabricfake: vpc %s has a route table %s already", v.name, name)
+			v.tb().Fatalf("fabricfake: vpc %s has a route table %s already", v.name, name)
 		}
 	}
 	t := newRouteTable(v.world, name, v.allBlocks(), func() []netip.Prefix { return v.blocks })
@@ -201,9 +201,9 @@ func (v *VPC) MainRouteTable() (t *RouteTable) {
 // AttachGateway notes that an internet gateway is attached. A second one fails the
 // test with Resource.AlreadyAssociated. It is for the room of the gateways.
 func (v *VPC) AttachGateway(name string) {
-	v.world.TB().Helper()
+	v.tb().Helper()
 	if v.gateway != "" {
-		v.world.TB().Fatalf("%v", refuse(codeAlreadyAssociated,
+		v.tb().Fatalf("%v", refuse(codeAlreadyAssociated,
 			"vpc %s has the internet gateway %s attached already", v.name, v.gateway))
 	}
 	v.gateway = name
@@ -212,6 +212,7 @@ func (v *VPC) AttachGateway(name string) {
 // DetachGateway takes back AttachGateway of that name. It does nothing if another
 // gateway, or none, is attached.
 func (v *VPC) DetachGateway(name string) {
+	v.tb().Helper()
 	if v.gateway == name {
 		v.gateway = ""
 	}

@@ -22,8 +22,8 @@ import (
 // nothing out that claims to be from another host (as BCP 38 asks of networks), without
 // which hosts could not trust an outer address.
 func (h *PhysicalHost) Wire() *netfake.Link {
+	h.tb().Helper()
 	w := h.region.world
-	w.TB().Helper()
 	if h.wire == nil {
 		l := w.NewLink("wire of "+h.name+" in "+h.region.name, 0)
 		w.Do(func(time.Duration) { h.wire = l })
@@ -95,13 +95,13 @@ func (g wirePlug) Step(p *netfake.Packet) netfake.Next {
 // Inject puts bytes on the host's wire, at its far end, as somebody could who owns it. Where
 // they go is what their outer header says. Bytes that have none fail the test.
 func (h *PhysicalHost) Inject(frame []byte) {
-	h.region.world.TB().Helper()
+	h.tb().Helper()
 	h.inject(frame)
 }
 
 // Inject puts bytes on the edge's wire, as PhysicalHost.Inject does.
 func (e *Edge) Inject(frame []byte) {
-	e.region.world.TB().Helper()
+	e.tb().Helper()
 	e.inject(frame)
 }
 

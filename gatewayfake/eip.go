@@ -66,8 +66,11 @@ type ElasticIP struct {
 
 // SetElasticIPQuota sets how many elastic IPs the account may have in a region, as a
 // request to raise the quota does. What it has beyond them it keeps. A quota that is
-// negative or above 4096 fails the test.
+// negative or above 4096 fails the test; no region, of which there is none, panics.
 func SetElasticIPQuota(region *fabricfake.Region, quota int) {
+	if region == nil {
+		panic("gatewayfake: SetElasticIPQuota of no region")
+	}
 	w := region.World()
 	w.TB().Helper()
 	if quota < 0 || quota > maxElasticIPs {
@@ -103,6 +106,15 @@ func NewElasticIP(vpc *fabricfake.VPC) *ElasticIP {
 	return &ElasticIP{vpc: vpc, addr: fabricfake.AllocatePublicIP(w)}
 }
 
+// world returns the world that the address is in. No address, of which there is no test to
+// fail, panics.
+func (e *ElasticIP) world() *netfake.World {
+	if e == nil {
+		panic("gatewayfake: a method of a nil *ElasticIP")
+	}
+	return e.vpc.World()
+}
+
 // Addr returns the address.
 func (e *ElasticIP) Addr() netip.Addr { return e.addr }
 
@@ -112,14 +124,14 @@ func (e *ElasticIP) String() string { return e.addr.String() }
 // Interface returns the interface that the address belongs to, with the private address
 // that it stands for; nil if it belongs to none.
 func (e *ElasticIP) Interface() (f *fabricfake.Interface, private netip.Addr) {
-	e.vpc.World().Do(func(time.Duration) { f, private = e.vpc.PublicOwner(e.addr) })
+	e.world().Do(func(time.Duration) { f, private = e.vpc.PublicOwner(e.addr) })
 	return f, private
 }
 
 // Associate gives the address to an interface, for its primary private address: see
 // AssociateTo.
 func (e *ElasticIP) Associate(f *fabricfake.Interface) {
-	e.vpc.World().TB().Helper()
+	e.world().TB().Helper()
 	private := netip.Addr{}
 	if f != nil {
 		private = f.PrivateIP()
@@ -134,7 +146,7 @@ func (e *ElasticIP) Associate(f *fabricfake.Interface) {
 // an elastic IP, with Resource.AlreadyAssociated; one that is not the interface's with
 // InvalidParameterValue.
 func (e *ElasticIP) AssociateTo(f *fabricfake.Interface, private netip.Addr) {
-	w := e.vpc.World()
+	w := e.world()
 	w.TB().Helper()
 	if f == nil || f.Status() == fabricfake.InterfaceDeleted {
 		w.TB().Fatalf("gatewayfake: InvalidNetworkInterfaceID.NotFound: there is no interface that %v could belong to", e.addr)
@@ -164,7 +176,7 @@ func (e *ElasticIP) AssociateTo(f *fabricfake.Interface, private netip.Addr) {
 // The address of a NAT gateway fails the test with OperationNotPermitted: the gateway
 // has it until it is deleted.
 func (e *ElasticIP) Disassociate() {
-	w := e.vpc.World()
+	w := e.world()
 	w.TB().Helper()
 	if e.nat != nil {
 		w.TB().Fatalf("gatewayfake: OperationNotPermitted: %v belongs to the NAT gateway %v, which has it until it is deleted", e.addr, e.nat)
@@ -176,7 +188,7 @@ func (e *ElasticIP) Disassociate() {
 // this one again. One that belongs to an interface fails the test with
 // InvalidIPAddress.InUse, one that was released with InvalidAllocationID.NotFound.
 func (e *ElasticIP) Release() {
-	w := e.vpc.World()
+	w := e.world()
 	w.TB().Helper()
 	if e.released {
 		w.TB().Fatalf("gatewayfake: InvalidAllocationID.NotFound: %v was released", e.addr)
@@ -190,7 +202,7 @@ func (e *ElasticIP) Release() {
 
 // free takes the address from whoever has it.
 func (e *ElasticIP) free() {
-	e.vpc.World().TB().Helper()
+	e.world().TB().Helper()
 	e.nat = nil
 	if f, private := e.Interface(); f != nil {
 		f.SetPublicIPOf(private, netip.Addr{})

@@ -66,6 +66,15 @@ func NewInternetGateway(vpc *fabricfake.VPC, name string) *InternetGateway {
 // String returns the gateway's name.
 func (g *InternetGateway) String() string { return g.name }
 
+// world returns the world that the gateway is in. No gateway, of which there is no test to
+// fail, panics.
+func (g *InternetGateway) world() *netfake.World {
+	if g == nil {
+		panic("gatewayfake: a method of a nil *InternetGateway")
+	}
+	return g.vpc.World()
+}
+
 // Attached reports whether the gateway is attached to its VPC.
 func (g *InternetGateway) Attached() bool { return g != nil && g.attached }
 
@@ -82,13 +91,16 @@ func (g *InternetGateway) Uplink() *netfake.Uplink { return g.uplink }
 // the internet goes where the table says, once its destination is a private address, such
 // as to a middlebox. See fabricfake.Edge.Associate for the tables that it may be.
 func (g *InternetGateway) Associate(t *fabricfake.RouteTable) *InternetGateway {
-	g.vpc.World().TB().Helper()
+	g.world().TB().Helper()
 	g.edge.Associate(t)
 	return g
 }
 
 // Disassociate takes the gateway's route table away.
-func (g *InternetGateway) Disassociate() { g.edge.Disassociate() }
+func (g *InternetGateway) Disassociate() {
+	g.world().TB().Helper()
+	g.edge.Disassociate()
+}
 
 // RouteTable returns the gateway's route table, nil for none.
 func (g *InternetGateway) RouteTable() *fabricfake.RouteTable { return g.edge.RouteTable() }
@@ -97,7 +109,7 @@ func (g *InternetGateway) RouteTable() *fabricfake.RouteTable { return g.edge.Ro
 // from the internet is dropped. A VPC with public addresses that are mapped refuses it
 // with DependencyViolation, which fails the test. A gateway that is detached stays so.
 func (g *InternetGateway) Detach() {
-	w := g.vpc.World()
+	w := g.world()
 	w.TB().Helper()
 	mapped, was := 0, false
 	w.Do(func(time.Duration) {

@@ -123,6 +123,15 @@ func NewNATGateway(subnet *fabricfake.Subnet, name string, eip *ElasticIP) *NATG
 // String returns the gateway's name.
 func (n *NATGateway) String() string { return n.name }
 
+// world returns the world that the gateway is in. No gateway, of which there is no test to
+// fail, panics.
+func (n *NATGateway) world() *netfake.World {
+	if n == nil {
+		panic("gatewayfake: a method of a nil *NATGateway")
+	}
+	return n.vpc.World()
+}
+
 // Attached reports whether the gateway exists: it does until it is deleted.
 func (n *NATGateway) Attached() bool { return n != nil && !n.deleted }
 
@@ -142,7 +151,7 @@ func (n *NATGateway) PublicIP() netip.Addr { return n.eip.addr }
 // Stats returns what the gateway did so far.
 func (n *NATGateway) Stats() NATStats {
 	var s NATStats
-	n.vpc.World().Do(func(now time.Duration) {
+	n.world().Do(func(now time.Duration) {
 		n.sweep(now, n.expire)
 		s = n.stats
 		s.ActiveConnections = n.out.n
@@ -155,7 +164,7 @@ func (n *NATGateway) Stats() NATStats {
 // free. The elastic IP stays allocated. AWS does not say how long the real one is deleting:
 // here it takes no time. A gateway that is deleted stays so.
 func (n *NATGateway) Delete() {
-	n.vpc.World().TB().Helper()
+	n.world().TB().Helper()
 	was := false
 	n.vpc.World().Do(func(time.Duration) {
 		was = n.deleted
