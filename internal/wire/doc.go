@@ -1,5 +1,6 @@
 // Package wire reads and writes the headers of packets: IPv4, IPv6, TCP, UDP,
-// ICMP for both families, and GENEVE, with the Internet checksum under them.
+// ICMP for both families, and GENEVE, with the Internet checksum under them, and cuts
+// packets into fragments.
 //
 // A Parse function takes bytes from anybody: it checks every length before it
 // looks, returns one of the package's error values, and never allocates. What
@@ -17,8 +18,8 @@
 //	sum := wire.TransportChecksum(wire.ProtoTCP, src, dst, seg)
 //	binary.BigEndian.PutUint16(seg[wire.TCPChecksumOffset:], sum)
 //
-// Not modelled: IPv4 options and IPv6 extension headers (skipped, never written),
-// reassembly of fragments, jumbograms, the TCP options that [TCP] does not
+// Not modelled: IPv4 options and IPv6 extension headers (skipped, never written but for
+// the fragment header), jumbograms, the TCP options that [TCP] does not
 // name, ICMP extensions, Ethernet.
 package wire
 

@@ -1,7 +1,5 @@
 package wire
 
-import "encoding/binary"
-
 // Extension headers that [IPv6.Upper] knows its way across (RFC 8200, section 4), and the
 // number that says that nothing follows.
 const (
@@ -19,6 +17,9 @@ type Upper struct {
 	NamedAt    int    // where the field is that names Proto, in bytes from the packet's front
 	FragOffset uint16 // in bytes, of a packet with a fragment header
 	MF         bool   // more fragments follow
+	FragmentAt int    // where the fragment header begins, in bytes from the packet's front; 0 for none
+
+	fragmentNamedAt int // where the field is that names it
 }
 
 // Upper walks the extension headers at the front of an IPv6 packet's payload:
@@ -44,12 +45,16 @@ func (h *IPv6) Upper(payload []byte) (Upper, error) {
 			}
 			u.name(b[0], n)
 		case ProtoFragment:
-			if len(b) < fragmentHeaderLen {
-				return u, ErrShort
+			if u.MF { // a fragment of fragments: what is inside is for who has put the datagram together
+				return u, nil
 			}
-			frag := binary.BigEndian.Uint16(b[2:])
-			u.name(b[0], fragmentHeaderLen)
-			u.FragOffset, u.MF = frag&^7, frag&1 != 0
+			f, _, err := ParseFragmentHeader(b)
+			if err != nil {
+				return u, err
+			}
+			u.FragmentAt, u.fragmentNamedAt = IPv6HeaderLen+u.Offset, u.NamedAt
+			u.name(f.NextHeader, FragmentHeaderLen)
+			u.FragOffset, u.MF = f.Offset, f.MF
 			if u.FragOffset != 0 {
 				return u, nil
 			}
@@ -64,10 +69,7 @@ func (u *Upper) name(proto uint8, n int) {
 	u.Proto, u.NamedAt, u.Offset = proto, IPv6HeaderLen+u.Offset, u.Offset+n
 }
 
-const (
-	fragmentHeaderLen = 8
-	nextHeaderAt      = 6 // of the fixed header
-)
+const nextHeaderAt = 6 // of the fixed header
 
 // optionsHeader returns the length of an extension header that states it.
 func optionsHeader(b []byte) (int, error) {

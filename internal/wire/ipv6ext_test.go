@@ -27,9 +27,10 @@ func TestUpper(t *testing.T) {
 		{"a routing header with nodes to visit", ProtoRouting, "0602 0001 0000 0000 0000 0000 0000 0000 0000 0000 0000 0000", Upper{Proto: ProtoRouting, NamedAt: 6}, ErrRouting},
 
 		// 4.5: only the first fragment has the transport's header.
-		{"an atomic fragment", ProtoFragment, "0600 0000 1234 5678", Upper{Proto: ProtoTCP, Offset: 8, NamedAt: 40}, nil},
-		{"a first fragment", ProtoFragment, "1100 0001 1234 5678", Upper{Proto: ProtoUDP, Offset: 8, NamedAt: 40, MF: true}, nil},
-		{"a later one, of data that look like options", ProtoFragment, "3c00 05a9 1234 5678 00", Upper{Proto: ProtoDestOptions, Offset: 8, NamedAt: 40, FragOffset: 1448, MF: true}, nil},
+		{"an atomic fragment", ProtoFragment, "0600 0000 1234 5678", Upper{Proto: ProtoTCP, Offset: 8, NamedAt: 40, FragmentAt: 40, fragmentNamedAt: 6}, nil},
+		{"a first fragment", ProtoFragment, "1100 0001 1234 5678", Upper{Proto: ProtoUDP, Offset: 8, NamedAt: 40, MF: true, FragmentAt: 40, fragmentNamedAt: 6}, nil},
+		{"a later one, of data that look like options", ProtoFragment, "3c00 05a9 1234 5678 00", Upper{Proto: ProtoDestOptions, Offset: 8, NamedAt: 40, FragOffset: 1448, MF: true, FragmentAt: 40, fragmentNamedAt: 6}, nil},
+		{"a fragment of fragments", ProtoFragment, "2c00 0001 1234 5678 1100 0008 0000 0001", Upper{Proto: ProtoFragment, Offset: 8, NamedAt: 40, MF: true, FragmentAt: 40, fragmentNamedAt: 6}, nil},
 
 		{"options cut short", ProtoHopByHop, "0600 0104 0000 00", Upper{Proto: ProtoHopByHop, NamedAt: 6}, ErrShort},
 		{"nothing where a header was announced", ProtoDestOptions, "", Upper{Proto: ProtoDestOptions, NamedAt: 6}, ErrShort},
