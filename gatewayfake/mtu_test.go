@@ -1,9 +1,7 @@
 package gatewayfake_test
 
 import (
-	"errors"
 	"net/netip"
-	"syscall"
 	"testing"
 	"time"
 
@@ -91,7 +89,7 @@ func TestMTUOfPaths(t *testing.T) {
 	}
 }
 
-// More than 9001 bytes do not even leave an instance.
+// More than 9001 bytes leave an instance in fragments.
 func TestMTUOfAnInstance(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		x := build(w)
@@ -99,11 +97,13 @@ func TestMTUOfAnInstance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := out.Write(make([]byte, fabricfake.MTU-28+1)); !errors.Is(err, syscall.EMSGSIZE) {
-			t.Errorf("got %v, want EMSGSIZE", err)
-		}
-		if _, err := out.Write(make([]byte, fabricfake.MTU-28)); err != nil {
-			t.Errorf("a packet of %d bytes: %v", fabricfake.MTU, err)
+		for cut := range 2 {
+			if _, err := out.Write(make([]byte, fabricfake.MTU-28+cut)); err != nil {
+				t.Errorf("a packet of %d bytes: %v", fabricfake.MTU+cut, err)
+			}
+			if got := x.app.FragmentStats(); got.Cut != uint64(cut) || got.Sent != uint64(2*cut) {
+				t.Errorf("a packet of %d bytes: %+v", fabricfake.MTU+cut, got)
+			}
 		}
 	})
 }

@@ -49,7 +49,11 @@ func (w *World) capture(t *Tap, p *Packet, comment string) {
 		}
 		return
 	}
-	key := mix(uint64(p.network()), p.Flow.Hash()^p.Flow.Reverse().Hash())
+	flow := p.Flow
+	if p.IsFragment() { // the first has ports, and is to stay with the others
+		flow = addrFlow(flow.Proto, flow.Src.Addr(), flow.Dst.Addr())
+	}
+	key := mix(uint64(p.network()), flow.Hash()^flow.Reverse().Hash())
 	seen := captured{p.at, t, key, bytes.Clone(p.Bytes()), comment}
 	for _, c := range w.captures {
 		c.note(seen)

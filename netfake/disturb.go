@@ -150,7 +150,7 @@ var (
 
 // draw returns the link's number in [0,1) for one purpose and one packet.
 func (y *Way) draw(purpose uint64, p *Packet) float64 {
-	return y.link.world.draw(mix(purpose, y.link.id), p.event.Key, p.event.Seq)
+	return y.link.world.draw(mix(purpose, y.link.id), p.event.Key, p.lot())
 }
 
 // loses reports whether p is one of those that get lost.
@@ -158,7 +158,7 @@ func (y *Way) loses(p *Packet) bool {
 	if y.faults.Loss == 0 {
 		return false
 	}
-	run := p.event.Seq / uint64(max(y.faults.Burst, 1))
+	run := p.lot() / uint64(max(y.faults.Burst, 1))
 	return y.link.world.draw(mix(purposeLoss, y.link.id), p.event.Key, run) < y.faults.Loss
 }
 
@@ -235,6 +235,6 @@ func (p *Packet) clone() *Packet {
 	twin := p.world.NewPacket(p.Len(), p.event.Key, p.event.Seq)
 	copy(twin.Bytes(), p.Bytes())
 	twin.Flow, twin.node, twin.from, twin.conn = p.Flow, p.node, p.from, p.conn
-	twin.l4 = twin.head + p.l4 - p.head
+	twin.l4, twin.part = twin.head+p.l4-p.head, p.part
 	return twin
 }

@@ -120,6 +120,20 @@
 // path MTUs by that, and [Host.Traceroute] names the routers. Nothing else answers in
 // their name. A destination that nobody announces is silence, as behind many providers.
 //
+// # Fragments
+//
+// A datagram that is larger than what its host knows of the path leaves in fragments, up to
+// the 65507 bytes that UDP allows (65527 over IPv6), as on Linux by default; so does a large
+// echo reply. A smaller one of IPv4 forbids routers to cut it, which find it too big or not;
+// what the host has cut, routers cut again where a link's MTU asks for it ([LinkStats]
+// counts it). Of IPv6 only the sender cuts. A connected socket is told EMSGSIZE once when a
+// router finds a datagram too big, and what it sends then leaves in fragments.
+//
+// The host that gets them waits 30 s for the fragments of a datagram, 60 s over IPv6, and
+// then tells the sender; it forgets a datagram whose fragments overlap, and keeps no more
+// than 4 MiB: see [FragmentTimeout] and [Host.FragmentStats]. Whoever judges packets by
+// ports finds none in later fragments: [Fragments] lends him those of the first.
+//
 // # Determinism
 //
 // Within one instant, arrivals come before timers, timers before deadlines, and all of
@@ -139,9 +153,9 @@
 //
 // # Not modelled
 //
-// Link-local addresses, zones and neighbour discovery of IPv6; fragments: what is too big
-// is dropped even where it might be cut, and a datagram above the path's MTU gives
-// EMSGSIZE; TCP's own search for black holes (RFC 4821, off in Linux); source quench and
+// Link-local addresses, zones and neighbour discovery of IPv6; socket options that forbid or
+// force fragments (IP_MTU_DISCOVER), and Linux's limit of 64 fragments of others between two
+// of one datagram (ipfrag_max_dist); TCP's own search for black holes (RFC 4821, off in Linux); source quench and
 // redirects; queues other than drop-tail; the sizes that SetReadBuffer and SetWriteBuffer
 // of a TCPConn ask for; multicast and broadcast; out-of-band data, type of service and
 // congestion marks (DSCP, ECN), and descriptors of sockets (SyscallConn, File), without which

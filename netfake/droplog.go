@@ -61,7 +61,7 @@ func (l *dropLog) add(p *Packet, h Hop) {
 // quiet for longest if there are too many.
 func (l *dropLog) addFlow(p *Packet, d Dropped) {
 	f := flowDrops{Dropped: d, count: p.Segments(), from: p.from}
-	f.begins = p.Flow.Proto == UDP || p.TCPFlags()&(wire.SYN|wire.ACK) == wire.SYN
+	f.begins = p.Flow.Proto == UDP && !p.part.later() || p.TCPFlags()&(wire.SYN|wire.ACK) == wire.SYN
 	at := len(l.flows) - 1
 	for at >= 0 && l.flows[at].Flow != d.Flow {
 		at--

@@ -192,24 +192,9 @@ func TestBridge6(t *testing.T) {
 // A capture of IPv6 is dissected by tshark without a complaint: every checksum is right,
 // and the packets are what was sent.
 func TestCapture6(t *testing.T) {
-	if _, err := exec.LookPath("tshark"); err != nil {
-		t.Skip("tshark is not on the PATH: nobody else judges the capture")
-	}
 	var out bytes.Buffer
 	Run(t, func(t *testing.T, w *World) { speak6(t, w, &out) })
-	file := filepath.Join(t.TempDir(), "ipv6.pcapng")
-	if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	tshark := func(args ...string) string {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		text, err := exec.CommandContext(ctx, "tshark", append([]string{"-n", "-r", file}, args...)...).Output()
-		if err != nil {
-			t.Fatalf("tshark %v: %v", args, err)
-		}
-		return string(text)
-	}
+	tshark := tsharkOf(t, out.Bytes())
 	const bad = `_ws.malformed || _ws.expert.severity >= "Warning" || tcp.analysis.flags || tcp.checksum.status == "Bad" ||
 		udp.checksum.status == "Bad" || icmpv6.checksum.status == "Bad" || !ipv6`
 	if found := tshark("-o", "udp.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-Y", bad); found != "" {
@@ -226,6 +211,29 @@ func TestCapture6(t *testing.T) {
 		if !strings.Contains(all, want+"\n") {
 			t.Errorf("the capture has no %s, %s:\n%s", what, want, all)
 		}
+	}
+}
+
+// tsharkOf returns what has tshark read a capture, with arguments of one's own. Where there
+// is no tshark it skips the test.
+func tsharkOf(t *testing.T, capture []byte) func(args ...string) string {
+	t.Helper()
+	if _, err := exec.LookPath("tshark"); err != nil {
+		t.Skip("tshark is not on the PATH: nobody else judges the capture")
+	}
+	file := filepath.Join(t.TempDir(), "capture.pcapng")
+	if err := os.WriteFile(file, capture, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func(args ...string) string {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		text, err := exec.CommandContext(ctx, "tshark", append([]string{"-n", "-r", file}, args...)...).Output()
+		if err != nil {
+			t.Fatalf("tshark %v: %v", args, err)
+		}
+		return string(text)
 	}
 }
 

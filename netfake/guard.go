@@ -13,7 +13,7 @@ type linkGuard struct {
 	filters  []*Fault // of DropICMP, in force
 	refusals []refusal
 
-	tooBig, filtered, refused uint64
+	tooBig, fragmented, filtered, refused uint64
 }
 
 // refusal is a fault that Refuse made.
@@ -37,8 +37,9 @@ const minLinkMTU = 576
 // SetMTU sets the largest packet that the link carries, in bytes with its IP header; 0,
 // which a new link has, is no limit, anything else below 576 fails the test. A packet
 // that is larger is dropped, and the router in front of the link tells its sender packet
-// too big, so that path MTU discovery works. On the internet every link has routers. A
-// link of another kind drops the packet in silence: it is a black hole.
+// too big, so that path MTU discovery works; a packet of IPv4 that does not forbid it, the
+// router cuts into fragments. On the internet every link has routers. A link of another
+// kind drops the packet in silence: it is a black hole.
 func (l *Link) SetMTU(bytes int) {
 	l.world.tb.Helper()
 	if bytes != 0 && bytes < minLinkMTU {
@@ -74,29 +75,49 @@ func (l *Link) Refuse(kind ICMPKind) *Fault {
 // train is asked about by itself: the last may be small enough.
 func (y *Way) guarded(p *Packet, n Node) Next {
 	l := y.link
-	if p.train == 0 || p.probe != nil {
-		if l.refuses(p) {
-			return Next{fate: wayEnds}
+	switch {
+	case p.train > 0 && p.probe == nil:
+		for i := range p.Segments() {
+			q := p.segment(i)
+			if q.at = p.at; l.refuses(q) {
+				l.world.packets.put(q)
+				continue
+			}
+			y.begin(q, n)
 		}
+	case l.refuses(p):
+	case l.cuts(p):
+		l.guard.fragmented++
+		for _, q := range p.cut(l.guard.mtu, 0, Hop{Place: l.name, By: l}) {
+			y.begin(q, n)
+		}
+	default:
 		return Next{to: n, over: y}
 	}
-	w := l.world
-	for i := range p.Segments() {
-		q := p.segment(i)
-		q.at = p.at
-		switch {
-		case l.refuses(q):
-			w.packets.put(q)
-		case len(l.stages) > 0:
-			q.node = q.through(Next{to: n, over: y}).to
-			w.ready.push(q)
-		default:
-			if q.node = n; y.crosses(q) {
-				w.ready.push(q)
-			}
-		}
-	}
 	return Next{fate: wayEnds}
+}
+
+// begin has p, which no node has just sent, go over the way to n.
+func (y *Way) begin(p *Packet, n Node) {
+	w := y.link.world
+	if len(y.link.stages) > 0 {
+		p.node = p.through(Next{to: n, over: y}).to
+		w.ready.push(p)
+		return
+	}
+	if p.node = n; y.crosses(p) {
+		w.ready.push(p)
+	}
+}
+
+// cuts reports whether the router in front of the link cuts a packet into fragments that
+// is too large for it.
+func (l *Link) cuts(p *Packet) bool {
+	if l.guard.mtu == 0 || p.Len() <= l.guard.mtu || p.probe != nil || !p.MayFragment() {
+		return false
+	}
+	_, ok := p.node.(router)
+	return ok
 }
 
 // refuses reports whether the link's guard ends the way of a packet that is about to
@@ -114,7 +135,7 @@ func (l *Link) refuses(p *Packet) bool {
 	case len(g.filters) > 0 && (p.Flow.Proto == ICMP || p.Flow.Proto == ICMPv6):
 		count, by = &g.filtered, g.filters
 		hop.Rule = "ICMP is filtered"
-	case g.mtu > 0 && p.Len() > g.mtu:
+	case g.mtu > 0 && p.Len() > g.mtu && !l.cuts(p):
 		e, count = ICMPError{PacketTooBig, g.mtu}, &g.tooBig
 		hop.Rule, hop.Code = fmt.Sprintf("%d bytes exceed the MTU of %d", p.Len(), g.mtu), "MTU_EXCEEDED"
 	default:

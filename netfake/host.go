@@ -45,6 +45,8 @@ type Host struct {
 	traceroutes map[Flow]*tracerouteProbe // under way, by the flow of the probe
 	complaints  map[netip.Addr]*bucket    // what may still be said to a peer
 	paths       pathMTUs
+	assembly    [2]*assembly // of IPv4 and IPv6, nil as long as no fragment has come
+	fragments   FragmentStats
 }
 
 type portKey struct {
@@ -251,6 +253,7 @@ func (h *Host) shutdown() {
 	for _, p := range append(h.ring.take(), h.outbox.take()...) {
 		h.world.packets.put(p)
 	}
+	h.forgetFragments()
 	for _, e := range h.echoes {
 		e.failed = true
 	}
@@ -271,8 +274,15 @@ func (h *Host) Step(p *Packet) Next {
 		return h.park(p)
 	case !h.owns(p.Flow.Dst.Addr()):
 		return h.drop(p, fmt.Sprintf("%v is not an address of this host", p.Flow.Dst.Addr()), "")
-	case p.fragmented():
-		return h.drop(p, "a fragment: packets are not put together again", "")
+	case p.IsFragment():
+		return h.reassemble(p)
+	}
+	return h.accept(p)
+}
+
+// accept is Step for a packet that is whole.
+func (h *Host) accept(p *Packet) Next {
+	switch {
 	case !h.speaks(p.Flow):
 		if p.Flow.Proto != noNextHeader {
 			h.complain(p, ProtocolUnreachable)

@@ -27,7 +27,9 @@ func (h *Host) receiveICMP(p *Packet) Next {
 	switch head.Type {
 	case family.echoRequest:
 		reply := wire.ICMP{Type: family.echoReply, ID: head.ID, Seq: head.Seq}
-		h.send(h.echoPacket(p.Flow.Dst.Addr(), p.Flow.Src.Addr(), reply, body, h.number()))
+		peer := p.Flow.Src.Addr()
+		_, mtu := h.sourceFor(peer)
+		h.sendCut(h.echoPacket(p.Flow.Dst.Addr(), peer, reply, body, h.number()), h.limitMTU(peer, mtu))
 	case family.echoReply:
 		if e := h.echoes[head.ID]; e != nil {
 			e.answered = true

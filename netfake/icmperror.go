@@ -111,6 +111,9 @@ func (p *Packet) icmpError(e ICMPError, from netip.Addr) *Packet {
 	if head.Type == wire.ICMPv6ParameterProblem && e.Kind == ProtocolUnreachable {
 		head.Pointer = namedAt(b)
 	}
+	if head.Type == wire.ICMPv6ParameterProblem && e.Kind == ParameterProblem {
+		head.Pointer = fragmentFaultAt(b)
+	}
 	quote := wire.Quote(b)
 	out := p.world.ipPacket(f, wire.ICMPHeaderLen+len(quote), p.event.Seq)
 	out.event.Key = mix(mix(purposeICMP, p.event.Key), f.Hash())
@@ -119,6 +122,21 @@ func (p *Packet) icmpError(e ICMPError, from netip.Addr) *Packet {
 	copy(l4[wire.ICMPHeaderLen:], quote)
 	putChecksum(l4[2:], out)
 	return out
+}
+
+// fragmentFaultAt returns where the fault of a fragment of IPv6 is: its length if that is no
+// multiple of 8, else its offset. It is 0 for a packet that is no fragment.
+func fragmentFaultAt(packet []byte) uint32 {
+	const payloadLength, offset = 4, 2 // in the fixed header, in the fragment header
+	f, ok := wire.ParseFragment(packet)
+	switch n := f.End - f.Start; {
+	case !ok:
+		return 0
+	case f.MF && n%8 != 0:
+		return payloadLength
+	default:
+		return uint32(f.Start - wire.FragmentHeaderLen + offset)
+	}
 }
 
 // namedAt returns where an IPv6 packet names the protocol that it carries: what RFC 4443,
@@ -256,7 +274,7 @@ func (h *Host) echoError(sent Flow, e ICMPError) {
 
 // isICMPError reports whether the packet is an ICMP error with a whole header.
 func (p *Packet) isICMPError() bool {
-	if p.tail-p.l4 < wire.ICMPHeaderLen {
+	if p.tail-p.l4 < wire.ICMPHeaderLen || p.part.later() {
 		return false
 	}
 	typ := p.buf[p.l4]

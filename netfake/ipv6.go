@@ -1,7 +1,6 @@
 package netfake
 
 import (
-	"encoding/binary"
 	"errors"
 	"net/netip"
 
@@ -55,30 +54,14 @@ func (p *Packet) decode6(b []byte) error {
 		return err
 	case ip.Src.Is4In6() || ip.Dst.Is4In6():
 		return errMapped
-	case upper.FragOffset != 0:
+	}
+	p.part = partOf(upper.FragOffset, upper.MF)
+	if p.part.later() {
 		return nil
 	}
 	src, dst, err := readPorts(p.Flow.Proto, payload[upper.Offset:])
 	p.Flow.Src, p.Flow.Dst = netip.AddrPortFrom(ip.Src, src), netip.AddrPortFrom(ip.Dst, dst)
 	return err
-}
-
-// fragmented reports whether the packet is a part of one.
-func (p *Packet) fragmented() bool {
-	b := p.Bytes()
-	if b[0]>>4 == 4 {
-		const moreOrOffset = 0x3fff
-		return binary.BigEndian.Uint16(b[6:])&moreOrOffset != 0
-	}
-	if p.l4-p.head == wire.IPv6HeaderLen {
-		return false
-	}
-	ip, payload, err := wire.ParseIPv6(b)
-	if err != nil {
-		return false
-	}
-	upper, err := ip.Upper(payload)
-	return err == nil && (upper.MF || upper.FragOffset != 0)
 }
 
 // ipPacket6 is ipPacket for IPv6. As with Linux, whose net.ipv6.auto_flowlabels is on,

@@ -49,16 +49,16 @@ func TestExtensionHeaders(t *testing.T) {
 		{"destination options", func(p *Packet) *Packet { return extended(p, wire.ProtoDestOptions, 3) }, ""},
 		{"a routing header that is used up", func(p *Packet) *Packet { return extended(p, wire.ProtoRouting, 1) }, ""},
 		{"an atomic fragment, RFC 6946", func(p *Packet) *Packet { return extended(p, wire.ProtoFragment, 1) }, ""},
-		{"a first fragment", func(p *Packet) *Packet {
+		{"a first fragment of 13 bytes", func(p *Packet) *Packet {
 			p = extended(p, wire.ProtoFragment, 1)
 			p.Bytes()[wire.IPv6HeaderLen+3] = 1
 			return p
-		}, "a fragment: packets are not put together again"},
-		{"a later fragment", func(p *Packet) *Packet {
+		}, "a fragment of 13 bytes which is not the last"},
+		{"a later fragment alone", func(p *Packet) *Packet {
 			p = extended(p, wire.ProtoFragment, 1)
 			p.Bytes()[wire.IPv6HeaderLen+2] = 1
 			return p
-		}, "a fragment: packets are not put together again"},
+		}, "the datagram is not complete after 1m0s"},
 		{"authentication, which is unknown", func(p *Packet) *Packet { return extended(p, 51, 2) }, "proto 51 is not spoken here"},
 		{"no next header", func(p *Packet) *Packet {
 			p.Bytes()[6] = wire.ProtoNoNextHeader
@@ -85,7 +85,7 @@ func TestExtensionHeaders(t *testing.T) {
 					}
 					client.send(p)
 				})
-				time.Sleep(time.Second)
+				time.Sleep(2 * FragmentTimeout6)
 				drops := w.Drops()
 				switch {
 				case row.rule == "" && len(drops) > 0:
@@ -234,8 +234,8 @@ func testPortUnreachable6(t *testing.T, w *World) {
 		_, err := c.Read(make([]byte, 1))
 		want(t, "Read", err, syscall.ECONNREFUSED)
 	}
-	_, err = c.Write(make([]byte, InternetMTU-wire.IPv6HeaderLen-wire.UDPHeaderLen+1))
-	want(t, "a datagram beyond the MTU", err, syscall.EMSGSIZE)
+	_, err = c.Write(make([]byte, 65528))
+	want(t, "a datagram beyond all lengths", err, syscall.EMSGSIZE)
 }
 
 // TCP over IPv6: its segments fill the MTU and do not exceed it.

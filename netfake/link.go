@@ -25,7 +25,8 @@ type LinkStats struct {
 	Reordered   uint64 // packets that were held back, for others to overtake
 	Corrupted   uint64 // packets with a bit flipped
 	Partitioned uint64 // packets that ran into a partition
-	TooBig      uint64 // packets larger than the MTU
+	TooBig      uint64 // packets larger than the MTU, which were dropped
+	Fragmented  uint64 // packets larger than the MTU, which were cut into fragments
 	Filtered    uint64 // packets of ICMP, under DropICMP
 	Refused     uint64 // packets that Refuse answered
 	Held        uint64 // packets that a hold kept
@@ -104,16 +105,17 @@ func (l *Link) Stats() LinkStats {
 	defer l.world.unlock()
 	s := l.forth.stats
 	s.add(&l.back.stats)
-	s.TooBig, s.Filtered, s.Refused = l.guard.tooBig, l.guard.filtered, l.guard.refused
+	g := &l.guard
+	s.TooBig, s.Fragmented, s.Filtered, s.Refused = g.tooBig, g.fragmented, g.filtered, g.refused
 	return s
 }
 
 // Hits returns how many times something befell a packet on the link: it was lost,
-// swallowed, refused, held, delayed, changed, or found the queue full.
+// swallowed, refused, held, delayed, changed, cut, or found the queue full.
 func (l *Link) Hits() uint64 {
 	s := l.Stats()
 	return s.Lost + s.Duplicated + s.Reordered + s.Corrupted + s.Partitioned + s.Held + s.Delayed + s.Overflowed +
-		s.TooBig + s.Filtered + s.Refused
+		s.TooBig + s.Fragmented + s.Filtered + s.Refused
 }
 
 // Repair undoes every fault of the link and of its two ways, the newest first.

@@ -56,9 +56,9 @@ func (u *UDPConn) ReadMsgUDPAddrPort(b, _ []byte) (n, oobn, flags int, addr neti
 	return n, 0, flags, from, err
 }
 
-// WriteTo sends b as one datagram to a *net.UDPAddr. One that exceeds the interface's
-// MTU gives EMSGSIZE, as does one that exceeds what a router has said: as on Linux with
-// IP_PMTUDISC_DO, for there is no fragmentation.
+// WriteTo sends b as one datagram to a *net.UDPAddr. One that exceeds the interface's MTU,
+// or what a router has said of the path, leaves in fragments, as on Linux by default
+// (IP_PMTUDISC_WANT). More than 65507 bytes over IPv4, or 65527 over IPv6, give EMSGSIZE.
 func (u *UDPConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 	to, ok := addr.(*net.UDPAddr)
 	if !ok {

@@ -48,10 +48,16 @@ func (f Flow) Reverse() Flow { return Flow{f.Proto, f.Dst, f.Src} }
 
 // String returns "10.0.1.5:40000 → 10.0.2.9:5432 tcp".
 func (f Flow) String() string {
-	if f.Proto == TCP || f.Proto == UDP {
+	if f.hasPorts() {
 		return fmt.Sprintf("%v → %v %v", f.Src, f.Dst, f.Proto)
 	}
 	return fmt.Sprintf("%v → %v %v", f.Src.Addr(), f.Dst.Addr(), f.Proto)
+}
+
+// hasPorts reports whether ports tell the flow from others: those of a later fragment of
+// TCP or UDP are not known.
+func (f Flow) hasPorts() bool {
+	return (f.Proto == TCP || f.Proto == UDP) && (f.Src.Port() != 0 || f.Dst.Port() != 0 || !f.Src.IsValid())
 }
 
 // Hash returns a number for the directed flow that is the same in every run and
@@ -93,6 +99,7 @@ type Packet struct {
 	buf        []byte
 	head, tail int
 	l4         int // offset of the transport header in buf
+	part       part
 	train      int // the data bytes of each packet that it stands for, 0 for itself alone
 
 	from    *Host    // whose stack sent it; nil for what a gateway made
@@ -147,7 +154,7 @@ func (p *Packet) Pull(n int) { p.head += n }
 // Decode reads Flow anew from the bytes, which must begin with an IP header, and
 // cuts what lies behind the IP packet's end. Its error tells what is malformed.
 func (p *Packet) Decode() error {
-	p.hash = 0
+	p.hash, p.part = 0, part{}
 	b := p.Bytes()
 	if len(b) > 0 && b[0]>>4 == 6 {
 		return p.decode6(b)
@@ -160,12 +167,20 @@ func (p *Packet) Decode() error {
 	p.tail = p.head + len(ip)
 	proto := Protocol(ip.Proto())
 	var src, dst uint16
-	if ip.FragOffset() == 0 {
+	if !ip.Whole() {
+		p.part = partOf(ip.FragOffset(), ip.MoreFragments())
+	}
+	if !p.part.later() {
 		src, dst, err = readPorts(proto, ip.Payload())
 	}
 	p.Flow.Proto = proto
 	p.Flow.Src, p.Flow.Dst = netip.AddrPortFrom(ip.Src(), src), netip.AddrPortFrom(ip.Dst(), dst)
 	return err
+}
+
+// addrFlow is the flow of a packet that has no ports, as a later fragment has none.
+func addrFlow(proto Protocol, src, dst netip.Addr) Flow {
+	return Flow{Proto: proto, Src: netip.AddrPortFrom(src, 0), Dst: netip.AddrPortFrom(dst, 0)}
 }
 
 // readPorts takes the ports from a transport header, of which it reads the first 8
@@ -195,15 +210,19 @@ func (p *Packet) Payload() []byte { return p.buf[p.l4:p.tail] }
 // TCPFlags returns the flag bits of a TCP packet, 0 for others: FIN 1, SYN 2, RST 4,
 // PSH 8, ACK 16.
 func (p *Packet) TCPFlags() uint8 {
-	if p.Flow.Proto != TCP || p.tail-p.l4 < 20 {
+	if p.Flow.Proto != TCP || p.tail-p.l4 < 20 || p.part.later() {
 		return 0
 	}
 	return p.buf[p.l4+13]
 }
 
 // ICMPType returns type and code of an ICMP packet of either family, 0 and 0 for
-// others. The families number their messages differently.
+// others. The families number their messages differently. Those of a later fragment are its
+// first one's, if a [Fragments] knows that.
 func (p *Packet) ICMPType() (typ, code uint8) {
+	if p.part.later() {
+		return p.part.typ, p.part.code
+	}
 	if !p.Flow.Proto.isICMP() || p.tail-p.l4 < 2 {
 		return 0, 0
 	}
@@ -297,6 +316,7 @@ func (p *Packet) rewrite(which int, old, new netip.AddrPort) {
 func (p *Packet) checksumAt() (sum []byte, coversAddresses bool) {
 	l4 := p.Payload()
 	switch {
+	case p.part.later():
 	case p.Flow.Proto == TCP && len(l4) >= 20:
 		return l4[16:18], true
 	case p.Flow.Proto == UDP && len(l4) >= 8:
@@ -331,6 +351,9 @@ func (p *Packet) updateTransport(sum []byte, c wire.Change) {
 // Summary describes the packet in a line: flags, sequence numbers and length for
 // TCP, length for UDP, type for ICMP.
 func (p *Packet) Summary() string {
+	if p.IsFragment() {
+		return p.fragmentSummary()
+	}
 	switch p.Flow.Proto {
 	case TCP:
 		if h, data, err := wire.ParseTCP(p.Payload()); err == nil {
@@ -349,6 +372,8 @@ func (p *Packet) Summary() string {
 func (p *Packet) DataLen() int {
 	l4 := p.Payload()
 	switch {
+	case p.part.later():
+		return len(l4)
 	case p.Flow.Proto == TCP && len(l4) >= 20:
 		return max(0, len(l4)-int(l4[12]>>4)*4)
 	case p.Flow.Proto == UDP && len(l4) >= 8:

@@ -141,8 +141,18 @@ func packetSeeds(f *testing.F) (seeds [][]byte) {
 		flow.Proto = TCP
 		add(h.world.tcpPacket(flow, &wire.TCP{Flags: wire.SYN, MSS: 1440}, []byte("x"), 1))
 		add(h.echoPacket(flow.Src.Addr(), flow.Dst.Addr(), wire.ICMP{Type: wire.ICMPv6EchoRequest}, nil, 1))
+		for _, p := range fragmentSeeds(h) {
+			add(p)
+		}
 	})
 	return append(seeds, seeds[0][:30])
+}
+
+// fragmentSeeds returns datagrams of both families in fragments.
+func fragmentSeeds(h *Host) []*Packet {
+	flow := Flow{UDP, netip.MustParseAddrPort("10.0.0.1:1"), netip.MustParseAddrPort("10.0.0.2:2")}
+	flow6 := Flow{UDP, netip.MustParseAddrPort("[2001:db8::1]:1"), netip.MustParseAddrPort("[2001:db8::2]:2")}
+	return append(h.udpPacket(flow, make([]byte, 40), 1).pieces(44, 7), h.udpPacket(flow6, make([]byte, 40), 1).pieces(72, 7)...)
 }
 
 func checkDecoded(t *testing.T, p *Packet, size int) {
@@ -157,7 +167,7 @@ func checkDecoded(t *testing.T, p *Packet, size int) {
 	if p.Flow.Proto == TCP {
 		p.Reset()
 	}
-	p.fragmented()
+	p.IsFragment()
 	p.Quoted()
 	to := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:7"), netip.MustParseAddrPort("192.0.2.2:8")}
 	if !p.Flow.Src.Addr().Is4() {

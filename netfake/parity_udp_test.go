@@ -1,6 +1,7 @@
 package netfake
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
 	"strconv"
@@ -61,6 +62,12 @@ func (s *scene) receive(what string, c net.PacketConn, size int) {
 func (s *scene) sendTo(what string, c net.PacketConn, text string, to net.Addr) {
 	n, err := c.WriteTo([]byte(text), to)
 	s.tell(what, n, err)
+}
+
+// mayWrite sends n bytes and returns what comes of it.
+func mayWrite(c net.PacketConn, n int, to net.Addr) error {
+	_, err := c.WriteTo(make([]byte, n), to)
+	return err
 }
 
 func addrPort(a net.Addr) netip.AddrPort { return a.(*net.UDPAddr).AddrPort() }
@@ -212,6 +219,44 @@ var parityUDP = []parityCase{
 		n, err = b.WriteTo(make([]byte, 65508), a.LocalAddr())
 		s.tell("one byte more", n, err)
 	}, v4: true},
+	{name: "datagrams of every size", do: func(s *scene) {
+		c, a := s.sockets()
+		d := s.connected(a.LocalAddr())
+		for _, n := range []int{1452, 1453, 1472, 1473, 4096, 8972, 9000, 32768, 65487, 65488, 65507} {
+			b := make([]byte, 1<<16)
+			sent, err := c.WriteTo(pattern(n, n), a.LocalAddr())
+			s.tell("WriteTo", n, sent, err)
+			got, _, err := a.ReadFrom(b)
+			s.tell("it arrives", got, bytes.Equal(b[:got], pattern(n, n)), err)
+			sent, err = d.Write(pattern(n, 1))
+			s.tell("Write", n, sent, err)
+			got, _, err = a.ReadFrom(b)
+			s.tell("it arrives", got, bytes.Equal(b[:got], pattern(n, 1)), err)
+		}
+	}},
+	{name: "a large datagram that is cut by its reader", do: func(s *scene) {
+		c, a := s.sockets()
+		c.WriteTo(pattern(20000, 1), a.LocalAddr())
+		c.WriteTo(pattern(3000, 2), a.LocalAddr())
+		b := make([]byte, 5000)
+		n, _, flags, _, err := a.ReadMsgUDP(b, nil)
+		s.tell("ReadMsgUDP", n, flags, bytes.Equal(b, pattern(20000, 1)[:5000]), err)
+		n, _, flags, _, err = a.ReadMsgUDP(b, nil)
+		s.tell("the next", n, flags, bytes.Equal(b[:n], pattern(3000, 2)), err)
+	}},
+	{name: "the largest datagrams of IPv6", do: func(s *scene) {
+		c, a := s.sockets()
+		if s.server.Is4() {
+			s.tell("65508 over IPv4", mayWrite(c, 65508, a.LocalAddr()))
+			return
+		}
+		for _, n := range []int{65508, 65527} {
+			s.tell("WriteTo", n, mayWrite(c, n, a.LocalAddr()))
+			n, _, err := a.ReadFrom(make([]byte, 1<<16))
+			s.tell("it arrives", n, err)
+		}
+		s.tell("65528", mayWrite(c, 65528, a.LocalAddr()))
+	}},
 	{name: "buffers", do: func(s *scene) {
 		c, _ := s.sockets()
 		s.tell("SetReadBuffer", c.SetReadBuffer(4096))

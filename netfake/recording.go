@@ -39,13 +39,17 @@ func (w *World) Trace(p *Packet, from string) {
 }
 
 // startTrace gives p a trace if somebody records it.
-func (w *World) startTrace(p *Packet, from string) {
+func (w *World) startTrace(p *Packet, from string) { w.startTraceOf(p, p.Flow, from) }
+
+// startTraceOf is startTrace for a packet of a flow that does not stand in it.
+func (w *World) startTraceOf(p *Packet, flow Flow, from string) {
 	for _, r := range w.recordings {
-		if r.match != nil && !r.match(p.Flow) {
+		if r.match != nil && !r.match(flow) {
 			continue
 		}
 		if p.trace == nil {
 			p.trace = newTrace(p, from)
+			p.trace.Flow = flow
 		}
 		r.traces = append(r.traces, p.trace)
 	}

@@ -25,7 +25,7 @@ func (h *Host) refuse(p *Packet, in *wire.TCP, dataLen int) Next {
 // may be called only inside the scheduler.
 func (p *Packet) Reset() *Packet {
 	in, data, err := wire.ParseTCP(p.Payload())
-	if err != nil {
+	if err != nil || p.part.later() {
 		return nil
 	}
 	out, ok := tcp.Reset(&in, len(data))

@@ -155,7 +155,7 @@ func (t *Trace) String() string {
 // Headline returns the verdict in one line.
 func (t *Trace) Headline() string {
 	head := fmt.Sprintf("%s %v → %s", t.From, t.Flow.Src, t.target())
-	if t.Flow.Proto != TCP && t.Flow.Proto != UDP {
+	if !t.Flow.hasPorts() {
 		head = fmt.Sprintf("%s %v → %s", t.From, t.Flow.Src.Addr(), t.target())
 	}
 	head += " " + t.Flow.Proto.String()
@@ -178,7 +178,7 @@ func (t *Trace) Headline() string {
 
 func (t *Trace) target() string {
 	dst := t.Flow.Dst.String()
-	if t.Flow.Proto != TCP && t.Flow.Proto != UDP {
+	if !t.Flow.hasPorts() {
 		dst = t.Flow.Dst.Addr().String()
 	}
 	if t.To == "" {

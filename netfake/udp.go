@@ -265,7 +265,8 @@ func (u *UDPConn) send(call string, b []byte, to netip.AddrPort, shown net.Addr)
 	}
 	w.lock()
 	defer w.unlock()
-	if err := u.check(call, b, to); err != nil {
+	mtu, err := u.check(call, b, to)
+	if err != nil {
 		return 0, u.opError("write", shown, err)
 	}
 	src := u.at
@@ -278,40 +279,45 @@ func (u *UDPConn) send(call string, b []byte, to netip.AddrPort, shown net.Addr)
 	if u.ttl != 0 {
 		wire.SetTTL(p.Bytes(), u.ttl)
 	}
-	h.send(p)
+	h.sendCut(p, h.limitMTU(to.Addr(), mtu))
 	return len(b), nil
 }
 
-// check says why a datagram cannot be sent.
-func (u *UDPConn) check(call string, b []byte, to netip.AddrPort) error {
+// check says why a datagram cannot be sent, and the MTU of the interface through which it
+// can.
+func (u *UDPConn) check(call string, b []byte, to netip.AddrPort) (mtu int, err error) {
 	src, mtu := u.host.sourceFor(to.Addr())
 	switch {
 	case to.Addr().Is6() && u.at.Addr().Is4():
-		return &net.AddrError{Err: "non-IPv4 address", Addr: to.Addr().WithZone("").String()}
+		return 0, &net.AddrError{Err: "non-IPv4 address", Addr: to.Addr().WithZone("").String()}
 	case to.Addr().Zone() != "":
-		return zoneError(to.Addr())
+		return 0, zoneError(to.Addr())
 	case u.closed:
-		return net.ErrClosed
+		return 0, net.ErrClosed
 	case !u.writeBy.IsZero() && u.host.world.Time(u.host.world.now).Compare(u.writeBy) >= 0:
-		return os.ErrDeadlineExceeded
-	case len(b) > maxDatagram:
-		return sysError(call, syscall.EMSGSIZE)
+		return 0, os.ErrDeadlineExceeded
+	case len(b) > maxDatagram(to.Addr()):
+		return 0, sysError(call, syscall.EMSGSIZE)
 	case u.err != 0:
-		return sysError(call, u.takeError())
+		return 0, sysError(call, u.takeError())
 	case !to.IsValid():
-		return sysError(call, syscall.EDESTADDRREQ)
+		return 0, sysError(call, syscall.EDESTADDRREQ)
 	case to.Port() == 0:
-		return sysError(call, syscall.EINVAL)
+		return 0, sysError(call, syscall.EINVAL)
 	case !src.IsValid(), to.Addr().Is4() && !u.at.Addr().Is4() && !u.dual:
-		return sysError(call, syscall.ENETUNREACH)
-	case len(b)+wire.UDPHeaderLen+ipHeaderLen(to.Addr()) > u.host.limitMTU(to.Addr(), mtu):
-		return sysError(call, syscall.EMSGSIZE)
+		return 0, sysError(call, syscall.ENETUNREACH)
 	}
-	return nil
+	return mtu, nil
 }
 
-// maxDatagram is what the length fields of IPv4 and UDP allow.
-const maxDatagram = 65535 - wire.IPv4HeaderLen - wire.UDPHeaderLen
+// maxDatagram is what the length fields of a family and of UDP allow: that of IPv6 does not
+// count its header.
+func maxDatagram(family netip.Addr) int {
+	if family.Is4() {
+		return 65535 - wire.IPv4HeaderLen - wire.UDPHeaderLen
+	}
+	return 65535 - wire.UDPHeaderLen
+}
 
 // Dropped returns how many datagrams found the receive buffer full.
 func (u *UDPConn) Dropped() uint64 {

@@ -95,6 +95,9 @@ func (v IPv4View) FragOffset() uint16 { return v.fragment() & offsetMask * 8 }
 // Whole reports whether the packet is no fragment.
 func (v IPv4View) Whole() bool { return v.fragment()&(flagMF|offsetMask) == 0 }
 
+// MoreFragments reports whether fragments of the packet follow behind this one.
+func (v IPv4View) MoreFragments() bool { return v.fragment()&flagMF != 0 }
+
 func (v IPv4View) fragment() uint16 { return binary.BigEndian.Uint16(v[6:]) }
 
 // Put writes the header, checksum included, to the first [IPv4HeaderLen] bytes
