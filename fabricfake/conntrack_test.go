@@ -303,18 +303,9 @@ func (h *history) play(dir netfake.Direction, f netfake.Flow, flags uint8, now t
 	}
 	old, this := h.packets[key], step{after: now, dir: dir, flags: flags}
 	isSYN := flags&syn != 0 && flags&(ack|rst) == 0
-	if len(old) > 0 && now < old[len(old)-1].after+h.idle(f.Proto, old) {
-		fins := map[netfake.Direction]bool{}
-		ended := false
-		for _, p := range old {
-			fins[p.dir] = fins[p.dir] || p.flags&flagFIN != 0
-			ended = ended || p.flags&rst != 0
-		}
-		ended = ended || fins[netfake.Egress] && fins[netfake.Ingress]
-		if !(f.Proto == netfake.TCP && ended && isSYN) {
-			h.packets[key] = append(old, this)
-			return true
-		}
+	if h.alive(f.Proto, old, now) && !(f.Proto == netfake.TCP && h.ended(old) && isSYN) {
+		h.packets[key] = append(old, this)
+		return true
 	}
 	if f.Proto != netfake.TCP || isSYN {
 		h.packets[key] = []step{this}
@@ -322,10 +313,25 @@ func (h *history) play(dir netfake.Direction, f netfake.Flow, flags uint8, now t
 	return false
 }
 
+// alive reports whether a connection with such packets is remembered.
+func (h *history) alive(proto netfake.Protocol, packets []step, now time.Duration) bool {
+	return len(packets) > 0 && now < packets[len(packets)-1].after+h.idle(proto, packets)
+}
+
+// ended reports whether a TCP connection with such packets has closed or was reset.
+func (h *history) ended(packets []step) bool {
+	fins, ended := map[netfake.Direction]bool{}, false
+	for _, p := range packets {
+		fins[p.dir] = fins[p.dir] || p.flags&flagFIN != 0
+		ended = ended || p.flags&rst != 0
+	}
+	return ended || fins[netfake.Egress] && fins[netfake.Ingress]
+}
+
 // live counts what has not idled out.
 func (h *history) live(now time.Duration) (n int) {
 	for f, packets := range h.packets {
-		if now < packets[len(packets)-1].after+h.idle(f.Proto, packets) {
+		if h.alive(f.Proto, packets, now) {
 			n++
 		}
 	}

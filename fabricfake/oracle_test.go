@@ -12,10 +12,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-// rig is a living VPC, of which an oracle says what becomes of each datagram: two subnets
-// with three machines, and a middlebox in a third.
+// rig is a living VPC, of which an oracle says what becomes of each packet: two subnets with
+// three machines, and a middlebox in a third.
 type rig struct {
 	w       *netfake.World
+	perms   []string // that changes are about
 	vpc     *VPC
 	subnets []*Subnet
 	hosts   []*rigHost
@@ -32,9 +33,13 @@ type rigHost struct {
 	history *history
 }
 
-func newRig(t netfake.TB) *rig {
-	w := netfake.New(t, netfake.Config{Seed: 1})
-	x := &rig{w: w, vpc: NewVPC(w, "prod", "10.0.0.0/16").AddIPv6("2001:db8:7::/56")}
+// newRig makes a rig for what the last of the permissions admits, which is "all" at first and
+// gets narrower.
+func newRig(t netfake.TB, cfg netfake.Config, perms ...string) *rig {
+	cfg.Seed = 1
+	w := netfake.New(t, cfg)
+	most := perms[len(perms)-1]
+	x := &rig{w: w, perms: perms, vpc: NewVPC(w, "prod", "10.0.0.0/16").AddIPv6("2001:db8:7::/56")}
 	for n := range 3 {
 		s := x.vpc.Subnet(fmt.Sprint("s", n), fmt.Sprintf("10.0.%d.0/24", n), "a").AddIPv6(fmt.Sprintf("2001:db8:7:%d::/64", n))
 		s.Associate(x.vpc.RouteTable(s.name))
@@ -45,22 +50,29 @@ func newRig(t netfake.TB) *rig {
 			AllowIngress(101, "all", "::/0").AllowEgress(101, "all", "::/0"))
 	}
 	for n := range 3 {
-		g := x.vpc.SecurityGroup(fmt.Sprint("g", n)).AllowIngress("udp/50-60", CIDR("10.0.0.0/16")).AllowIngress("udp/50-60", CIDR("2001:db8:7::/56"))
+		g := x.vpc.SecurityGroup(fmt.Sprint("g", n)).AllowIngress(most, CIDR("10.0.0.0/16")).AllowIngress(most, CIDR("2001:db8:7::/56"))
 		if n == 0 { // whose conversations go untracked
-			g.AllowIngress("udp/50-60", Anywhere).AllowIngress("udp/50-60", AnywhereIPv6)
+			g.AllowIngress(most, Anywhere).AllowIngress(most, AnywhereIPv6)
 		}
 		x.groups = append(x.groups, g)
 	}
 	x.lists = []*PrefixList{x.vpc.region.PrefixList("l4", 4, "10.0.1.0/24"), x.vpc.region.PrefixList("l6", 4, "2001:db8:7::/64")}
 	for n, s := range []*Subnet{x.subnets[0], x.subnets[0], x.subnets[1]} {
 		f := s.Instance(fmt.Sprint("h", n), InstanceConfig{Groups: x.groups[n : n+1], IPv6AddressCount: 1}).iface
-		h := &rigHost{Interface: f, history: &history{newTracker(ConnectionTracking{}).timeouts, map[netfake.Flow][]step{}}}
-		f.guest = &h.got
-		x.hosts = append(x.hosts, h)
+		x.hosts = append(x.hosts, &rigHost{Interface: f, history: &history{f.tracker.timeouts, map[netfake.Flow][]step{}}})
 	}
 	box := &passing{}
 	box.iface = x.subnets[2].Appliance("box", box)
 	x.targets = []Target{box.iface, &aTarget{name: "gone"}}
+	return x
+}
+
+// newDatagramRig is a rig whose guests only count what arrives.
+func newDatagramRig(t netfake.TB) *rig {
+	x := newRig(t, netfake.Config{}, "all", "udp", "udp/53", "udp/50-60")
+	for _, h := range x.hosts {
+		h.guest = &h.got
+	}
 	return x
 }
 
@@ -72,7 +84,7 @@ func (b *passing) Step(p *netfake.Packet) netfake.Next { return p.To(b.iface.Out
 
 // change makes one change that a test's author may make.
 func (x *rig) change(t *rapid.T) {
-	perm := pickOf(t, "perm", "all", "udp", "udp/53", "udp/50-60")
+	perm := pickOf(t, "perm", x.perms...)
 	block := pickOf(t, "block", "0.0.0.0/0", "::/0", "10.0.0.0/24", "10.0.0.4/32", "2001:db8:7:1::/64", "2001:db8:7::/64")
 	dir := pickOf(t, "dir", netfake.Egress, netfake.Ingress)
 	n := rapid.IntRange(0, 2).Draw(t, "n")
@@ -151,45 +163,66 @@ func (x *rig) toggleBlock(l *PrefixList, block string) {
 	}
 }
 
+// A verdict is what the oracle says of a packet at one side: "" if it passes, or where it ends.
+type verdict string
+
+const (
+	byGroup verdict = "security group"
+	midway  verdict = "security group: no connection" // of a segment in the middle of one
+	byACL   verdict = "network ACL"
+	byRoute verdict = "route table"
+)
+
 // says is what the oracle says of a datagram: whether it arrives. It looks at everything
 // anew, and one thing after the other.
 func (x *rig) says(from, to *rigHost, f netfake.Flow, now time.Duration) bool {
-	if !x.admits(from, netfake.Egress, f, true, now) {
-		return false
+	v, known := x.leaves(from, to, f, 0, now)
+	return v == "" && x.enters(from.subnet, to, f, 0, known, now) == ""
+}
+
+// leaves is what the oracle says of a packet at the sender's side, and whether the other side
+// will know who sent it.
+func (x *rig) leaves(from, to *rigHost, f netfake.Flow, flags uint8, now time.Duration) (v verdict, known bool) {
+	if v := x.admits(from, netfake.Egress, f, flags, true, now); v != "" || from.subnet == to.subnet {
+		return v, true
 	}
-	known := true
-	if from.subnet != to.subnet {
-		if !naiveACL(from.subnet.acl.egress, f.Dst.Addr(), f) {
-			return false
-		}
-		switch target := naiveRoute(from.subnet.table.routes, f.Dst.Addr()); target {
-		case x.targets[1]:
-			return false
-		case x.targets[0]:
-			known = false
-		}
-		if !naiveACL(to.subnet.acl.ingress, f.Src.Addr(), f) {
-			return false
-		}
+	if !naiveACL(from.subnet.acl.egress, f.Dst.Addr(), f) {
+		return byACL, false
 	}
-	return x.admits(to, netfake.Ingress, f, known, now)
+	target := naiveRoute(from.subnet.table.routes, f.Dst.Addr())
+	if target == x.targets[1] {
+		return byRoute, false
+	}
+	return "", target != x.targets[0]
+}
+
+// enters is what the oracle says of a packet at the receiver's side, which may know who sent
+// it, from a subnet.
+func (x *rig) enters(from *Subnet, to *rigHost, f netfake.Flow, flags uint8, known bool, now time.Duration) verdict {
+	if from != to.subnet && !naiveACL(to.subnet.acl.ingress, f.Src.Addr(), f) {
+		return byACL
+	}
+	return x.admits(to, netfake.Ingress, f, flags, known, now)
 }
 
 // admits is what the groups of an interface say, with what is tracked there.
-func (x *rig) admits(h *rigHost, dir netfake.Direction, f netfake.Flow, known bool, now time.Duration) bool {
+func (x *rig) admits(h *rigHost, dir netfake.Direction, f netfake.Flow, flags uint8, known bool, now time.Duration) verdict {
 	packets := h.history.packets[orient(dir, f)]
-	if len(packets) == 0 || now >= packets[len(packets)-1].after+h.history.idle(f.Proto, packets) {
+	begins := f.Proto != netfake.TCP || flags&syn != 0 && flags&(ack|rst) == 0
+	if !h.history.alive(f.Proto, packets, now) || f.Proto == netfake.TCP && begins && h.history.ended(packets) {
 		allowed, untracked := x.naiveGroups(h, dir, f, known)
-		if !allowed {
-			return false
-		}
 		answers, open := x.naiveGroups(h, opposite(dir), f.Reverse(), known)
-		if untracked || answers && open {
-			return true
+		switch {
+		case !allowed:
+			return byGroup
+		case untracked, answers && open && (f.Proto != netfake.TCP || !begins):
+			return ""
+		case !begins:
+			return midway
 		}
 	}
-	h.history.play(dir, f, 0, now)
-	return true
+	h.history.play(dir, f, flags, now)
+	return ""
 }
 
 // naiveGroups says whether a rule admits a packet, and whether its connection goes
@@ -208,7 +241,7 @@ func (x *rig) naiveGroups(h *rigHost, dir netfake.Direction, f netfake.Flow, kno
 			}
 		}
 		for _, r := range g.side(opposite(dir)).rules {
-			all := r.Permission == Permission{} || r.Permission == Permission{netfake.UDP, 0, 65535}
+			all := r.Permission == Permission{} || r.Permission == Permission{f.Proto, 0, 65535}
 			back = back || all && r.prefix.IsValid() && r.prefix.Bits() == 0 && r.prefix.Contains(peer)
 		}
 	}
@@ -291,7 +324,7 @@ func TestWorldAgainstOracle(t *testing.T) {
 	arrived, lost, remembered := 0, 0, 0
 	cases(t, manyCases, func(t *rapid.T, judged func()) {
 		rapid.SyncTest(t, func(t *rapid.T) {
-			x := newRig(t)
+			x := newDatagramRig(t)
 			for range rapid.IntRange(1, 60).Draw(t, "steps") {
 				if rapid.IntRange(0, 3).Draw(t, "act") == 0 {
 					x.change(t)
