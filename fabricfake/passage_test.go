@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -13,28 +12,23 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/netspec-go/netspec/internal/talk"
 	"github.com/netspec-go/netspec/internal/wire"
 	"github.com/netspec-go/netspec/netfake"
 )
 
-// act is something that happens in a life: of one kind, to one of those to whom it can.
-type act struct{ kind, which int }
-
 // life is two instances that talk while somebody changes what lies between them.
 type life struct {
+	*talk.Talk
 	w      *netfake.World
 	hosts  [2]*Instance
 	groups Groups
 	acl    *NetworkACL
-	conns  []net.Conn
-	udp    [2]net.PacketConn
-	on     map[string]func() // what has been changed, and how to change it back
 }
 
-func newLife(t netfake.TB, record bool) *life {
-	w := netfake.New(t, netfake.Config{Seed: 1})
+func newLife(t netfake.TB, w *netfake.World, record bool) *life {
 	vpc := NewVPC(w, "prod", "10.0.0.0/16")
-	l := &life{w: w, on: map[string]func(){}, acl: vpc.NetworkACL("back")}
+	l := &life{Talk: &talk.Talk{}, w: w, acl: vpc.NetworkACL("back")}
 	l.acl.AllowIngress(200, "all", "0.0.0.0/0").AllowEgress(200, "all", "0.0.0.0/0")
 	l.groups = Groups{vpc.SecurityGroup("one"), vpc.SecurityGroup("two")}
 	l.groups[0].AllowIngress("tcp/80", Anywhere).AllowIngress("udp", CIDR("10.0.0.0/16"))
@@ -46,107 +40,69 @@ func newLife(t netfake.TB, record bool) *life {
 		if err != nil {
 			t.Fatalf("%v", err)
 		}
-		w.Go(func(context.Context) { drain(listener) })
-		if l.udp[i], err = l.hosts[i].ListenPacket("udp", ":53"); err != nil {
+		w.Go(func(context.Context) { talk.Answer(listener) })
+		if l.Sides[i].UDP, err = l.hosts[i].ListenPacket("udp", ":53"); err != nil {
 			t.Fatalf("%v", err)
 		}
 		if i == 1 {
 			s.UseACL(l.acl)
 		}
 	}
+	for i := range l.Sides {
+		s, other := &l.Sides[i], l.hosts[1-i]
+		s.Dial, s.To, s.UDPTo = l.hosts[i].DialContext, other.TCP(80).Addr.String(), net.UDPAddrFromAddrPort(other.UDP(53).Addr)
+	}
 	if record {
 		w.Record(nil)
 	}
-	l.dial(0)
-	l.dial(1)
+	l.Call(0)
+	l.Call(1)
 	return l
 }
 
-// drain reads what comes on every connection of a listener, and answers a little.
-func drain(l net.Listener) {
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			b := make([]byte, 10_000)
-			for n, err := c.Read(b); err == nil; n, err = c.Read(b) {
-				c.Write(b[:n/10])
-			}
-			c.Close()
-		}()
-	}
-}
-
-func (l *life) dial(from int) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	c, err := l.hosts[from].DialContext(ctx, "tcp", l.hosts[1-from].Addr().String()+":80")
-	if err != nil {
-		return
-	}
-	l.conns = append(l.conns, c)
-	go io.Copy(io.Discard, c)
-}
-
-// toggle makes a change, or takes it back if it has been made.
-func (l *life) toggle(what string, change, back func()) {
-	if undo := l.on[what]; undo != nil {
-		undo()
-		delete(l.on, what)
-		return
-	}
-	change()
-	l.on[what] = back
-}
-
-// kinds is how many kinds of acts there are; those up to talk send something.
-const kinds, talk = 16, 7
+// kinds is how many kinds of acts there are.
+const kinds = 16
 
 // do lets something happen, and what comes of it within some milliseconds.
-func (l *life) do(a act) {
+func (l *life) do(a talk.Act) {
 	one, two := l.groups[0], l.groups[1]
-	switch a.kind {
+	switch a.Kind {
 	case 0, 1, 2, 3:
-		if len(l.conns) > 0 {
-			l.conns[a.which%len(l.conns)].Write(make([]byte, 100+a.which))
-		}
-	case 4, 5, 6, talk:
-		i := a.which % 2
-		l.udp[i].WriteTo([]byte("hi"), net.UDPAddrFromAddrPort(l.hosts[1-i].UDP(53).Addr))
+		l.Write(a.Which, 100+a.Which)
+	case 4, 5, 6, 7:
+		l.Datagram(a.Which)
 	case 8:
-		l.toggle("rule", func() { one.RevokeIngress("tcp/80", Anywhere) }, func() { one.AllowIngress("tcp/80", Anywhere) })
+		l.Toggle("rule", func() { one.RevokeIngress("tcp/80", Anywhere) }, func() { one.AllowIngress("tcp/80", Anywhere) })
 	case 9:
-		l.toggle("rule by group", func() { two.RevokeIngress("tcp", one) }, func() { two.AllowIngress("tcp", one) })
+		l.Toggle("rule by group", func() { two.RevokeIngress("tcp", one) }, func() { two.AllowIngress("tcp", one) })
 	case 10:
-		perm := []string{"tcp", "udp", "tcp/80", "udp/53"}[a.which%4]
-		l.toggle("entry", func() { l.acl.DenyIngress(100, perm, "0.0.0.0/0") }, func() { l.acl.RemoveIngress(100) })
+		perm := []string{"tcp", "udp", "tcp/80", "udp/53"}[a.Which%4]
+		l.Toggle("entry", func() { l.acl.DenyIngress(100, perm, "0.0.0.0/0") }, func() { l.acl.RemoveIngress(100) })
 	case 11:
 		f := l.hosts[0].Interface()
-		l.toggle("groups", func() { f.SetGroups(Groups{two}) }, func() { f.SetGroups(Groups{one}) })
+		l.Toggle("groups", func() { f.SetGroups(Groups{two}) }, func() { f.SetGroups(Groups{one}) })
 	case 12:
-		l.w.Sleep([]time.Duration{8 * time.Second, 25 * time.Second, 100 * time.Second, 3 * time.Hour}[a.which%4])
+		l.w.Sleep([]time.Duration{8 * time.Second, 25 * time.Second, 100 * time.Second, 3 * time.Hour}[a.Which%4])
 	case 13:
-		if a.which%3 == 0 {
+		switch {
+		case a.Which%3 == 0:
 			undo := l.hosts[1].Interface().PhysicalHost().Fail()
 			l.w.Sleep(time.Second)
 			undo.Undo()
-		} else if len(l.conns) > 1 && a.which%3 == 1 {
-			l.conns[0].Close()
-			l.conns = l.conns[1:]
-		} else {
-			l.dial(a.which % 2)
+		case a.Which%3 == 1 && l.Connections() > 1:
+			l.Hangup()
+		default:
+			l.Call(a.Which)
 		}
 	case 14:
 		mapping := l.hosts[0].Interface().VPC().Region().Mapping()
-		l.toggle("delay", func() { mapping.SetDelay(30 * time.Millisecond) }, func() { mapping.SetDelay(0) })
+		l.Toggle("delay", func() { mapping.SetDelay(30 * time.Millisecond) }, func() { mapping.SetDelay(0) })
 	case 15:
 		mapping := l.hosts[0].Interface().VPC().Region().Mapping()
-		if a.which%2 == 0 {
-			l.toggle("mapping", func() { mapping.Fail() }, mapping.Repair)
+		if a.Which%2 == 0 {
+			l.Toggle("mapping", func() { mapping.Fail() }, mapping.Repair)
 		} else {
-			l.toggle("ask", func() { mapping.SetMissPolicy(MissAsk) }, func() { mapping.SetMissPolicy(MissDrop) })
+			l.Toggle("ask", func() { mapping.SetMissPolicy(MissAsk) }, func() { mapping.SetMissPolicy(MissDrop) })
 		}
 	}
 	l.w.Sleep(20 * time.Millisecond)
@@ -173,33 +129,40 @@ func (l *life) seen() string {
 // Whatever happens, with passages all comes as it does when every packet goes through the
 // stages, which those do that are recorded.
 func TestPassagesAreInvisible(t *testing.T) {
-	taken := 0
-	rapid.Check(t, func(t *rapid.T) {
-		acts := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) act {
-			return act{rapid.IntRange(0, kinds-1).Draw(t, "kind"), rapid.IntRange(0, 11).Draw(t, "which")}
-		}), 1, 40).Draw(t, "acts")
-		rapid.SyncTest(t, func(t *rapid.T) {
-			var seen [2]string
-			for i := range seen {
-				l := newLife(t, i == 1)
-				for _, a := range acts {
-					l.do(a)
-				}
-				seen[i] = l.seen()
-				if i == 0 {
-					taken += len(remembered(l))
-				} else if n := len(remembered(l)); n > 0 {
-					t.Fatalf("%d passages of recorded packets", n)
-				}
-				l.w.Close()
+	talk.Invisible(t, kinds, func(t *rapid.T, acts []talk.Act, recorded bool) string {
+		l := newLife(t, netfake.New(t, netfake.Config{Seed: 1}), recorded)
+		defer l.w.Close()
+		for _, a := range acts {
+			l.do(a)
+		}
+		if n := len(remembered(l)); recorded && n > 0 {
+			t.Fatalf("%d passages of recorded packets", n)
+		}
+		return l.seen()
+	})
+}
+
+// Of what that property compares passages are taken: of what is said each host remembers one
+// on the way out and one on the way in, and of what is recorded none.
+func TestPassagesAreTaken(t *testing.T) {
+	for _, recorded := range []bool{false, true} {
+		netfake.RunConfig(t, netfake.Config{Seed: 1}, func(t *testing.T, w *netfake.World) {
+			l := newLife(t, w, recorded)
+			for _, a := range []talk.Act{{Kind: 0, Which: 0}, {Kind: 4, Which: 0}, {Kind: 4, Which: 1}} {
+				l.do(a)
 			}
-			if seen[0] != seen[1] {
-				t.Fatalf("with passages\n%s\nwithout\n%s", seen[0], seen[1])
+			places := map[string]bool{}
+			for _, m := range remembered(l) {
+				places[fmt.Sprint(m.flow.Proto, " from ", m.from, " to ", m.to)] = true
+			}
+			for _, place := range []string{"from ha to <nil>", "from <nil> to hb", "from hb to <nil>", "from <nil> to ha"} {
+				for _, proto := range []string{"tcp ", "udp "} {
+					if places[proto+place] == recorded {
+						t.Errorf("recorded %v: passages %v", recorded, places)
+					}
+				}
 			}
 		})
-	})
-	if taken == 0 {
-		t.Error("nothing was remembered")
 	}
 }
 

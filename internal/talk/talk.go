@@ -1,0 +1,130 @@
+// Package talk is for tests of what machines remember: two sides that talk, over TCP and by
+// datagrams, while somebody changes what lies between them, and a property that compares what
+// can be seen of such a life with what is seen of it without memory.
+package talk
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// Side is how one of two sides reaches others.
+type Side struct {
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	To   string // whom it dials
+
+	UDP   net.PacketConn // from which it sends datagrams
+	UDPTo net.Addr       // to here
+}
+
+// Talk is what two sides say. Side, Call and the other methods take any number for one of the
+// two. The zero Talk has no connection.
+type Talk struct {
+	Sides [2]Side
+	conns []net.Conn
+	back  map[string]func()
+}
+
+// Answer reads what comes on every connection of a listener and answers a tenth of it, until
+// the listener is closed.
+func Answer(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			b := make([]byte, 10_000)
+			for n, err := c.Read(b); err == nil; n, err = c.Read(b) {
+				c.Write(b[:n/10])
+			}
+			c.Close()
+		}()
+	}
+}
+
+// Call has a side dial, with a second's patience. What comes back on the connection is read.
+func (t *Talk) Call(side int) {
+	s := &t.Sides[side%2]
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	c, err := s.Dial(ctx, "tcp", s.To)
+	if err != nil {
+		return
+	}
+	t.conns = append(t.conns, c)
+	go io.Copy(io.Discard, c)
+}
+
+// Write writes n bytes on one of the connections, if there is one.
+func (t *Talk) Write(which, n int) {
+	if len(t.conns) > 0 {
+		t.conns[which%len(t.conns)].Write(make([]byte, n))
+	}
+}
+
+// Datagram has a side send one.
+func (t *Talk) Datagram(side int) {
+	s := &t.Sides[side%2]
+	s.UDP.WriteTo([]byte("hi"), s.UDPTo)
+}
+
+// Connections returns how many connections there are.
+func (t *Talk) Connections() int { return len(t.conns) }
+
+// Hangup closes the oldest connection, if there is one.
+func (t *Talk) Hangup() {
+	if len(t.conns) > 0 {
+		t.conns[0].Close()
+		t.conns = t.conns[1:]
+	}
+}
+
+// Toggle makes a change, or takes it back if it has been made.
+func (t *Talk) Toggle(what string, change, back func()) {
+	if undo := t.back[what]; undo != nil {
+		undo()
+		delete(t.back, what)
+		return
+	}
+	change()
+	if t.back == nil {
+		t.back = map[string]func(){}
+	}
+	t.back[what] = back
+}
+
+// Act is something that happens in a life: of one kind, to one of those to whom it can.
+type Act struct{ Kind, Which int }
+
+// Invisible checks that of no sequence of acts of so many kinds more can be seen than without
+// memory. It has live live through the acts, once with what machines remember and once
+// recorded, of which they remember nothing, and return all that can be seen.
+func Invisible(t *testing.T, kinds int, live func(t *rapid.T, acts []Act, recorded bool) string) {
+	t.Helper()
+	rapid.Check(t, func(t *rapid.T) {
+		acts := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Act {
+			return Act{rapid.IntRange(0, kinds-1).Draw(t, "kind"), rapid.IntRange(0, 11).Draw(t, "which")}
+		}), 1, 40).Draw(t, "acts")
+		rapid.SyncTest(t, func(t *rapid.T) {
+			with := live(t, acts, false)
+			if d := difference(with, live(t, acts, true)); d != "" {
+				t.Fatal(d)
+			}
+		})
+	})
+}
+
+// difference tells what is seen where two lives differ, "" where they do not.
+func difference(with, without string) string {
+	if with == without {
+		return ""
+	}
+	return fmt.Sprintf("with memory\n%s\nwithout\n%s", with, without)
+}
