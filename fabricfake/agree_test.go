@@ -14,7 +14,6 @@ import (
 // Whatever the world, a caller sees what a probe said, and what blocks is what the probe
 // named.
 func TestLiveAndAnalysedAgree(t *testing.T) {
-	seen := map[netfake.Outcome]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		rapid.SyncTest(t, func(t *rapid.T) {
 			w := netfake.New(t, netfake.Config{Seed: 1})
@@ -24,28 +23,57 @@ func TestLiveAndAnalysedAgree(t *testing.T) {
 				if from == to {
 					continue
 				}
-				e := netfake.Endpoint{
+				agree(t, w, from, netfake.Endpoint{
 					Proto: pick(t, "protocol", []netfake.Protocol{netfake.TCP, netfake.TCP, netfake.UDP, netfake.ICMP}),
 					Addr:  netip.AddrPortFrom(to.Addr(), pick(t, "port", somePorts)),
-				}
-				r := from.Probe(e)
-				outcome, first, err := call(w, from.Host, e)
-				seen[outcome]++
-				if err != nil || outcome != r.Outcome {
-					t.Fatalf("%v to %v: the probe says %v, the caller sees %v (%v)\n%v\n%v", from, e, r.Outcome, outcome, err, r.Forward, r.Return)
-				}
-				if got, want := blockerText(first), blockerText(r.Blocker()); got != want {
-					t.Fatalf("%v to %v: the packets were blocked by %q, the probe by %q", from, e, got, want)
-				}
+				})
 			}
 		})
 	})
-	for _, o := range []netfake.Outcome{netfake.Silence, netfake.Answered, netfake.Refused} {
-		if seen[o] == 0 {
-			t.Errorf("no world gave %v: %v", o, seen)
-		}
+}
+
+// agree compares what a probe says with what a caller sees, and returns it.
+func agree(t netfake.TB, w *netfake.World, from *fabricfake.Instance, e netfake.Endpoint) netfake.Outcome {
+	t.Helper()
+	r := from.Probe(e)
+	outcome, first, err := call(w, from.Host, e)
+	if err != nil || outcome != r.Outcome {
+		t.Fatalf("%v to %v: the probe says %v, the caller sees %v (%v)\n%v\n%v", from, e, r.Outcome, outcome, err, r.Forward, r.Return)
 	}
-	t.Logf("outcomes: %v", seen)
+	if got, want := blockerText(first), blockerText(r.Blocker()); got != want {
+		t.Fatalf("%v to %v: the packets were blocked by %q, the probe by %q", from, e, got, want)
+	}
+	return outcome
+}
+
+// That property sees every outcome, of every protocol.
+func TestAgreementTellsOutcomesApart(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		p := newPlace(t, w)
+		for _, perm := range []string{"tcp/81-82", "udp/81-82"} {
+			p.webGroup.AllowIngress(perm, fabricfake.Anywhere)
+		}
+		if err := serve(w, p.web.Host, 81); err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range []struct {
+			proto netfake.Protocol
+			port  uint16
+			want  netfake.Outcome
+		}{
+			{netfake.TCP, 81, netfake.Answered}, {netfake.TCP, 82, netfake.Refused}, {netfake.TCP, 83, netfake.Silence},
+			{netfake.UDP, 81, netfake.Answered}, {netfake.UDP, 82, netfake.Refused}, {netfake.UDP, 83, netfake.Silence},
+			{netfake.ICMP, 0, netfake.Silence},
+		} {
+			if got := agree(t, w, p.app, netfake.Endpoint{Proto: row.proto, Addr: netip.AddrPortFrom(p.web.Addr(), row.port)}); got != row.want {
+				t.Errorf("%v/%d: %v, want %v", row.proto, row.port, got, row.want)
+			}
+		}
+		p.webGroup.AllowIngress("icmp", fabricfake.Anywhere)
+		if got := agree(t, w, p.app, netfake.Endpoint{Proto: netfake.ICMP, Addr: netip.AddrPortFrom(p.web.Addr(), 0)}); got != netfake.Answered {
+			t.Errorf("a ping: %v", got)
+		}
+	})
 }
 
 var somePorts = []uint16{80, 443, 8080}

@@ -139,9 +139,9 @@ func unreachable(about []byte) []byte {
 }
 
 // Whatever becomes of a frame on its way, what the vault gets is what somebody sent it who
-// is where he says; and of everything else there is a drop that says why.
+// is where he says; and of everything else there is a drop that says why. That it tells the one
+// from the other TestForgedFrames shows, frame by frame.
 func TestMutatedFrames(t *testing.T) {
-	delivered, dropped := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		rapid.SyncTest(t, func(t *rapid.T) {
 			w := netfake.New(t, netfake.Config{Seed: 1})
@@ -157,12 +157,10 @@ func TestMutatedFrames(t *testing.T) {
 				what, from := b.read()
 				switch {
 				case what == "":
-					dropped++
 					if left := b.left.packets; left == 0 && len(w.Drops()) == drops {
 						t.Errorf("a frame has vanished")
 					}
 				default:
-					delivered++
 					if what != "money" || !mayBeFrom(at, from) {
 						t.Errorf("from wire %d: got %q from %v", at, what, from)
 					}
@@ -171,10 +169,6 @@ func TestMutatedFrames(t *testing.T) {
 			}
 		})
 	})
-	if delivered == 0 || dropped == 0 {
-		t.Errorf("%d delivered, %d dropped", delivered, dropped)
-	}
-	t.Logf("%d delivered, %d dropped", delivered, dropped)
 }
 
 // read returns what the vault's socket got, and from whom.

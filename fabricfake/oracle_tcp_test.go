@@ -42,8 +42,8 @@ type tap struct {
 // duo is a connection, as the one who dialled and the one who listens have it.
 type duo struct{ ends [2]net.Conn }
 
-func newJudged(t netfake.TB) *judged {
-	x := &judged{used: map[uint16]bool{}, rig: newRig(t, netfake.Config{KeepAlive: -1}, "all", "tcp", "tcp/80", "tcp/75-85")}
+func newJudged(w *netfake.World) *judged {
+	x := &judged{used: map[uint16]bool{}, rig: newRig(w, "all", "tcp", "tcp/80", "tcp/75-85")}
 	for _, h := range x.hosts {
 		h.SetConnectionTracking(ConnectionTracking{TCPEstablished: 60 * time.Second})
 		h.history.cfg = h.tracker.timeouts
@@ -150,7 +150,7 @@ func (x *judged) at(addr netip.Addr) *rigHost {
 }
 
 // check compares what has happened since the last time with what should have.
-func (x *judged) check(t *rapid.T) {
+func (x *judged) check(t netfake.TB) {
 	x.w.Sleep(time.Millisecond)
 	for _, p := range x.taps {
 		if len(p.out)+len(p.in) > 0 {
@@ -232,7 +232,7 @@ func (x *judged) draw(t *rapid.T) netfake.Flow {
 // dial dials, and it ends as the oracle says. A source port of which the server may still know
 // something is replaced by another; one that was refused or never came there is not, of which
 // only groups do.
-func (x *judged) dial(t *rapid.T, f netfake.Flow) {
+func (x *judged) dial(t netfake.TB, f netfake.Flow) {
 	for x.used[f.Src.Port()] {
 		f.Src = netip.AddrPortFrom(f.Src.Addr(), f.Src.Port()+1)
 	}
@@ -244,7 +244,7 @@ func (x *judged) dial(t *rapid.T, f netfake.Flow) {
 	if dst.Port() == listens {
 		var err error
 		if l, err = to.instance.Listen("tcp", dst.String()); err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v", err)
 		}
 		defer l.Close()
 	}
@@ -258,7 +258,7 @@ func (x *judged) dial(t *rapid.T, f netfake.Flow) {
 		x.w.Sleep(time.Millisecond)
 		s, err := l.Accept()
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v", err)
 		}
 		x.conns = append(x.conns, &duo{[2]net.Conn{c, s}})
 	default:
@@ -288,10 +288,9 @@ func TestTCPAgainstOracle(t *testing.T) {
 	if more, err := strconv.Atoi(os.Getenv("NETSPEC_CASES")); err == nil {
 		n = more
 	}
-	heard, unheard := 0, 0
 	cases(t, n, func(t *rapid.T, done func()) {
 		rapid.SyncTest(t, func(t *rapid.T) {
-			x := newJudged(t)
+			x := newJudged(netfake.New(t, netfake.Config{Seed: 1, KeepAlive: -1}))
 			for range rapid.IntRange(1, 30).Draw(t, "steps") {
 				switch rapid.IntRange(0, 7).Draw(t, "act") {
 				case 0, 1:
@@ -307,11 +306,7 @@ func TestTCPAgainstOracle(t *testing.T) {
 				case 4, 5:
 					if len(x.conns) > 0 {
 						done()
-						if x.conns[rapid.IntRange(0, len(x.conns)-1).Draw(t, "connection")].say(rapid.IntRange(0, 1).Draw(t, "end")) {
-							heard++
-						} else {
-							unheard++
-						}
+						x.conns[rapid.IntRange(0, len(x.conns)-1).Draw(t, "connection")].say(rapid.IntRange(0, 1).Draw(t, "end"))
 					}
 				case 6:
 					if n := len(x.conns); n > 0 {
@@ -325,5 +320,56 @@ func TestTCPAgainstOracle(t *testing.T) {
 			x.w.Close()
 		})
 	})
-	t.Logf("%d words were heard, %d were not", heard, unheard)
+}
+
+// What that property compares is of every kind. A connection that is tracked goes on when its
+// rule is revoked, one that is not does not, and nobody gets a new one; and each is dropped for
+// another reason. In both families.
+func TestTCPOracleTellsApart(t *testing.T) {
+	for family := range 2 {
+		netfake.RunConfig(t, netfake.Config{Seed: 1, KeepAlive: -1}, func(t *testing.T, w *netfake.World) {
+			x := newJudged(w)
+			flow := func(from, to int, src, port uint16) netfake.Flow {
+				return netfake.Flow{
+					Proto: netfake.TCP,
+					Src:   netip.AddrPortFrom(x.hosts[from].addresses()[family], src), Dst: netip.AddrPortFrom(x.hosts[to].addresses()[family], port),
+				}
+			}
+			want := func(what string, drops ...verdict) {
+				t.Helper()
+				x.w.Sleep(time.Second)
+				seen := slices.Compact(slices.Clone(x.drops))
+				if x.check(t); !slices.Equal(seen, drops) {
+					t.Errorf("%s: dropped by %v, want %v", what, seen, drops)
+				}
+			}
+			x.dial(t, flow(2, 0, 2000, listens)) // to the group that leaves it untracked
+			x.dial(t, flow(2, 1, 2001, listens))
+			x.dial(t, flow(2, 1, 2002, 81)) // where nobody listens
+			want("all open")
+			for _, peer := range []Peer{CIDR("10.0.0.0/16"), CIDR("2001:db8:7::/56"), Anywhere, AnywhereIPv6} {
+				for _, g := range x.groups[:2] {
+					r, _ := parseRule("tcp/75-85", peer)
+					if g.ingress.find(r) >= 0 {
+						g.RevokeIngress("tcp/75-85", peer)
+					}
+				}
+			}
+			if !x.conns[1].say(0) || !x.conns[1].say(1) {
+				t.Error("a tracked connection does not outlive its rule")
+			}
+			want("a tracked connection")
+			x.dial(t, flow(2, 1, 2003, listens))
+			want("a new one", byGroup)
+			if x.conns[0].say(0) {
+				t.Error("an untracked connection outlives its rule")
+			}
+			want("an untracked connection", byGroup)
+			w.Sleep(60 * time.Second)
+			if x.conns[1].say(1) {
+				t.Error("a connection that has idled out goes on")
+			}
+			want("one that has idled out", byGroup, midway)
+		})
+	}
 }
