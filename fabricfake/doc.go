@@ -65,10 +65,12 @@
 // An [Interface] lives in a subnet, and what belongs to it goes with it from instance to
 // instance: its addresses, public ones too, its groups with the connections that they
 // track, its source and destination check. An instance has a primary one for life, made
-// with it or before, and takes others. It is launched, stopped, started, rebooted and terminated: a stop is that
-// of an operating system, which closes the sockets of its programs. [InstanceConfig] has
-// the times that this takes; without any, launching takes none and shutting down five
-// seconds. Sockets are opened when an instance has booted, and are gone when it stops.
+// with it or before, and takes others. It is launched, stopped, started, rebooted and
+// terminated: a stop is that of an operating system, which closes the sockets of its
+// programs. [InstanceConfig] has the times that this takes; without any, launching takes
+// none and shutting down five seconds. Sockets are opened when an instance has booted, and
+// are gone when it stops. Routes may lead to it, and [Instance.Forward] makes a router, a
+// NAT instance or a machine with containers of it.
 //
 // Where it runs is nobody's business, unless it is in a [PlacementGroup]: a cluster, whose
 // instances share a rack, a spread group, whose instances share none, or one with partitions
@@ -105,12 +107,12 @@
 // # Not modelled
 //
 // ARP and everything else below IP; fragments: what is too big is dropped and answered
-// even where it might be cut; bandwidth and packet rate limits;
-// encryption between hosts, which would keep the owner of a wire from reading and from
-// altering what is inside of a frame; DHCP's packets and renewals, and NetBIOS; Windows
-// activation and the metadata of ECS tasks; of instance metadata what an instance here
-// does not have, such as an image, a type, tags and keys, and signatures; the status
-// "associated" of an interface; hibernation; of flow logs the versions from 6 on, and the
-// minutes until a record is delivered; load balancers as targets of mirrors, and mirrors
-// across VPCs; the quota of VPCs.
+// even where it might be cut; bandwidth and packet rate limits; encryption between hosts,
+// which would keep the owner of a wire from reading and from altering what is inside of a
+// frame; DHCP's packets and renewals, and NetBIOS; Windows activation and the metadata of
+// ECS tasks; of instance metadata what an instance here does not have, such as an image, a
+// type, tags and keys, and signatures; the status "associated" of an interface;
+// hibernation; of flow logs the versions from 6 on, and the minutes until a record is
+// delivered; load balancers as targets of mirrors, and mirrors across VPCs; the quota of
+// VPCs.
 package fabricfake

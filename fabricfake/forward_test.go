@@ -39,7 +39,11 @@ func (b *dockerBridge) Step(p *netfake.Packet) netfake.Next {
 		return p.Drop(netfake.Hop{Place: b.String(), By: b, Rule: "the TTL is used up"})
 	}
 	if out {
-		b.ports[p.Flow.Src.Port()] = true
+		port := p.Flow.Src.Port()
+		if p.Probing() && !b.ports[port] {
+			p.Undo(func() { delete(b.ports, port) })
+		}
+		b.ports[port] = true
 		p.SetSrc(netip.AddrPortFrom(b.instance.Addr(), p.Flow.Src.Port()))
 		return p.To(b.instance.Interface().Out())
 	}
