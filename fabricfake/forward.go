@@ -9,9 +9,10 @@ import (
 // An instance is a target of routes, as a NAT instance is, and may do more with packets than
 // to take them in.
 
-// Attached reports whether a route to the instance carries packets: until it is terminated,
-// also while it is stopped, when they are lost.
-func (i *Instance) Attached() bool { return i != nil && i.state != Terminated && i.iface.Attached() }
+// Attached reports whether a route to the instance carries packets, which is one to its primary
+// interface: until it is terminated, also while it is stopped, when they are lost. Another
+// instance that has the interface afterwards has the route.
+func (i *Instance) Attached() bool { return i != nil && i.iface.Attached() }
 
 // NextHop leads to the instance's primary interface, whose source and destination check must
 // be off for it to take what is for others. A route to an instance with several interfaces

@@ -168,6 +168,10 @@ func TestRouteToInstance(t *testing.T) {
 			// fact: rtb.blackhole.stopped
 			{"when it is stopped", func() { nat.ForceStop() }, "BAD_STATE", "nat is stopped"},
 			{"or terminated", func() { nat.ForceTerminate() }, "BAD_STATE_ROUTE", "203.0.113.0/24 → nat (blackhole)"},
+			{"until another has its interface", func() {
+				off.Interface.SetSourceDestCheck(fabricfake.SourceDestCheckOff)
+				p.b.Instance("heir", off)
+			}, "", "203.0.113.9 is not an address of this host"},
 		} {
 			row.do()
 			b := p.one.Probe(to).Blocker()

@@ -187,7 +187,7 @@ func (i *Instance) SetPlacement(p Placement) {
 			err = refuse(codeInstanceState, "%s is %v, and can be placed anew when it is stopped", i.Name(), i.state)
 			return
 		}
-		if err = p.check(i.iface.subnet, i); err == nil {
+		if err = p.check(i.iface.subnet); err == nil {
 			i.unplaceGroup()
 			i.cfg.Placement = p
 			i.joinGroup()

@@ -15,9 +15,8 @@ const (
 	codePlacementInUse   = "InvalidPlacementGroup.InUse"
 )
 
-// check refuses a placement that an instance of a subnet cannot have, who is nil for one that
-// is yet to be launched.
-func (p Placement) check(s *Subnet, who *Instance) error {
+// check refuses a placement that an instance of a subnet cannot have.
+func (p Placement) check(s *Subnet) error {
 	g := p.Group
 	switch {
 	case g == nil && p.Partition != 0:
@@ -32,7 +31,7 @@ func (p Placement) check(s *Subnet, who *Instance) error {
 		return refuse(codeParameterValue, "Placement.Partition is %d: %s has partitions from 1 to %d", p.Partition, g.name, g.cfg.Partitions)
 	}
 	for _, m := range g.members {
-		if zone := m.iface.subnet.zone; g.cfg.Strategy == PlacementCluster && m != who && zone != s.zone {
+		if zone := m.iface.subnet.zone; g.cfg.Strategy == PlacementCluster && zone != s.zone {
 			return refuse(codePlacementInUse, "the placement group %s is in use in another zone: %s", g.name, zone)
 		}
 	}
