@@ -376,14 +376,18 @@ func (h *Host) hit(faults []*Fault, p *Packet) {
 // ipPacket returns a packet whose IP header is written and whose transport part of
 // size bytes is not.
 func (w *World) ipPacket(f Flow, size int, seq uint64) *Packet {
+	return w.ipPacketHashed(&f, f.Hash(), size, seq)
+}
+
+// ipPacketHashed is ipPacket for a flow whose hash is known.
+func (w *World) ipPacketHashed(f *Flow, key uint64, size int, seq uint64) *Packet {
 	if !f.Dst.Addr().Is4() {
-		return w.ipPacket6(f, size, seq)
+		return w.ipPacket6(f, key, size, seq)
 	}
-	key := f.Hash()
 	p := w.NewPacket(wire.IPv4HeaderLen+size, key, seq)
 	ip := wire.IPv4{TTL: 64, Proto: uint8(f.Proto), DF: true, Src: f.Src.Addr(), Dst: f.Dst.Addr()}
 	ip.Put(p.Bytes(), size)
-	p.Flow, p.hash = f, key
+	p.Flow, p.hash = *f, key
 	p.l4 = p.head + wire.IPv4HeaderLen
 	return p
 }

@@ -64,14 +64,13 @@ func (p *Packet) decode6(b []byte) error {
 	return err
 }
 
-// ipPacket6 is ipPacket for IPv6. As with Linux, whose net.ipv6.auto_flowlabels is on,
-// the flow's label is a hash of it.
-func (w *World) ipPacket6(f Flow, size int, seq uint64) *Packet {
-	key := f.Hash()
+// ipPacket6 is ipPacketHashed for IPv6. As with Linux, whose net.ipv6.auto_flowlabels is
+// on, the flow's label is its hash.
+func (w *World) ipPacket6(f *Flow, key uint64, size int, seq uint64) *Packet {
 	p := w.NewPacket(wire.IPv6HeaderLen+size, key, seq)
 	ip := wire.IPv6{HopLimit: 64, NextHeader: uint8(f.Proto), FlowLabel: uint32(key), Src: f.Src.Addr(), Dst: f.Dst.Addr()}
 	ip.Put(p.Bytes(), size)
-	p.Flow, p.hash = f, key
+	p.Flow, p.hash = *f, key
 	p.l4 = p.head + wire.IPv6HeaderLen
 	return p
 }

@@ -125,11 +125,10 @@ func (l *Listener) receiveSYN(p *Packet, syn *wire.TCP) Next {
 		rule = fmt.Sprintf("listens on tcp/%d", l.at.Port())
 	}
 	_, mtu := h.sourceFor(p.Flow.Src.Addr())
-	flow := p.Flow.Reverse()
-	c := h.newConn(l.network, flow)
+	c := h.newConn(l.network, p.Flow.Reverse())
 	c.listener, c.passive = l, true
 	l.waiting++
-	c.machine = tcp.Accept(h.tcpConfig(flow, mtu), (*connSender)(c), syn, h.world.now)
+	c.machine = tcp.Accept(c.tcpConfig(mtu), (*connSender)(c), syn, h.world.now)
 	c.sync()
 	return h.deliver(p, rule)
 }

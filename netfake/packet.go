@@ -280,18 +280,17 @@ func (p *Packet) canBecome(addr netip.Addr) bool {
 // rewrite replaces the IP header's first or second address, and the port that goes
 // with it.
 func (p *Packet) rewrite(which int, old, new netip.AddrPort) {
-	was, is := old.Addr().As16(), new.Addr().As16()
-	before, after := was[:], is[:]
 	ip := p.buf[p.head:]
 	var change wire.Change
 	if old.Addr().Is4() {
-		before, after = before[12:], after[12:]
-		change = wire.ChangeOf(before, after)
-		copy(ip[12+4*which:], after)
+		was, is := old.Addr().As4(), new.Addr().As4()
+		change = wire.ChangeOf(was[:], is[:])
+		copy(ip[12+4*which:], is[:])
 		updateChecksum(ip[10:], change)
 	} else {
-		change = wire.ChangeOf(before, after)
-		copy(ip[8+16*which:], after)
+		was, is := old.Addr().As16(), new.Addr().As16()
+		change = wire.ChangeOf(was[:], is[:])
+		copy(ip[8+16*which:], is[:])
 	}
 
 	sum, covered := p.checksumAt()

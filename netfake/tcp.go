@@ -59,15 +59,20 @@ func (c *TCPConn) receive(p *Packet, head *wire.TCP, data []byte) Next {
 
 // tcpPacket builds a packet around a segment.
 func (w *World) tcpPacket(f Flow, head *wire.TCP, data []byte, seq uint64) *Packet {
-	p := w.tcpTrain(f, head, data, seq)
+	return w.tcpSegment(&f, f.Hash(), head, data, seq)
+}
+
+// tcpSegment is tcpPacket for a flow whose hash is known.
+func (w *World) tcpSegment(f *Flow, hash uint64, head *wire.TCP, data []byte, seq uint64) *Packet {
+	p := w.tcpTrain(f, hash, head, data, seq)
 	putChecksum(p.Payload()[16:], p)
 	return p
 }
 
-// tcpTrain is tcpPacket without a checksum, which a train has none of.
-func (w *World) tcpTrain(f Flow, head *wire.TCP, data []byte, seq uint64) *Packet {
+// tcpTrain is tcpSegment without a checksum, which a train has none of.
+func (w *World) tcpTrain(f *Flow, hash uint64, head *wire.TCP, data []byte, seq uint64) *Packet {
 	n := head.Len()
-	p := w.ipPacket(f, n+len(data), seq)
+	p := w.ipPacketHashed(f, hash, n+len(data), seq)
 	head.SrcPort, head.DstPort = f.Src.Port(), f.Dst.Port()
 	l4 := p.Payload()
 	head.Put(l4)
@@ -99,30 +104,32 @@ type TCPConn struct {
 	host      *Host
 	network   string // as the application calls it
 	machine   *tcp.Conn
-	flow      Flow      // as we send
-	hash      uint64    // of the flow that we receive
-	next      *TCPConn  // of the same hash
-	listener  *Listener // that has not handed it out yet
-	passive   bool
+	flow      Flow       // as we send
+	key       uint64     // the hash of flow
+	hash      uint64     // of the flow that we receive
+	next      *TCPConn   // of the same hash
+	listener  *Listener  // that has not handed it out yet
 	opener    *sync.Cond // of who waits for the handshake
 	sent      uint64
 	timer     sched.Event
 	keepAlive keepAlive
 
 	readable, writable sync.Cond
-	readers, writers   int
-	writing            bool          // a Write has sent a part and waits for room
+	readers, writers   int32
 	readBy, writeBy    *deadline     // nil until one is set
-	closed             bool          // by the application
-	killed             bool          // the host or the world went down
 	linger             time.Duration // how long Close waits; 0 is that it resets, negative the default
-	failed             bool          // the application has been told why the connection died
-	ttl                uint8         // of what it sends; 0 is the default
 	path               seenPath
+
+	passive bool  // the other end opened it
+	writing bool  // a Write has sent a part and waits for room
+	closed  bool  // by the application
+	killed  bool  // the host or the world went down
+	failed  bool  // the application has been told why the connection died
+	ttl     uint8 // of what it sends; 0 is the default
 }
 
 func (h *Host) newConn(network string, flow Flow) *TCPConn {
-	c := &TCPConn{host: h, network: network, flow: flow, hash: flow.Reverse().Hash(), sent: h.number(), linger: -1}
+	c := &TCPConn{host: h, network: network, flow: flow, key: flow.Hash(), hash: flow.Reverse().Hash(), sent: h.number(), linger: -1}
 	c.readable.L, c.writable.L = &h.world.mu, &h.world.mu
 	c.timer = sched.Event{Class: sched.Expiry, Key: mix(h.key, c.hash), Task: (*connTimer)(c)}
 	c.next = h.conns[c.hash]
@@ -131,11 +138,11 @@ func (h *Host) newConn(network string, flow Flow) *TCPConn {
 }
 
 // tcpConfig is what the machine of a new connection is told.
-func (h *Host) tcpConfig(flow Flow, mtu int) tcp.Config {
-	w := h.world
+func (c *TCPConn) tcpConfig(mtu int) tcp.Config {
+	h, w, flow := c.host, c.host.world, &c.flow
 	// RFC 6528 in spirit: a keyed hash of the addresses, and a clock of 64 ns ticks
 	// as in Linux, so that a reused pair of ports starts higher.
-	isn := uint32(mix(mix(mix(w.seed, purposeISN), h.key), flow.Hash())) + uint32(w.now/64)
+	isn := uint32(mix(mix(mix(w.seed, purposeISN), h.key), c.key)) + uint32(w.now/64)
 	// One clock of timestamps for each pair of hosts, as in Linux (RFC 7323, 5.4), so
 	// that a reused pair of ports shows later times.
 	pair := Flow{TCP, netip.AddrPortFrom(flow.Src.Addr(), 0), netip.AddrPortFrom(flow.Dst.Addr(), 0)}
@@ -160,13 +167,13 @@ func (c *TCPConn) send(head *wire.TCP, data []byte) {
 	w, first := c.host.world, c.sent+1
 	if len(data) == 0 || len(data) <= c.machine.MSS() {
 		c.sent++
-		p := w.tcpPacket(c.flow, head, data, first)
+		p := w.tcpSegment(&c.flow, c.key, head, data, first)
 		p.conn = c
 		c.limit(p)
 		c.host.send(p)
 		return
 	}
-	p := w.tcpTrain(c.flow, head, data, first)
+	p := w.tcpTrain(&c.flow, c.key, head, data, first)
 	p.conn, p.train = c, c.machine.MSS()
 	c.sent += uint64(p.Segments())
 	c.limit(p)
@@ -380,7 +387,7 @@ func (h *Host) openTCP(network string, peer, local netip.AddrPort, opener *sync.
 	flow := Flow{TCP, netip.AddrPortFrom(src, port), peer}
 	c := h.newConn(network, flow)
 	c.opener = opener
-	c.machine = tcp.Dial(h.tcpConfig(flow, mtu), (*connSender)(c), w.now)
+	c.machine = tcp.Dial(c.tcpConfig(mtu), (*connSender)(c), w.now)
 	c.sync()
 	return c, nil
 }

@@ -12,27 +12,23 @@ func (w *World) arm() {
 	w.armed = head.At
 	delay := max(head.At-w.now, 0)
 	if w.timer == nil {
-		w.timer = time.AfterFunc(delay, w.tick)
+		w.timer = time.NewTimer(delay)
+		w.running.Go(w.keepTime)
 		return
 	}
 	w.timer.Reset(delay)
 }
 
-func (w *World) tick() {
-	deepen(int(w.seed))
-	w.mu.Lock()
-	w.catchUp()
-	w.armed = 0
-	w.unlock()
-}
-
-// deepen has the stack of a new goroutine, and the timer's is a new one each time, grow to
-// what a packet's way needs at once, while there is little on it that must be moved: that
-// is a third of what a tick with one packet costs. What it computes is of no use.
-//
-//go:noinline
-func deepen(i int) byte {
-	var room [4 << 10]byte
-	room[i&(len(room)-1)] = 1
-	return room[i/2&(len(room)-1)]
+// keepTime runs what is due whenever the timer goes off, until the world is closed. It is
+// the world's one goroutine: one for each time the timer goes off would cost as much as
+// what a packet does then, most of all for the stack that has to grow anew.
+func (w *World) keepTime() {
+	for closed := false; !closed; {
+		<-w.timer.C
+		w.mu.Lock()
+		w.catchUp()
+		w.armed = 0
+		closed = w.closed
+		w.unlock()
+	}
 }

@@ -22,7 +22,7 @@ func trainPacket(w *World, size, length int) *Packet {
 	for i := range data {
 		data[i] = byte(i * 7)
 	}
-	p := w.tcpTrain(flow, &head, data, 100)
+	p := w.tcpTrain(&flow, flow.Hash(), &head, data, 100)
 	p.train = size
 	return p
 }

@@ -236,6 +236,9 @@ func (w *World) Close() {
 	w.lock()
 	closers := w.closers
 	w.closed, w.closers = true, nil
+	if w.timer != nil {
+		w.timer.Reset(0) // for keepTime to see it
+	}
 	w.unlock()
 	for i := len(closers) - 1; i >= 0; i-- {
 		closers[i]()
@@ -250,9 +253,6 @@ func (w *World) Close() {
 
 	w.lock()
 	defer w.unlock()
-	if w.timer != nil {
-		w.timer.Stop()
-	}
 	for _, c := range w.captures {
 		c.finish()
 	}

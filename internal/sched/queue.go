@@ -26,17 +26,17 @@ type Task interface {
 // changed only while it is not queued.
 type Event struct {
 	At    time.Duration // since the world's beginning
-	Class Class
-	Key   uint64 // the directed flow's number
-	Seq   uint64 // the event's number within its flow
+	Key   uint64        // the directed flow's number
+	Seq   uint64        // the event's number within its flow
 	Task  Task
+	Class Class
 
 	// Idle is whether the event changes nothing that an application could notice and will
 	// come again for ever if it is let: the world may rest while there are no others.
 	Idle bool
 
+	slot int32  // 1 + index in the heap; 0 means not queued
 	push uint64 // breaks the ties that are left: earlier push first
-	slot int    // 1 + index in the heap; 0 means not queued
 }
 
 // Queued reports whether the event waits in a queue.
@@ -104,7 +104,7 @@ func (q *Queue) Move(e *Event, at time.Duration) {
 	}
 	q.pushes++
 	e.At, e.push = at, q.pushes
-	if i := e.slot - 1; !q.down(i) {
+	if i := int(e.slot) - 1; !q.down(i) {
 		q.up(i)
 	}
 }
@@ -124,7 +124,7 @@ func (q *Queue) Remove(e *Event) {
 	if e.slot == 0 {
 		return
 	}
-	i, last := e.slot-1, len(q.heap)-1
+	i, last := int(e.slot)-1, len(q.heap)-1
 	if i != last {
 		q.set(i, q.heap[last])
 	}
@@ -138,7 +138,7 @@ func (q *Queue) Remove(e *Event) {
 
 func (q *Queue) set(i int, e *Event) {
 	q.heap[i] = e
-	e.slot = i + 1
+	e.slot = int32(i + 1)
 }
 
 func (q *Queue) up(i int) {

@@ -123,11 +123,13 @@ func (h *IPv4) Put(b []byte, payloadLen int) {
 	binary.LittleEndian.PutUint16(b[10:], ^Fold(headerSum(b)))
 }
 
-// putAddr4 writes the last four bytes of the 16-byte form, which unlike As4
-// does not panic on the zero Addr.
+// putAddr4 writes an IPv4 address, and 0.0.0.0 for any other.
 func putAddr4(b []byte, a netip.Addr) {
-	v := a.As16()
-	copy(b, v[12:])
+	var v [4]byte
+	if a.Is4() || a.Is4In6() {
+		v = a.As4()
+	}
+	copy(b, v[:])
 }
 
 // headerSums reports whether the checksum in a header is right.
