@@ -76,6 +76,16 @@
 // instances share a rack, a spread group, whose instances share none, or one with partitions
 // that share none. Racks that fail show the difference; latencies do not.
 //
+// # Fragments
+//
+// A datagram that exceeds an instance's 9001 bytes leaves it in fragments, and the VPC's
+// router cuts what exceeds the MTU of a route's target, unless it forbids that: then its
+// sender is told. Later fragments have no ports. AWS does not say how groups, ACLs and flow
+// logs treat them; here, and this is the model's own decision, each interface judges and
+// records them as if they had those of their datagram's first, and has one that comes before
+// its first wait for it, for 30 s, or 60 s over IPv6. An interface sends [FragmentAllowance]
+// fragments in a second.
+//
 // # What becomes of a connection
 //
 // when something changes in its middle, with the times that Linux and net have by default:
@@ -106,13 +116,12 @@
 //
 // # Not modelled
 //
-// ARP and everything else below IP; fragments: what is too big is dropped and answered
-// even where it might be cut; bandwidth and packet rate limits; encryption between hosts,
-// which would keep the owner of a wire from reading and from altering what is inside of a
-// frame; DHCP's packets and renewals, and NetBIOS; Windows activation and the metadata of
-// ECS tasks; of instance metadata what an instance here does not have, such as an image, a
-// type, tags and keys, and signatures; the status "associated" of an interface;
-// hibernation; of flow logs the versions from 6 on, and the minutes until a record is
-// delivered; load balancers as targets of mirrors, and mirrors across VPCs; the quota of
-// VPCs.
+// ARP and everything else below IP; bandwidth and packet rate limits; ENA's fragment proxy,
+// which lifts the limit of fragments; encryption between hosts, which would keep the owner
+// of a wire from reading and from altering what is inside of a frame; DHCP's packets and
+// renewals, and NetBIOS; Windows activation and the metadata of ECS tasks; of instance
+// metadata what an instance here does not have, such as an image, a type, tags and keys,
+// and signatures; the status "associated" of an interface; hibernation; of flow logs the
+// versions from 6 on, and the minutes until a record is delivered; load balancers as
+// targets of mirrors, and mirrors across VPCs; the quota of VPCs.
 package fabricfake

@@ -26,6 +26,11 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	if f.device.failed(p) {
 		return p.Drop(f.device.outage(f.name, netfake.Egress))
 	}
+	if p.IsFragment() {
+		if end, ok := f.fragments.sends(e, p); !ok {
+			return end
+		}
+	}
 	if m := f.sent.find(p); m != nil && m.current(f, p.At()) && m.takes(p) {
 		m.take(f, p, netfake.Egress)
 		return m.send(f.device, p)
@@ -293,12 +298,18 @@ func (f *Interface) route(p *netfake.Packet, m *passage) netfake.Next {
 	}
 	next := r.Target.NextHop()
 	m.target, m.next = r.Target, next
-	if end, ok := f.fits(p, &r, next.MTU); !ok {
+	if end, ok := f.fits(p, m); !ok {
 		return end
 	}
+	return f.forward(p, m)
+}
+
+// forward sends a packet to the next hop that a route has led to.
+func (f *Interface) forward(p *netfake.Packet, m *passage) netfake.Next {
+	next, dst := m.next, p.Flow.Dst.Addr()
 	switch {
 	case next.Interface != nil && !next.Interface.placed():
-		return p.Drop(f.hop(r.Target, netfake.NoDirection, next.Interface.absence(), codeBadState))
+		return p.Drop(f.hop(m.target, netfake.NoDirection, next.Interface.absence(), codeBadState))
 	case next.Interface != nil:
 		return f.toInterface(p, next.Interface.addr, m)
 	case next.Edge != nil:

@@ -52,6 +52,8 @@ type Interface struct {
 	logs    []*coverage                     // the flow logs that record here
 	local   allowance                       // for the services beside the instance
 
+	fragments fragments
+
 	instance   *Instance // that it is attached to, nil for a service's
 	nics       map[netip.Addr]*netfake.NIC
 	attachment attachment

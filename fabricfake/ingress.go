@@ -95,6 +95,11 @@ func (d *device) refuse(p *netfake.Packet, dir netfake.Direction, why, hint stri
 // The sender is nil for an edge.
 func (f *Interface) receive(p *netfake.Packet, frame *Frame, sender *Interface) netfake.Next {
 	m := passage{to: f, frame: *frame, opened: f.tracker.opened}
+	if p.IsFragment() {
+		if end, ok := f.fragments.receives(f, p, frame); !ok {
+			return end
+		}
+	}
 	if p.Traced() {
 		p.Passed(netfake.Hop{Place: f.device.name, By: f.vpc.region.mapping, Direction: netfake.Ingress,
 			Rule: fmt.Sprintf("%v may send as %v", frame.From, p.Flow.Src.Addr())})

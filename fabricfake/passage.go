@@ -16,7 +16,7 @@ import (
 // the connections that are tracked. It counts hits and notes the connection's packets as
 // the stages do. A packet that may open a connection goes through the stages, which
 // remember what comes of those that follow it, and so does one that somebody traces or
-// that probes.
+// that probes, and a fragment.
 type passage struct {
 	flow    netfake.Flow
 	changes uint64 // World.Changes at the time; 0 is an empty passage
@@ -44,7 +44,7 @@ func memorable(p *netfake.Packet) bool {
 	case netfake.TCP:
 		return p.TCPFlags()&flagSYN == 0 && !p.Traced() && !p.Probing()
 	case netfake.UDP:
-		return !p.Traced() && !p.Probing()
+		return !p.Traced() && !p.Probing() && !p.IsFragment()
 	}
 	return false
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // The VPC's router does not count the TTL down: a traceroute inside a VPC has one hop. But
-// it is the router that tells an instance that a packet is too big for what its route leads
-// to, as tracepath shows in
+// it is the router that cuts a packet which is too big for what its route leads to, or tells
+// the instance if that may not be, as tracepath shows in
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/network_mtu.html
 
 // RouterAddr returns the address of the VPC's router in the subnet: the block's first
@@ -25,14 +25,18 @@ func (s *Subnet) RouterAddr6() netip.Addr { return routerAddr6 }
 
 const codeTooBig netfake.Code = "MTU_EXCEEDED"
 
-// fits reports whether a packet may take a route whose target has an MTU, and what becomes
-// of it if not.
-func (f *Interface) fits(p *netfake.Packet, r *Route, mtu int) (netfake.Next, bool) {
+// fits reports whether a packet may take the route that a passage has found, whose target
+// has an MTU, and what becomes of it if not: it is cut if it does not forbid that.
+func (f *Interface) fits(p *netfake.Packet, m *passage) (netfake.Next, bool) {
+	mtu := m.next.MTU
 	if mtu == 0 || p.Largest() <= mtu {
 		return netfake.Next{}, true
 	}
+	if p.MayFragment() && !p.Probing() {
+		return p.Cut(mtu, f.hop(m.target, netfake.Egress, "", ""), &routed{f, *m}), false
+	}
 	rule := fmt.Sprintf("%d bytes exceed the MTU of %d", p.Largest(), mtu)
-	hop := f.hop(r.Target, netfake.Egress, rule, codeTooBig)
+	hop := f.hop(m.target, netfake.Egress, rule, codeTooBig)
 	e := netfake.ICMPError{Kind: netfake.PacketTooBig, MTU: mtu}
 	from := f.subnet.RouterAddr()
 	if !p.Flow.Src.Addr().Is4() {

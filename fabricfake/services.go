@@ -215,9 +215,12 @@ func (a *answer) Step(p *netfake.Packet) netfake.Next {
 // LinkLocalAllowance is how many packets in a second an interface may send to the services
 // beside it, all together. Source:
 // https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html
-const LinkLocalAllowance = 1024
+const LinkLocalAllowance = allowanceRate
 
-// allowance counts what an interface sends to the services. Its zero value is a full one.
+// allowanceRate is how many packets an allowance has for a second.
+const allowanceRate = 1024
+
+// allowance counts what an interface sends of a kind. Its zero value is a full one.
 type allowance struct {
 	used     int64         // at the time, in packets times nanoseconds: it sinks by 1,024 each
 	at       time.Duration // of the last packet
@@ -226,11 +229,11 @@ type allowance struct {
 
 // admit reports whether n more packets may go at now.
 func (a *allowance) admit(now time.Duration, n int) bool {
-	const full = int64(LinkLocalAllowance) * int64(time.Second)
+	const full = int64(allowanceRate) * int64(time.Second)
 	if gone := now - a.at; gone >= time.Second {
 		a.used = 0
 	} else {
-		a.used = max(a.used-int64(gone)*LinkLocalAllowance, 0)
+		a.used = max(a.used-int64(gone)*allowanceRate, 0)
 	}
 	a.at = now
 	if a.used+int64(n)*int64(time.Second) > full {

@@ -20,6 +20,11 @@
 // shows the silence:
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/network_mtu.html
 //
+// A datagram that may be cut is cut in front of a gateway whose MTU it exceeds. A NAT gateway
+// forwards fragments of UDP, both ways and in whatever order, and those of no other protocol:
+// https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-comparison.html
+// An internet gateway translates them like other packets.
+//
 // What makes, attaches and deletes gateways and addresses is for the test's own
 // goroutine; their other methods may be called at any time.
 //
@@ -27,6 +32,5 @@
 //
 // Egress-only internet gateways, peering, transit gateways, VPN, Direct Connect,
 // endpoints; private and regional NAT gateways, several addresses per NAT gateway, its
-// bandwidth limits and metrics; fragments; a packet of IPv4 that may be cut, which is
-// dropped and answered as one that may not.
+// bandwidth limits and metrics.
 package gatewayfake

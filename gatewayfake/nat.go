@@ -63,6 +63,7 @@ type NATGateway struct {
 	out     table // by the client's flow
 	back    table // by the flow of the replies
 	inUse   map[destination]int
+	late    netfake.Fragments
 	sweepAt int // the number of translations at which they are swept next
 	stats   NATStats
 	deleted bool
@@ -191,6 +192,14 @@ func (n *NATGateway) Step(p *netfake.Packet) netfake.Next {
 		return n.drop(p, "the gateway is deleted", "BAD_STATE")
 	case p.Flow.Proto != netfake.TCP && p.Flow.Proto != netfake.UDP && p.Flow.Proto != netfake.ICMP:
 		return n.drop(p, fmt.Sprintf("%v is not translated", p.Flow.Proto), codeProtocol)
+	}
+	if p.IsFragment() {
+		if p.Flow.Proto != netfake.UDP {
+			return n.drop(p, fmt.Sprintf("fragments of %v are not forwarded", p.Flow.Proto), codeProtocol)
+		}
+		if end, ok := n.late.Admit(p, netfake.Hop{Place: n.name, By: n}, n); !ok {
+			return end
+		}
 	}
 	about, isError := p.Quoted()
 	inward := p.Flow.Dst.Addr() == n.iface.PrivateIP()

@@ -153,14 +153,15 @@
 //
 // # Not modelled
 //
-// Link-local addresses, zones and neighbour discovery of IPv6; socket options that forbid or
-// force fragments (IP_MTU_DISCOVER), and Linux's limit of 64 fragments of others between two
-// of one datagram (ipfrag_max_dist); TCP's own search for black holes (RFC 4821, off in Linux); source quench and
-// redirects; queues other than drop-tail; the sizes that SetReadBuffer and SetWriteBuffer
-// of a TCPConn ask for; multicast and broadcast; out-of-band data, type of service and
-// congestion marks (DSCP, ECN), and descriptors of sockets (SyscallConn, File), without which
-// drivers that look whether an idle connection is still open before they use it do not; the
-// search list, the hosts file and the cache of a machine's resolver.
+// Link-local addresses, zones and neighbour discovery of IPv6; socket options that forbid
+// or force fragments (IP_MTU_DISCOVER), and Linux's limit of 64 fragments of others between
+// two of one datagram (ipfrag_max_dist); TCP's own search for black holes (RFC 4821, off in
+// Linux); source quench and redirects; queues other than drop-tail; the sizes that
+// SetReadBuffer and SetWriteBuffer of a TCPConn ask for; multicast and broadcast;
+// out-of-band data, type of service and congestion marks (DSCP, ECN), and descriptors of
+// sockets (SyscallConn, File), without which drivers that look whether an idle connection
+// is still open before they use it do not; the search list, the hosts file and the cache of
+// a machine's resolver.
 //
 // # Real programs
 //

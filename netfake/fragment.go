@@ -34,15 +34,18 @@ func (p *Packet) MayFragment() bool {
 }
 
 // Cut cuts the packet into fragments of at most mtu bytes, as a router does that may, and
-// has each of them go on at a node; h names who cuts. A packet that MayFragment denies
-// fails the test and is dropped.
+// has each of them go on at a node; h names who cuts. They keep the packet's Flow until they
+// are decoded. A packet that MayFragment denies fails the test and is dropped.
 func (p *Packet) Cut(mtu int, h Hop, n Node) Next {
 	if !p.MayFragment() {
 		p.world.tb.Errorf("netfake: the packet %v must not be cut", p.Flow)
 		h.Rule = "the packet must not be cut"
 		return p.Drop(h)
 	}
+	typ, code := p.ICMPType()
 	for _, q := range p.cut(mtu, 0, h) {
+		q.Flow, q.hash = p.Flow, p.hash
+		q.part.typ, q.part.code = typ, code
 		p.world.Send(q, n)
 	}
 	return Next{fate: wayEnds}
