@@ -27,8 +27,9 @@ func (s PlacementStrategy) String() string {
 }
 
 // Numbers of placement groups. Sources:
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/limitations-placement-groups.html and for
-// the second the documentation of a widely used provider
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/limitations-placement-groups.html and, for
+// how many partitions there are by default, which AWS does not say, the documentation of
+// https://github.com/hashicorp/terraform-provider-aws
 const (
 	// MaxSpread is how many instances of a spread group run in one zone.
 	MaxSpread = 7
