@@ -176,7 +176,7 @@ func (s *Subnet) checkInstance(cfg *InstanceConfig) error {
 	}
 	var err error
 	s.vpc.world.Do(func(time.Duration) {
-		if err = cfg.Placement.check(s); err == nil {
+		if err = cfg.Placement.admit(s, cfg.On); err == nil {
 			err = cfg.checkPrimary(s)
 		}
 	})

@@ -15,6 +15,16 @@ const (
 	codePlacementInUse   = "InvalidPlacementGroup.InUse"
 )
 
+// admit refuses a placement that an instance of a subnet cannot have, or for which there is no
+// room.
+func (p Placement) admit(s *Subnet, on *PhysicalHost) error {
+	err := p.check(s)
+	if err == nil && p.Group != nil {
+		_, err = p.find(s.zone, on)
+	}
+	return err
+}
+
 // check refuses a placement that an instance of a subnet cannot have.
 func (p Placement) check(s *Subnet) error {
 	g := p.Group
