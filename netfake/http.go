@@ -1,13 +1,15 @@
 package netfake
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
-	"io"
 	"log"
 	"net"
 	"net/http"
 	"sync"
+
+	"github.com/netspec-go/netspec/internal/http2"
 )
 
 // Transport returns a new HTTP transport that dials from the host, resolves names
@@ -34,47 +36,12 @@ func (h *Host) TLSConfig() *tls.Config {
 func (h *Host) HTTPClient() *http.Client {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.world.OnClose(cancel)
-	return &http.Client{Transport: &mortal{h.Transport(), ctx}}
-}
-
-// mortal is a transport whose requests end when ctx does.
-type mortal struct {
-	*http.Transport
-	ctx context.Context
-}
-
-// RoundTrip does a request.
-func (m *mortal) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancel(r.Context())
-	stop := context.AfterFunc(m.ctx, cancel)
-	end := func() { stop(); cancel() }
-	resp, err := m.Transport.RoundTrip(r.WithContext(ctx))
-	switch {
-	case err != nil:
-		end()
-		if m.ctx.Err() != nil && r.Context().Err() == nil {
-			err = net.ErrClosed
-		}
-	case resp.StatusCode != http.StatusSwitchingProtocols: // whose body is a connection
-		resp.Body = &endingBody{resp.Body, end}
-	}
-	return resp, err
-}
-
-// endingBody tells when a body is closed.
-type endingBody struct {
-	io.ReadCloser
-	end func()
-}
-
-// Close closes the body.
-func (b *endingBody) Close() error {
-	defer b.end()
-	return b.ReadCloser.Close()
+	return &http.Client{Transport: &http2.Transport{Base: h.Transport(), Life: ctx}}
 }
 
 // ServeHTTP serves handler at an address such as ":80" until the world closes or the
-// server is closed. An address that cannot be listened at fails the test.
+// server is closed. An address that cannot be listened at fails the test. A handler that
+// panics ends its connection, as with any http.Server, and the test's log says where.
 func (h *Host) ServeHTTP(addr string, handler http.Handler) *http.Server {
 	h.world.tb.Helper()
 	l, err := h.Listen("tcp", addr)
@@ -96,9 +63,26 @@ func (h *Host) ServeTLS(addr string, handler http.Handler, cert tls.Certificate)
 }
 
 func (h *Host) serve(l net.Listener, handler http.Handler) *http.Server {
-	s := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}
+	s := &http.Server{Handler: handler, ErrorLog: log.New(serverLog{h}, "", 0)}
 	h.world.Serve(s, l)
 	return s
+}
+
+// serverLog writes what a server complains of, a handler's panic for instance, to the
+// test's log.
+type serverLog struct{ host *Host }
+
+func (l serverLog) Write(b []byte) (int, error) {
+	w := l.host.world
+	w.handlers.enter() // the test does not end meanwhile
+	defer w.handlers.leave()
+	w.lock()
+	over := w.closed
+	w.unlock()
+	if !over {
+		w.tb.Logf("netfake: host %s: %s", l.host.name, bytes.TrimSpace(b))
+	}
+	return len(b), nil
 }
 
 // Serve runs an HTTP server on a listener until the world closes. For a server of
