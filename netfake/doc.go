@@ -34,7 +34,7 @@
 // # Names and dialling
 //
 // A host asks the servers of [Host.SetResolvers] as net's own resolver does, A and AAAA at
-// once, or whomever [Host.SetLookup] names; the addresses of a name race as with
+// once, under the names of its [SearchList], or whomever [Host.SetLookup] names; the addresses of a name race as with
 // net.Dialer (RFC 8305). [Host.DialContext] and a [Dialer]'s go wherever a library takes a
 // dial function; [Host.DialTCP] fits those that pass no network. A library that resolves
 // names before it dials needs [Host.LookupHost] or [Host.LookupNetIP] too: its default
@@ -160,8 +160,8 @@
 // SetReadBuffer and SetWriteBuffer of a TCPConn ask for; multicast and broadcast;
 // out-of-band data, type of service and congestion marks (DSCP, ECN), and descriptors of
 // sockets (SyscallConn, File), without which drivers that look whether an idle connection
-// is still open before they use it do not; the search list, the hosts file and the cache of
-// a machine's resolver.
+// is still open before they use it do not; the hosts file and the cache of a machine's
+// resolver.
 //
 // # Real programs
 //

@@ -31,6 +31,7 @@ type Host struct {
 	ephemeral portRange
 	ports     map[portKey]uint16 // where the search for a free port goes on
 	resolvers []netip.Addr
+	search    SearchList
 	lookup    LookupFunc // nil: the stub resolver
 	dialer    Dialer     // the one with nothing set
 	lastPeer  netip.Addr

@@ -1,6 +1,7 @@
 package netfake
 
 import (
+	"context"
 	"net"
 	"strconv"
 	"strings"
@@ -23,26 +24,61 @@ var services = map[string]map[string]uint16{
 	},
 }
 
+// LookupPort finds the port of a service, or reads its number, as net.Resolver does: of
+// "tcp" or "udp", or one of them with a 4 or a 6, and of "ip" or "" whichever has it. It
+// asks nobody, so that the context does not matter.
+func (h *Host) LookupPort(_ context.Context, network, service string) (int, error) {
+	if port, ok, err := numberedPort(service); ok {
+		return int(port), err
+	}
+	protos, called := []string{"tcp", "udp"}, "ip"
+	switch {
+	case isNetwork(network, "tcp"), isNetwork(network, "udp"):
+		called = network[:3]
+		protos = []string{called}
+	case network != "" && network != "ip":
+		return 0, &net.AddrError{Err: "unknown network", Addr: network}
+	}
+	for _, proto := range protos {
+		if port, ok := services[proto][strings.ToLower(service)]; ok {
+			return int(port), nil
+		}
+	}
+	return 0, unknownPort(called, service)
+}
+
 // parsePort reads a port's number, or finds it by a service's name. Nothing is port 0.
 // Errors are those of net.LookupPort without cgo, which calls tcp4 and tcp6 tcp.
 func parsePort(network, service string) (uint16, error) {
+	if port, ok, err := numberedPort(service); ok {
+		return port, err
+	}
+	proto := network[:3]
+	if port, ok := services[proto][strings.ToLower(service)]; ok {
+		return port, nil
+	}
+	return 0, unknownPort(proto, service)
+}
+
+func unknownPort(proto, service string) error {
+	return &net.DNSError{Err: "unknown port", Name: proto + "/" + service, IsNotFound: true}
+}
+
+// numberedPort reads a port's number, if it is one.
+func numberedPort(service string) (port uint16, isNumber bool, err error) {
 	digits, negative := strings.CutPrefix(service, "-")
 	if !negative {
 		digits = strings.TrimPrefix(service, "+")
 	}
-	if strings.Trim(digits, "0123456789") != "" {
-		proto := network[:3]
-		if port, ok := services[proto][strings.ToLower(service)]; ok {
-			return port, nil
-		}
-		return 0, &net.DNSError{Err: "unknown port", Name: proto + "/" + service, IsNotFound: true}
-	}
-	if digits == "" {
-		return 0, nil
+	switch {
+	case strings.Trim(digits, "0123456789") != "":
+		return 0, false, nil
+	case digits == "":
+		return 0, true, nil
 	}
 	n, err := strconv.ParseUint(digits, 10, 16)
 	if err != nil || negative && n > 0 {
-		return 0, &net.AddrError{Err: "invalid port", Addr: service}
+		return 0, true, &net.AddrError{Err: "invalid port", Addr: service}
 	}
-	return uint16(n), nil
+	return uint16(n), true, nil
 }

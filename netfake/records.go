@@ -32,7 +32,7 @@ func (h *Host) LookupCNAME(ctx context.Context, name string) (string, error) {
 			return checked(canonical(f.records[0]), name)
 		}
 	}
-	return "", errorOf(findings, name)
+	return "", errorOf(findings)
 }
 
 // canonical returns what the first record of an answer says.
@@ -157,13 +157,14 @@ func reverseName(ip netip.Addr) string {
 // records returns a name's records of one type, at least one.
 func (h *Host) records(ctx context.Context, name string, typ dnsmessage.Type) ([]dnsmessage.Resource, error) {
 	findings, err := h.askAll(ctx, name, []dnsmessage.Type{typ})
-	if err == nil {
-		err = errorOf(findings, name)
-	}
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(findings[0].records, func(r dnsmessage.Resource) bool { return r.Header.Type != typ }), nil
+	found := findings[len(findings)-1]
+	if found.err != nil {
+		return nil, found.err
+	}
+	return slices.DeleteFunc(found.records, func(r dnsmessage.Resource) bool { return r.Header.Type != typ }), nil
 }
 
 // lots draws what is left to chance for one purpose and one name.

@@ -31,8 +31,8 @@ func (h *Host) SetLookup(f LookupFunc) {
 // LookupNetIP finds a name's addresses: "ip" for all, "ip4" or "ip6" for one family. The
 // host's stub resolver does as net's own, without cgo: it asks for A and AAAA at once,
 // from the host's own sockets, and sorts what it finds by RFC 6724. An IPv4 address is
-// never mapped into IPv6. Nothing is cached, no search list is applied, and a name is
-// absolute with a dot at its end and without. Errors are *net.DNSError, or *net.AddrError
+// never mapped into IPv6. Nothing is cached. A name is absolute with a dot at its end and
+// without, unless the host has a search list. Errors are *net.DNSError, or *net.AddrError
 // where a name has addresses of the other family alone.
 func (h *Host) LookupNetIP(ctx context.Context, network, name string) ([]netip.Addr, error) {
 	switch network {
@@ -53,6 +53,32 @@ func (h *Host) LookupHost(ctx context.Context, name string) ([]string, error) {
 		texts[i] = addr.String()
 	}
 	return texts, nil
+}
+
+// LookupIP is LookupNetIP in the form of net.IP.
+func (h *Host) LookupIP(ctx context.Context, network, name string) ([]net.IP, error) {
+	addrs, err := h.LookupNetIP(ctx, network, name)
+	if err != nil {
+		return nil, err
+	}
+	ips := make([]net.IP, len(addrs))
+	for i, addr := range addrs {
+		ips[i] = addr.AsSlice()
+	}
+	return ips, nil
+}
+
+// LookupIPAddr finds a name's addresses of both families.
+func (h *Host) LookupIPAddr(ctx context.Context, name string) ([]net.IPAddr, error) {
+	addrs, err := h.lookupIP(ctx, "ip", name, nil)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]net.IPAddr, len(addrs))
+	for i, addr := range addrs {
+		all[i] = net.IPAddr{IP: addr.WithZone("").AsSlice(), Zone: addr.Zone()}
+	}
+	return all, nil
 }
 
 // lookupIP finds the addresses of a name, at least one; f does it if it is not nil.

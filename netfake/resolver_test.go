@@ -90,6 +90,51 @@ func (z zone) answer(query []byte, network string) []byte {
 	return b
 }
 
+// resolver is what a library asks for that lets its user resolve names: a part of the
+// methods of *net.Resolver. A host has them all.
+type resolver interface {
+	LookupAddr(ctx context.Context, addr string) ([]string, error)
+	LookupCNAME(ctx context.Context, host string) (string, error)
+	LookupHost(ctx context.Context, host string) ([]string, error)
+	LookupIP(ctx context.Context, network, host string) ([]net.IP, error)
+	LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr, error)
+	LookupMX(ctx context.Context, name string) ([]*net.MX, error)
+	LookupNS(ctx context.Context, name string) ([]*net.NS, error)
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	LookupPort(ctx context.Context, network, service string) (int, error)
+	LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
+	LookupTXT(ctx context.Context, name string) ([]string, error)
+}
+
+var _, _ resolver = (*net.Resolver)(nil), (*Host)(nil)
+
+// An address is the same in whatever form.
+func TestLookupForms(t *testing.T) { Run(t, testLookupForms) }
+
+func testLookupForms(t *testing.T, w *World) {
+	server, client := neighbours(w)
+	serveZone(t, server, zone{"a.example": {"192.0.2.1", "2001:db8::1"}})
+	client.SetResolvers(server.Addr())
+	for _, row := range []struct{ network, want string }{
+		{"ip", "[192.0.2.1 2001:db8::1]"}, {"ip4", "[192.0.2.1]"}, {"ip6", "[2001:db8::1]"},
+	} {
+		ips, err := client.LookupIP(t.Context(), row.network, "a.example")
+		if fmt.Sprint(ips) != row.want || err != nil || row.network == "ip4" && len(ips[0]) != 4 {
+			t.Errorf("LookupIP of %s: %v, %v", row.network, ips, err)
+		}
+	}
+	all, err := client.LookupIPAddr(t.Context(), "a.example")
+	if fmt.Sprint(all) != "[{192.0.2.1 } {2001:db8::1 }]" || err != nil {
+		t.Errorf("LookupIPAddr: %v, %v", all, err)
+	}
+	if _, err := client.LookupIPAddr(t.Context(), "nobody.example"); err == nil {
+		t.Error("LookupIPAddr of nobody finds somebody")
+	}
+	if _, err := client.LookupIP(t.Context(), "tcp", "a.example"); err == nil {
+		t.Error("LookupIP takes tcp for a network")
+	}
+}
+
 func TestLookup(t *testing.T) {
 	z := zone{
 		"a.example":     {"192.0.2.1"},

@@ -53,7 +53,7 @@ func (h *Host) stubLookup(ctx context.Context, network, name string) ([]netip.Ad
 	case "ip6":
 		types = types[1:]
 	}
-	if isOnion(name) {
+	if isDomainName(name) && len(h.searchList().complete(name)) == 0 {
 		return nil, nil // net finds no address, and no fault
 	}
 	findings, err := h.askAll(ctx, name, types)
@@ -65,7 +65,7 @@ func (h *Host) stubLookup(ctx context.Context, network, name string) ([]netip.Ad
 		addrs = append(addrs, f.addrs()...)
 	}
 	if len(addrs) == 0 {
-		return nil, errorOf(findings, name)
+		return nil, errorOf(findings)
 	}
 	h.sortByRFC6724(addrs)
 	return addrs, nil
@@ -73,6 +73,7 @@ func (h *Host) stubLookup(ctx context.Context, network, name string) ([]netip.Ad
 
 // finding is what became of one question.
 type finding struct {
+	asIs    bool // the question was for the name that the caller wrote, and not for a longer one
 	records []dnsmessage.Resource
 	server  string
 	err     *net.DNSError
@@ -94,12 +95,12 @@ func (f finding) addrs() []netip.Addr {
 	return addrs
 }
 
-// errorOf returns why no question was answered: what was told last, or first if the name
-// ends with a dot, which is net's way.
-func errorOf(findings []finding, name string) error {
+// errorOf returns why no question was answered, which is net's way: what was told last of
+// the name as the caller wrote it without a dot at its end, or else what was told first.
+func errorOf(findings []finding) error {
 	var last *net.DNSError
 	for _, f := range findings {
-		if f.err != nil && (last == nil || name[len(name)-1] != '.') {
+		if f.err != nil && (last == nil || f.asIs) {
 			last = f.err
 		}
 	}
@@ -109,13 +110,30 @@ func errorOf(findings []finding, name string) error {
 	return last
 }
 
-// askAll asks for records of several types at once. There is a finding for each, in the
-// order of the time at which they came, or of types where they came together.
+// askAll asks for records of several types at once, under one name after another until one
+// of them has some. There is a finding for each question.
 func (h *Host) askAll(ctx context.Context, name string, types []dnsmessage.Type) ([]finding, error) {
-	s, err := h.newSearch(name)
+	searches, err := h.searches(name)
 	if err != nil {
 		return nil, err
 	}
+	var all []finding
+	for _, s := range searches {
+		findings, err := s.askAll(ctx, types)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, findings...)
+		if slices.ContainsFunc(findings, func(f finding) bool { return f.err == nil }) {
+			break
+		}
+	}
+	return all, nil
+}
+
+// askAll asks for records of several types at once. There is a finding for each, in the
+// order of the time at which they came, or of types where they came together.
+func (s *search) askAll(ctx context.Context, types []dnsmessage.Type) ([]finding, error) {
 	findings := make([]finding, len(types))
 	var others sync.WaitGroup
 	for i, t := range types[1:] {
@@ -125,7 +143,7 @@ func (h *Host) askAll(ctx context.Context, name string, types []dnsmessage.Type)
 	others.Wait()
 	failed := slices.ContainsFunc(findings, func(f finding) bool { return f.err != nil })
 	if err := ended(ctx); err != nil && failed {
-		return nil, dnsError(contextError(err), name, "")
+		return nil, dnsError(contextError(err), s.name, "")
 	}
 	slices.SortStableFunc(findings, func(a, b finding) int { return cmp.Compare(a.at, b.at) })
 	return findings, nil
@@ -140,7 +158,7 @@ func ended(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// search asks a host's resolvers for one name.
+// search asks a host's resolvers for one absolute name.
 type search struct {
 	host    *Host
 	name    string // as the caller wrote it
@@ -148,28 +166,10 @@ type search struct {
 	servers []netip.Addr
 }
 
-// newSearch refuses a name that nobody is to be asked for.
-func (h *Host) newSearch(name string) (*search, error) {
-	if !isDomainName(name) || isOnion(name) {
-		return nil, noSuchHost(name, "")
-	}
-	fqdn := name
-	if name[len(name)-1] != '.' {
-		fqdn += "."
-	}
-	h.world.lock()
-	s := &search{h, name, dnsmessage.MustNewName(fqdn), h.resolvers}
-	h.world.unlock()
-	if len(s.servers) == 0 {
-		return nil, dnsError(errNoResolver, name, "")
-	}
-	return s, nil
-}
-
 // ask asks server after server, as often as there are attempts, until one says what
 // there is or that there is nothing.
 func (s *search) ask(ctx context.Context, t dnsmessage.Type) (f finding) {
-	defer func() { f.at = s.host.world.Now() }()
+	defer func() { f.at, f.asIs = s.host.world.Now(), s.fqdn.String() == s.name+"." }()
 	for attempt := range resolveAttempts {
 		for i, server := range s.servers {
 			q := &query{search: s, server: netip.AddrPortFrom(server, 53), typ: t, try: uint64(attempt*len(s.servers) + i)}
