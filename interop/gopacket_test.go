@@ -164,9 +164,16 @@ func reassemble(all []frame) map[string]*conversation {
 // it, and returns the capture of it.
 func talk(t *testing.T, w *netfake.World, p pair, question, answer []byte) []frame {
 	t.Helper()
+	return talkBetween(t, w, p.client.Host, p.server.Host, question, answer)
+}
+
+// talkBetween is talk for two hosts.
+func talkBetween(t *testing.T, w *netfake.World, client, server *netfake.Host, question, answer []byte) []frame {
+	t.Helper()
 	var file bytes.Buffer
 	capture := w.Capture(&file, func(tap string) bool { return tap != netfake.DroppedTap })
-	l := p.listen(t, ":7")
+	l, err := server.Listen("tcp", ":7")
+	must(t, err)
 	go func() {
 		c, err := l.Accept()
 		if err != nil {
@@ -176,7 +183,7 @@ func talk(t *testing.T, w *netfake.World, p pair, question, answer []byte) []fra
 		io.Copy(io.Discard, c)
 		c.Write(answer)
 	}()
-	c, err := p.client.DialContext(t.Context(), "tcp", p.address("7"))
+	c, err := client.DialContext(t.Context(), "tcp", server.TCP(7).Addr.String())
 	must(t, err)
 	_, err = c.Write(question)
 	must(t, err)

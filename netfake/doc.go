@@ -34,11 +34,12 @@
 // # Names and dialling
 //
 // A host asks the servers of [Host.SetResolvers] as net's own resolver does, A and AAAA at
-// once, under the names of its [SearchList], or whomever [Host.SetLookup] names; the addresses of a name race as with
-// net.Dialer (RFC 8305). [Host.DialContext] and a [Dialer]'s go wherever a library takes a
-// dial function; [Host.DialTCP] fits those that pass no network. A library that resolves
-// names before it dials needs [Host.LookupHost] or [Host.LookupNetIP] too: its default
-// would ask the real network.
+// once, under the names of its [SearchList], or whomever [Host.SetLookup] names; the
+// addresses of a name race as with net.Dialer (RFC 8305). [Host.DialContext] and a
+// [Dialer]'s go wherever a library takes a dial function; [Host.DialTCP] fits those that
+// pass no network. A library that resolves names before it dials needs [Host.LookupHost] or
+// another of a host's lookups too, which are all of net.Resolver's: its default would ask
+// the real network.
 //
 // # IPv6
 //
