@@ -21,6 +21,12 @@ func twoHosts(w *World) (server, client *Host) {
 		w.Internet().HostAt(Melbourne, "client", "198.51.100.20")
 }
 
+// onlyIPv6 are twoHosts with IPv6 addresses alone.
+func onlyIPv6(w *World) (server, client *Host) {
+	return w.Internet().HostAt(Sydney, "server", "2001:db8::10"),
+		w.Internet().HostAt(Melbourne, "client", "2001:db8::20")
+}
+
 // oneWay is how long a packet takes between the two.
 var oneWay = 2*LastMile + Sydney.Delay(Melbourne)
 
@@ -39,6 +45,47 @@ func echoServer(t *testing.T, h *Host, addr string) {
 			go func() { io.Copy(c, c); c.Close() }()
 		}
 	})
+}
+
+// sink accepts connections and returns how many bytes it has read when asked.
+func sink(t *testing.T, h *Host, addr string) (read func(n int) time.Duration) {
+	t.Helper()
+	l, err := h.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type arrival struct {
+		n  int64
+		at time.Duration
+	}
+	arrived := make(chan arrival, 100)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			n, _ := io.Copy(io.Discard, c)
+			arrived <- arrival{n, h.World().Now()}
+		}
+	}()
+	return func(n int) time.Duration {
+		t.Helper()
+		a := <-arrived
+		if a.n != int64(n) {
+			t.Errorf("%d bytes arrived, want %d", a.n, n)
+		}
+		return a.at
+	}
+}
+
+func dialTCPFrom(t *testing.T, h *Host, addr string) *TCPConn {
+	t.Helper()
+	c, err := h.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.(*TCPConn)
 }
 
 func TestEcho(t *testing.T) { Run(t, testEcho) }

@@ -2,6 +2,7 @@ package netfake
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"net/netip"
 	"os"
@@ -75,6 +76,29 @@ func TestICMPErrors(t *testing.T) {
 					t.Errorf("it ended after %v", took)
 				}
 			})
+		})
+	}
+}
+
+// What Linux makes of the errors of ICMPv6: icmpv6_err_convert.
+func TestICMPErrors6(t *testing.T) {
+	for _, row := range []struct {
+		kind ICMPKind
+		dial error
+	}{
+		{NetUnreachable, syscall.ENETUNREACH},
+		{HostUnreachable, syscall.EHOSTUNREACH},
+		{ProtocolUnreachable, syscall.EPROTO},
+		{PortUnreachable, syscall.ECONNREFUSED},
+		{AdminProhibited, syscall.EACCES},
+	} {
+		Run(t, func(t *testing.T, w *World) {
+			server, client := onlyIPv6(w)
+			server.Uplink().Link().Refuse(row.kind)
+			_, err := client.Dial("tcp", "[2001:db8::10]:7")
+			want(t, "a dial after "+row.kind.String(), err, row.dial)
+			_, err = client.Ping(t.Context(), server.Addr())
+			want(t, "a ping after "+row.kind.String(), err, row.dial)
 		})
 	}
 }
@@ -253,4 +277,30 @@ func TestICMPErrorsDissect(t *testing.T) {
 			t.Errorf("%d packets of %q, want %d (%v)\n%s", n, row.filter, row.want, err, b)
 		}
 	}
+}
+
+// A parameter problem points to where the packet names the protocol that is not known:
+// in the last header before it (RFC 4443, section 3.4).
+func TestParameterProblemPointer(t *testing.T) {
+	Run(t, func(t *testing.T, w *World) {
+		h := w.Internet().Host("host", "2001:db8::1")
+		for _, row := range []struct {
+			first   uint8
+			payload []byte
+			want    uint32
+		}{
+			{99, make([]byte, 8), 6},
+			{wire.ProtoHopByHop, append([]byte{99, 0, 1, 4, 0, 0, 0, 0}, make([]byte, 8)...), 40},
+			{wire.ProtoHopByHop, append([]byte{60, 0, 1, 4, 0, 0, 0, 0, 99, 0, 1, 4, 0, 0, 0, 0}, make([]byte, 8)...), 48},
+		} {
+			p := w.NewPacket(wire.IPv6HeaderLen+len(row.payload), 1, 1)
+			head := wire.IPv6{NextHeader: row.first, HopLimit: 64, Src: netip.MustParseAddr("2001:db8::2"), Dst: h.Addr()}
+			head.Put(p.Bytes(), len(row.payload))
+			copy(p.Bytes()[wire.IPv6HeaderLen:], row.payload)
+			out := p.icmpError(ICMPError{Kind: ProtocolUnreachable}, h.Addr())
+			if got := binary.BigEndian.Uint32(out.Payload()[4:]); got != row.want {
+				t.Errorf("points to %d, want %d", got, row.want)
+			}
+		}
+	})
 }

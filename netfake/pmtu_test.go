@@ -8,47 +8,6 @@ import (
 	"time"
 )
 
-// sink accepts connections and returns how many bytes it has read when asked.
-func sink(t *testing.T, h *Host, addr string) (read func(n int) time.Duration) {
-	t.Helper()
-	l, err := h.Listen("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	type arrival struct {
-		n  int64
-		at time.Duration
-	}
-	arrived := make(chan arrival, 100)
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			n, _ := io.Copy(io.Discard, c)
-			arrived <- arrival{n, h.World().Now()}
-		}
-	}()
-	return func(n int) time.Duration {
-		t.Helper()
-		a := <-arrived
-		if a.n != int64(n) {
-			t.Errorf("%d bytes arrived, want %d", a.n, n)
-		}
-		return a.at
-	}
-}
-
-func dialTCPFrom(t *testing.T, h *Host, addr string) *TCPConn {
-	t.Helper()
-	c, err := h.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c.(*TCPConn)
-}
-
 // A link in the middle carries less than both ends think. Its router says so, the sender
 // sends again what was dropped, in smaller segments, and loses one round trip to the
 // router and nothing else.
@@ -83,6 +42,48 @@ func testPathMTUDiscovery(t *testing.T, w *World) {
 	c.CloseWrite()
 	if at := read(10000) - began; at != oneWay || mile.Stats().TooBig != 6 {
 		t.Errorf("arrived after %v, and %d packets were too big", at, mile.Stats().TooBig)
+	}
+}
+
+// Packet too big, RFC 8201: TCP sends again in smaller segments after one round trip to
+// the router, a datagram leaves in fragments, and no path is narrower than 1,280 bytes.
+func TestPathMTUDiscovery6(t *testing.T) { Run(t, testPathMTUDiscovery6) }
+
+func testPathMTUDiscovery6(t *testing.T, w *World) {
+	server, client := onlyIPv6(w)
+	read := sink(t, server, ":80")
+	mile := server.Uplink().Link()
+	mile.SetMTU(1300)
+	c := dialTCPFrom(t, client, "[2001:db8::10]:80")
+	began := w.Now()
+	c.Write(make([]byte, 10000))
+	c.CloseWrite()
+	toRouter := LastMile + Sydney.Delay(Melbourne)
+	if at := read(10000) - began; at != 2*toRouter+oneWay {
+		t.Errorf("arrived after %v, want %v", at, 2*toRouter+oneWay)
+	}
+	if got := client.PathMTU(server.Addr()); got != 1300 {
+		t.Errorf("the path's MTU is %d", got)
+	}
+	u, err := client.Dial("udp", "[2001:db8::10]:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Write(make([]byte, 1300-48))
+	want(t, "a datagram that fits", err, nil)
+	_, err = u.Write(make([]byte, 1300-47))
+	want(t, "one that does not", err, nil)
+	if got := client.FragmentStats(); got.Cut != 1 || got.Sent != 2 {
+		t.Errorf("%+v, want one datagram in two fragments", got)
+	}
+
+	mile.SetMTU(1000)
+	time.Sleep(time.Minute)
+	c = dialTCPFrom(t, client, "[2001:db8::10]:80")
+	c.Write(make([]byte, 5000))
+	time.Sleep(time.Minute)
+	if got := client.PathMTU(server.Addr()); got != 1280 {
+		t.Errorf("the path's MTU is %d behind a router that says 1000", got)
 	}
 }
 

@@ -7,88 +7,9 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/dns/dnsmessage"
 )
-
-// zone answers questions for A and AAAA records: "1.2.3.4", "2001:db8::1", "→ other.name",
-// "truncated", "silence" or "broken", or "AAAA silence" for one type alone. A name that
-// it does not have does not exist.
-type zone map[string][]string
-
-// serveZone runs a name server on a host, over UDP and TCP, and counts its questions.
-func serveZone(t *testing.T, h *Host, z zone) (asked func() (udp, tcp int)) {
-	t.Helper()
-	var udp, tcp int
-	serveNames(t, h, func(query []byte, network string, send func([]byte)) {
-		asked := &udp
-		if network == "tcp" {
-			asked = &tcp
-		}
-		*asked++
-		if reply := z.answer(query, network); reply != nil {
-			send(reply)
-		}
-	})
-	return func() (int, int) { return udp, tcp }
-}
-
-// answer follows the zone's CNAMEs as a recursive resolver does.
-func (z zone) answer(query []byte, network string) []byte {
-	var m dnsmessage.Message
-	if m.Unpack(query) != nil {
-		return nil
-	}
-	m.Response, m.RecursionAvailable = true, true
-	m.Additionals = nil
-	name, typ := m.Questions[0].Name, m.Questions[0].Type
-	for {
-		records, ok := z[strings.TrimSuffix(name.String(), ".")]
-		if !ok {
-			m.RCode = dnsmessage.RCodeNameError
-			break
-		}
-		head := dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: 60}
-		alias := ""
-		for _, r := range records {
-			if of, only, found := strings.Cut(r, " "); found && strings.HasPrefix(of, "A") {
-				if "Type"+of != typ.String() {
-					continue
-				}
-				r = only
-			}
-			other, isAlias := strings.CutPrefix(r, "→ ")
-			switch {
-			case isAlias:
-				alias = other + "."
-				body := dnsmessage.CNAMEResource{CNAME: dnsmessage.MustNewName(alias)}
-				m.Answers = append(m.Answers, dnsmessage.Resource{Header: head, Body: &body})
-			case r == "silence":
-				return nil
-			case r == "broken":
-				m.RCode = dnsmessage.RCodeServerFailure
-			case r == "truncated" && network == "udp":
-				m.Truncated = true
-			case r == "truncated":
-			case typ == dnsmessage.TypeA && !strings.Contains(r, ":"):
-				body := dnsmessage.AResource{A: netip.MustParseAddr(r).As4()}
-				m.Answers = append(m.Answers, dnsmessage.Resource{Header: head, Body: &body})
-			case typ == dnsmessage.TypeAAAA && strings.Contains(r, ":"):
-				body := dnsmessage.AAAAResource{AAAA: netip.MustParseAddr(r).As16()}
-				m.Answers = append(m.Answers, dnsmessage.Resource{Header: head, Body: &body})
-			}
-		}
-		if alias == "" || len(m.Answers) > 10 {
-			break
-		}
-		name = dnsmessage.MustNewName(alias)
-	}
-	b, _ := m.Pack()
-	return b
-}
 
 // resolver is what a library asks for that lets its user resolve names: a part of the
 // methods of *net.Resolver. A host has them all.
@@ -199,15 +120,6 @@ func TestLookup(t *testing.T) {
 			})
 		})
 	}
-}
-
-// lower makes the zone answer whatever the case of the question.
-func lower(z zone) zone {
-	all := zone{"A.Example": {"192.0.2.1"}}
-	for name, records := range z {
-		all[name] = records
-	}
-	return all
 }
 
 // Servers are asked in turn: one that is silent costs 5 s, one whose port is closed a

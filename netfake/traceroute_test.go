@@ -35,6 +35,23 @@ func testTraceroute(t *testing.T, w *World) {
 	}
 }
 
+// A traceroute over IPv6 finds what one over IPv4 does.
+func TestTracerouteTimes6(t *testing.T) { Run(t, testTracerouteTimes6) }
+
+func testTracerouteTimes6(t *testing.T, w *World) {
+	server, client := onlyIPv6(w)
+	near, far := client.Uplink().RouterAddr6(), server.Uplink().RouterAddr6()
+	hops, err := client.Traceroute(t.Context(), server.Addr())
+	wanted := []TraceHop{
+		{1, near, 2 * LastMile, TimeExceeded},
+		{2, far, 2 * (LastMile + Sydney.Delay(Melbourne)), TimeExceeded},
+		{3, server.Addr(), 2 * oneWay, PortUnreachable},
+	}
+	if err != nil || !slices.Equal(hops, wanted) {
+		t.Errorf("got  %v, %v\nwant %v", hops, err, wanted)
+	}
+}
+
 // Two hosts at one place have one router between them.
 func TestTracerouteInOnePlace(t *testing.T) { Run(t, testTracerouteInOnePlace) }
 
