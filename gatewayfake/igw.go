@@ -250,19 +250,25 @@ func (g *InternetGateway) untranslated(p *netfake.Packet, dir netfake.Direction)
 	}
 }
 
-// counterparts remembers to what the addresses of flows that may pass are translated, until
-// something changes. A flow has one place, in which the latest stays. Of a packet that
-// somebody traces nothing is known.
-type counterparts [16]struct {
-	flow    netfake.Flow
-	changes uint64 // World.Changes at the time
-	addr    netip.Addr
+// counterparts remembers to what the addresses of packets that may pass are translated,
+// until something changes. A pair of addresses has one place, in which the latest stays.
+// Of a packet that somebody traces nothing is known.
+type counterparts [64]struct {
+	src, dst netip.Addr
+	changes  uint64 // World.Changes at the time
+	addr     netip.Addr
 }
 
-// find returns the address for p's flow, the zero Addr if it is not known.
+// place returns where the pair of addresses of a packet has its place.
+func (c *counterparts) place(p *netfake.Packet) int {
+	src, dst := p.Flow.Src.Addr().As16(), p.Flow.Dst.Addr().As16()
+	return int(src[15]^src[14]<<1^dst[15]^dst[14]<<1) % len(c)
+}
+
+// find returns the address for p, the zero Addr if it is not known.
 func (c *counterparts) find(p *netfake.Packet) netip.Addr {
-	at := &c[p.FlowHash()%uint64(len(c))]
-	if at.changes != p.World().Changes() || at.flow != p.Flow || p.Traced() {
+	at := &c[c.place(p)]
+	if at.changes != p.World().Changes() || at.src != p.Flow.Src.Addr() || at.dst != p.Flow.Dst.Addr() || p.Traced() {
 		return netip.Addr{}
 	}
 	return at.addr
@@ -273,8 +279,8 @@ func (c *counterparts) put(p *netfake.Packet, addr netip.Addr, known fabricfake.
 	if known.Lag != "" {
 		return
 	}
-	at := &c[p.FlowHash()%uint64(len(c))]
-	at.flow, at.changes, at.addr = p.Flow, p.World().Changes(), addr
+	at := &c[c.place(p)]
+	at.src, at.dst, at.changes, at.addr = p.Flow.Src.Addr(), p.Flow.Dst.Addr(), p.World().Changes(), addr
 }
 
 func (g *InternetGateway) hop(dir netfake.Direction, rule string, code netfake.Code) netfake.Hop {

@@ -230,7 +230,7 @@ func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
 		}
 	}
 	opens := p.TCPFlags()&(wire.SYN|wire.ACK|wire.RST) == wire.SYN
-	if t != nil && (t.expired(p.At()) || t.ended() && opens) {
+	if t != nil && t.expired(p.At()) {
 		n.forget(p, t)
 		t = nil
 	}
@@ -248,6 +248,9 @@ func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
 			n.count(p, &n.stats.ErrorPortAllocation)
 			return n.drop(p, fmt.Sprintf("no port is left towards %v %v", p.Flow.Dst, p.Flow.Proto), codeNoPort)
 		}
+	}
+	if opens && t.ended() {
+		n.reopen(p, t)
 	}
 	n.touch(p, t, netfake.Egress)
 	t.sender = changes
@@ -277,6 +280,17 @@ func (n *NATGateway) inward(p *netfake.Packet) netfake.Next {
 		p.Passed(netfake.Hop{Place: n.name, By: n, Direction: netfake.Ingress, Rule: fmt.Sprintf("destination %v → %v", before, p.Flow.Dst)})
 	}
 	return p.To(n.iface.Out())
+}
+
+// reopen begins a connection anew whose client uses the port of one that has ended: the
+// port towards the outside stays as well.
+func (n *NATGateway) reopen(p *netfake.Packet, t *translation) {
+	if p.Probing() {
+		before := *t
+		p.Undo(func() { *t = before })
+	}
+	t.fins, t.reset = 0, false
+	n.count(p, &n.stats.ConnectionAttempts)
 }
 
 // touch notes that a packet passed, and whether it ends the connection.
