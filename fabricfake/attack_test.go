@@ -61,6 +61,25 @@ func TestForgedFrames(t *testing.T) {
 		{name: "in the name of an edge", forged: fromEdge(none), stolen: true, alarm: "which is another's address", honest: fromEdge(none)},
 		{name: "from where nothing is", forged: with(func(b *bank, f *frame) { f.From = netip.MustParseAddr("192.168.9.9") }), alarm: "where nothing is"},
 
+		// What a host says to itself it does not hear over its wire.
+		{name: "from the host itself, over its wire", forged: with(func(b *bank, f *frame) {
+			f.From, f.Source, f.Inner = f.To, number(b.vault), datagram("10.0.0.10:1", vaultPort, "money")
+		}), alarm: "its own address, over the wire"},
+
+		// Nobody outside has the addresses beside instances, or one that is no host's.
+		{name: "from the edge, as the metadata service", forged: fromOutside("169.254.169.254"), alarm: "169.254.169.254, which nobody outside has", honest: fromEdge(none)},
+		{name: "from the edge, as the resolver", forged: fromOutside("169.254.169.253"), alarm: "169.254.169.253, which nobody outside has", honest: fromEdge(none)},
+		{name: "from the edge, as a loopback", forged: fromOutside("127.0.0.1"), alarm: "127.0.0.1, which nobody outside has", honest: fromEdge(none)},
+		{name: "from the edge, as nobody", forged: fromOutside("0.0.0.0"), alarm: "0.0.0.0, which nobody outside has", honest: fromEdge(none)},
+		{name: "from the edge, as everybody", forged: fromOutside("255.255.255.255"), alarm: "255.255.255.255, which nobody outside has", honest: fromEdge(none)},
+		{name: "from the edge, as a group", forged: fromOutside("224.0.0.1"), alarm: "224.0.0.1, which nobody outside has", honest: fromEdge(none)},
+		{name: "IPv6 from the edge, as the metadata service", forged: fromOutside6("fd00:ec2::254"), alarm: "fd00:ec2::254, which nobody outside has", honest: fromOutside6("2001:db8:ffff::1")},
+		{name: "IPv6 from the edge, as the VPC's router", forged: fromOutside6("fe80:ec2::1"), alarm: "fe80:ec2::1, which nobody outside has", honest: fromOutside6("2001:db8:ffff::1")},
+		{name: "IPv6 from the edge, as a group", forged: fromOutside6("ff02::1"), alarm: "ff02::1, which nobody outside has", honest: fromOutside6("2001:db8:ffff::1")},
+		{name: "with the metadata service's address as source", forged: inside(func() []byte { return datagram("169.254.169.254:80", vaultPort, "money") }), alarm: "169.254.169.254, which is not mapped there"},
+		{name: "with the resolver's address as source", forged: inside(func() []byte { return datagram("10.0.0.2:53", vaultPort, "money") }), alarm: "10.0.0.2, which is not mapped there"},
+		{name: "with a multicast address as source", forged: inside(func() []byte { return datagram("224.0.0.1:1", vaultPort, "money") }), alarm: "224.0.0.1, which is not mapped there"},
+
 		// An edge speaks for the outside of its own VPC only.
 		// fact: edge.validate, fabric.edge
 		{name: "from the edge, with an address inside", forged: with(func(b *bank, f *frame) { f.From, f.Source = ourEdge, 0 }), alarm: "an address inside the VPC", honest: fromEdge(none)},
@@ -78,7 +97,7 @@ func TestForgedFrames(t *testing.T) {
 		}), alarm: "does not serve it", honest: toEdge(none)},
 		{name: "from the edge to itself", forged: toEdge(func(b *bank, f *frame) {
 			f.From, f.Source, f.Inner = ourEdge, 0, datagram("203.0.113.5:1", "203.0.113.5:9", "money")
-		}), alarm: "a frame from another edge", honest: toEdge(none)},
+		}), alarm: "its own address, over the wire", honest: toEdge(none)},
 
 		// The bytes have to be a frame.
 		// fact: geneve.port, geneve.checksum
@@ -106,9 +125,41 @@ func TestForgedFrames(t *testing.T) {
 		// fact: geneve.option.critical, geneve.option.unknown
 		{name: "an unknown option that is critical", forged: raw(func(g []byte) []byte { return withOption(g, 0x85) }), alarm: "unknown critical option",
 			honest: raw(func(g []byte) []byte { return withOption(g, 0x05) })},
-		{name: "the sender's option twice, for another at last", forged: raw(func(g []byte) []byte {
-			return append(append([]byte{g[0] + 3}, g[1:geneveLen+24]...), append([]byte{0xff, 0x01, 0x01, 2, 0, 0, 0, 0, 0, 0, 0, 9}, g[geneveLen+24:]...)...)
-		}), alarm: "in the name of interface 9"},
+		// Which of two it is that holds another reader might see otherwise.
+		{name: "the sender's option twice, for another at last", forged: raw(func(g []byte) []byte { return withInterface(g, 0x01, 9) }), alarm: "an interface option twice"},
+		{name: "the sender's option twice, the same", forged: func(b *bank) []byte {
+			return raw(func(g []byte) []byte { return withInterface(g, 0x01, byte(number(b.teller))) })(b)
+		}, alarm: "an interface option twice"},
+		{name: "the receiver's option twice", forged: func(b *bank) []byte {
+			return raw(func(g []byte) []byte { return withInterface(g, 0x02, byte(number(b.vault))) })(b)
+		}, alarm: "an interface option twice", honest: raw(func(g []byte) []byte { return withInterface(g, 0x03, 9) })}, // an unknown one
+		{name: "the sender's option as a critical one", forged: raw(func(g []byte) []byte { g[geneveLen+2] |= 0x80; return g }), alarm: "unknown critical option"},
+		{name: "the options of another class", forged: raw(func(g []byte) []byte { g[geneveLen+1], g[geneveLen+12+1] = 2, 2; return g }), alarm: "for interface 0, which is not here"},
+		{name: "an option that reaches into the packet", forged: raw(func(g []byte) []byte {
+			g[0]--
+			return g
+		}), alarm: "fabricfake"},
+		{name: "an option that swallows the next", forged: raw(func(g []byte) []byte { g[geneveLen+2], g[geneveLen+3] = 0x05, 5; return g }), alarm: "for interface 0, which is not here",
+			honest: raw(func(g []byte) []byte { g[geneveLen+3] |= 0xe0; return g })}, // the bits beside the length are reserved
+		{name: "a packet that begins in the options", forged: raw(func(g []byte) []byte {
+			g[0] -= 3
+			return g
+		}), alarm: "the packet in the frame", honest: raw(func(g []byte) []byte { g[1] |= 0x3f; g[7] = 0xff; return g })}, // reserved bits
+		{name: "a control message", forged: raw(func(g []byte) []byte { g[1] |= 0x80; return g }), alarm: "a control message",
+			honest: raw(func(g []byte) []byte { g[1] |= 0x40; return g })}, // it says that an option is critical, and none is
+		{name: "a wrong checksum of UDP", forged: func(b *bank) []byte {
+			x := b.honest().Marshal()
+			x[wire.IPv4HeaderLen+wire.UDPChecksumOffset] = 1
+			return x
+		}, alarm: "the UDP checksum is wrong", honest: raw(func(g []byte) []byte { return g })},
+		{name: "to the host's own services", forged: func(b *bank) []byte {
+			x := b.honest()
+			return outer(x.From, x.To, 22, []byte("SSH-2.0"))
+		}, alarm: "not GENEVE"},
+		{name: "a ping of the host", forged: header(func(ip []byte) { ip[9] = wire.ProtoICMP }), alarm: "not GENEVE"},
+		{name: "a frame in a frame", forged: inside(func() []byte {
+			return datagram("192.168.0.4:50000", "192.168.0.3:6081", "money")
+		}), alarm: "192.168.0.4, which is not mapped there"},
 		{name: "an option of the wrong length", forged: raw(func(g []byte) []byte { g[geneveLen+3] = 5; return g }), alarm: "fabricfake"},
 		{name: "a shorter option", forged: raw(func(g []byte) []byte { g[geneveLen+3] = 1; return g }), alarm: "fabricfake"},
 
@@ -215,5 +266,30 @@ func testWithoutIPv6(t *testing.T, w *netfake.World) {
 	}
 	if _, err := b.evil.Dial("tcp", "[2001:db8::9]:80"); !errors.Is(err, syscall.ENETUNREACH) {
 		t.Errorf("a guest without an IPv6 address dials: %v, want ENETUNREACH", err)
+	}
+}
+
+// What is for a group, for everybody, or for another is no forgery: an instance may be a
+// middlebox, and a route that leads to it cannot be told from a frame. It is dropped by the
+// check of destinations, and with the check off the guest does not take it for its own.
+// fact: eni.check.ingress, isolation.broadcast
+func TestFramesForOthers(t *testing.T) {
+	for _, dst := range []string{"224.0.0.1", "255.255.255.255", "10.0.0.255", "10.0.0.11", "169.254.169.254", "10.0.0.10"} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			b := newBank(t, w)
+			mine := dst == "10.0.0.10"
+			b.put(inside(func() []byte { return datagram(tellerPort, dst+":9", "money") })(b))
+			if got := b.received(); (got == "money") != mine || len(w.Alarms()) != 0 {
+				t.Errorf("%s: received %q, alarms %v", dst, got, w.Alarms())
+			}
+			if d := w.Drops(); !mine && (len(d) != 1 || d[0].Hop.Code != "ENI_SOURCE_DEST_CHECK_RESTRICTION") {
+				t.Errorf("%s: drops %v", dst, d)
+			}
+			b.vault.Interface().SetSourceDestCheck(fabricfake.SourceDestCheckOff)
+			b.put(inside(func() []byte { return datagram(tellerPort, dst+":9", "money") })(b))
+			if got := b.received(); (got == "money") != mine || len(w.Alarms()) != 0 {
+				t.Errorf("%s, unchecked: received %q, alarms %v", dst, got, w.Alarms())
+			}
+		})
 	}
 }

@@ -209,3 +209,22 @@ func toEdge(f func(b *bank, f *fabricfake.Frame)) func(b *bank) []byte {
 func ipv6(src, dst string) func(b *bank) []byte {
 	return inside(func() []byte { return datagram6("["+src+"]:1", "["+dst+"]:9", "money") })
 }
+
+// fromOutside is a frame from an edge of the bank with a source.
+func fromOutside(src string) func(b *bank) []byte {
+	return fromEdge(func(_ *bank, f *fabricfake.Frame) { f.Inner = datagram(src+":1", vaultPort, "money") })
+}
+
+// fromOutside6 is fromOutside for IPv6.
+func fromOutside6(src string) func(b *bank) []byte {
+	return fromEdge(func(_ *bank, f *fabricfake.Frame) { f.Inner = datagram6("["+src+"]:1", "["+vault6+"]:9", "money") })
+}
+
+// withInterface puts an option that names an interface behind those of a GENEVE packet.
+func withInterface(g []byte, kind, number byte) []byte {
+	const end = geneveLen + 24
+	option := []byte{0xff, 0x01, kind, 2, 0, 0, 0, 0, 0, 0, 0, number}
+	all := append(append(bytes.Clone(g[:end]), option...), g[end:]...)
+	all[0] += byte(len(option) / 4)
+	return all
+}

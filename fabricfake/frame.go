@@ -40,6 +40,9 @@ var (
 	errInnerVersion = errors.New("the payload is of another IP version than the header says")
 	errCritical     = errors.New("an unknown critical option")
 	errOptionShape  = errors.New("an interface option of the wrong length")
+	errOptionTwice  = errors.New("an interface option twice")
+	errControl      = errors.New("a control message, which nobody sends")
+	errChecksum     = errors.New("the UDP checksum is wrong")
 )
 
 // Marshal returns the frame's bytes, for a test that puts frames of its own on the
@@ -94,7 +97,8 @@ func putInterface(b []byte, kind uint8, id uint64) {
 }
 
 // ParseFrame reads a frame from bytes that may be anything. Unknown options are
-// skipped unless they are critical (RFC 8926, 3.5).
+// skipped unless they are critical (RFC 8926, 3.5). What two readers could read differently is
+// no frame, such as an option that is there twice.
 func ParseFrame(b []byte) (Frame, error) {
 	var f Frame
 	if err := f.parse(b); err != nil {
@@ -113,11 +117,16 @@ func (f *Frame) parse(b []byte) error {
 	if err != nil || ip.Proto() != wire.ProtoUDP || udp.DstPort != wire.GenevePort || !ip.Whole() {
 		return errNotGeneve
 	}
+	if !wire.VerifyTransport(wire.ProtoUDP, ip.Src(), ip.Dst(), ip.Payload()[:udp.Length]) { // 0 is none
+		return errChecksum
+	}
 	head, options, inner, err := wire.ParseGeneve(payload)
 	if err != nil {
 		return err
 	}
 	switch {
+	case head.Control:
+		return errControl
 	case head.Protocol != wire.EtherTypeIPv4 && head.Protocol != wire.EtherTypeIPv6:
 		return errInnerType
 	case len(inner) > 0 && head.Protocol != innerType(inner):
@@ -128,6 +137,7 @@ func (f *Frame) parse(b []byte) error {
 }
 
 func (f *Frame) readOptions(options []byte) error {
+	var seen [optionReceiver + 1]bool
 	for len(options) > 0 {
 		opt, rest, err := wire.NextOption(options)
 		if err != nil {
@@ -136,9 +146,13 @@ func (f *Frame) readOptions(options []byte) error {
 		options = rest
 		switch {
 		case opt.Class == optionClass && (opt.Type == optionSource || opt.Type == optionReceiver):
-			if len(opt.Data) != 8 {
+			switch {
+			case len(opt.Data) != 8:
 				return errOptionShape
+			case seen[opt.Type]:
+				return errOptionTwice
 			}
+			seen[opt.Type] = true
 			id := binary.BigEndian.Uint64(opt.Data)
 			if opt.Type == optionSource {
 				f.Source = id

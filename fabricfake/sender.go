@@ -48,6 +48,8 @@ func (e *Edge) outside(p *netfake.Packet, v *VPC, frame *Frame) string {
 		return fmt.Sprintf("a frame of vni %d from the edge %s, which does not serve it", frame.VNI, e.name)
 	case v.Contains(src):
 		return fmt.Sprintf("a frame from the edge %s with %v, an address inside the VPC", e.name, src)
+	case !src.IsGlobalUnicast() || v.isBeside(src):
+		return fmt.Sprintf("a frame from the edge %s with %v, which nobody outside has", e.name, src)
 	}
 	return ""
 }

@@ -87,9 +87,24 @@ type wirePlug struct{ *device }
 // TakesTrains implements netfake.TrainNode.
 func (wirePlug) TakesTrains() bool { return true }
 
-// Step takes a frame over the wire to the device.
+// Step takes the frame over the wire to the device.
 func (g wirePlug) Step(p *netfake.Packet) netfake.Next {
-	return p.Along(g.wire.Back(), port(g))
+	return p.Along(g.wire.Back(), arrival(g))
+}
+
+// arrival is where what has come over a wire comes to the device: not from itself, as what a
+// host says to itself does not leave it.
+type arrival struct{ *device }
+
+// TakesTrains implements netfake.TrainNode.
+func (a arrival) TakesTrains() bool { return port(a).TakesTrains() }
+
+// Step takes the frame to the port.
+func (a arrival) Step(p *netfake.Packet) netfake.Next {
+	if outerSource(p) == a.addr {
+		return a.reject(p, fmt.Sprintf("a frame from %v, which is its own address, over the wire", a.addr), "")
+	}
+	return port(a).Step(p)
 }
 
 // Inject puts bytes on the host's wire, at its far end, as somebody could who owns it. Where
@@ -139,6 +154,8 @@ func (i *injector) Step(p *netfake.Packet) netfake.Next {
 		return i.transmit(p, i.to, w)
 	case w.peer != i.device:
 		i.tap.Record(p)
+	case outerSource(p) == i.addr:
+		return arrival{i.device}.Step(p)
 	}
 	return wireEnd{i.device, w}.Step(p)
 }
