@@ -33,7 +33,7 @@ func (h *Host) Dialer() *Dialer { return &Dialer{Host: h} }
 // Dialer connects from a host as a net.Dialer does from a machine. Besides Host, the zero
 // value of each field is net.Dialer's default. A Dialer may be used by several goroutines.
 type Dialer struct {
-	// Host is who connects. It must be set.
+	// Host is who connects. Nobody can dial if it is nil.
 	Host *Host
 
 	// Timeout is how long a dial may take, name resolution included. 0 is as long as TCP
@@ -65,6 +65,8 @@ type Dialer struct {
 
 	quiet bool // tells no httptrace.ClientTrace
 }
+
+var errNoHost = errors.New("netfake: the Dialer has no Host")
 
 // defaultFallbackDelay is net.Dialer's. RFC 8305 recommends 250 ms.
 const defaultFallbackDelay = 300 * time.Millisecond
@@ -99,6 +101,9 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	waits := ctx.Done() == nil && d.trace(ctx).hooks == nil // for as long as it takes, and nobody watches
 	if peer, ok := d.literal(network, address); ok && waits {
 		return d.connect(network, peer)
+	}
+	if d.Host == nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: errNoHost}
 	}
 	peers, err := d.peers(ctx, network, address)
 	if err != nil {

@@ -96,8 +96,8 @@ func (w *World) NewHost(name string, place Place) *Host {
 // out; those for the destinations named go through it, and all others of the address's
 // family through the host's first interface of that family that names none. A host of
 // both families has an interface for each; two with one out are one interface with two
-// addresses. An address that cannot stand in a packet, and an MTU below IPv6's 1280
-// bytes with an IPv6 address, fail the test.
+// addresses. An address that cannot stand in a packet, an MTU below IPv4's 68 bytes or, with
+// an IPv6 address, IPv6's 1280, and no node to send to fail the test.
 func (h *Host) AddNIC(addr netip.Addr, mtu int, out Node, dest ...netip.Prefix) *NIC {
 	tb := h.world.tb
 	tb.Helper()
@@ -106,6 +106,10 @@ func (h *Host) AddNIC(addr netip.Addr, mtu int, out Node, dest ...netip.Prefix) 
 		tb.Fatalf("netfake: host %s: an interface cannot have the address %v", h.name, addr)
 	case !addr.Is4() && mtu < minPathMTU6:
 		tb.Fatalf("netfake: host %s: IPv6 needs an MTU of %d, RFC 8200, not %d", h.name, minPathMTU6, mtu)
+	case mtu < minIPv4MTU:
+		tb.Fatalf("netfake: host %s: IPv4 needs an MTU of %d, RFC 791, not %d", h.name, minIPv4MTU, mtu)
+	case out == nil:
+		tb.Fatalf("netfake: host %s: the interface %v leads to no node", h.name, addr)
 	}
 	var nic *NIC
 	h.world.Do(func(time.Duration) { nic = h.Plug(addr, mtu, out, dest...) })

@@ -44,11 +44,40 @@ type Traffic struct {
 	on    Component
 }
 
-// Between returns the traffic between two sets of hosts, in both directions.
-func (w *World) Between(a, b Hosts) Traffic { return Traffic{world: w, a: a, b: b, both: true} }
+// Between returns the traffic between two sets of hosts, in both directions. A host that is
+// nil or of another world fails the test.
+func (w *World) Between(a, b Hosts) Traffic {
+	w.tb.Helper()
+	w.check(a)
+	w.check(b)
+	return Traffic{world: w, a: a, b: b, both: true}
+}
 
-// Toward returns the traffic from one set of hosts to another, and not what comes back.
-func (w *World) Toward(from, to Hosts) Traffic { return Traffic{world: w, a: from, b: to} }
+// Toward returns the traffic from one set of hosts to another, and not what comes back. A
+// host that is nil or of another world fails the test.
+func (w *World) Toward(from, to Hosts) Traffic {
+	w.tb.Helper()
+	w.check(from)
+	w.check(to)
+	return Traffic{world: w, a: from, b: to}
+}
+
+// check fails the test for hosts that are not the world's.
+func (w *World) check(hs Hosts) {
+	w.tb.Helper()
+	for i, one := range hs {
+		var h *Host
+		if one != nil {
+			h = one.NetHost()
+		}
+		switch {
+		case h == nil:
+			w.tb.Fatalf("netfake: host %d of a set is nil", i)
+		case h.world != w:
+			w.tb.Fatalf("netfake: host %s of a set is another world's", h.name)
+		}
+	}
+}
 
 // String returns "web, db ↔ cache", or "→" for one direction.
 func (t Traffic) String() string {
@@ -66,7 +95,10 @@ func (t Traffic) Partition() *Fault { return t.begin("partition of ", otherFault
 func (t Traffic) Hold() *Fault { return t.begin("hold on ", holdFault) }
 
 // Partition cuts two sets of hosts off from each other: it is Between(a, b).Partition().
-func (w *World) Partition(a, b Hosts) *Fault { return w.Between(a, b).Partition() }
+func (w *World) Partition(a, b Hosts) *Fault {
+	w.tb.Helper()
+	return w.Between(a, b).Partition()
+}
 
 // Partition cuts the host off from everybody, in both directions.
 func (h *Host) Partition() *Fault { return h.traffic().Partition() }

@@ -11,6 +11,7 @@ const (
 	// (net.ipv4.route.mtu_expires; RFC 1191 section 6.3, RFC 8201 section 4).
 	PathMTUExpiry = 600 * time.Second
 
+	minIPv4MTU  = 68   // RFC 791: what every link carries
 	minPathMTU  = 552  // net.ipv4.route.min_pmtu: no router is believed that says less
 	minPathMTU6 = 1280 // RFC 8201 section 4, and what every link carries: RFC 8200 section 5
 )

@@ -16,8 +16,15 @@ import (
 type LookupFunc func(ctx context.Context, network, name string) ([]netip.Addr, error)
 
 // SetResolvers names the servers, at port 53, that the host asks for names, the first
-// first. A host without any knows only addresses and localhost.
+// first. A host without any knows only addresses and localhost. What cannot be the address
+// of a server fails the test.
 func (h *Host) SetResolvers(addrs ...netip.Addr) {
+	h.world.tb.Helper()
+	for _, addr := range addrs {
+		if !isPlain(addr.Unmap()) {
+			h.world.tb.Fatalf("netfake: host %s: a resolver cannot have the address %v", h.name, addr)
+		}
+	}
 	h.world.Do(func(time.Duration) { h.resolvers = slices.Clone(addrs) })
 }
 
@@ -130,7 +137,7 @@ func (h *Host) findName(ctx context.Context, network, name string, f LookupFunc)
 	if err != nil {
 		return nil, lookupError(err, name)
 	}
-	return unmap(addrs), nil
+	return slices.DeleteFunc(unmap(addrs), func(addr netip.Addr) bool { return !addr.IsValid() }), nil
 }
 
 func isLocalhost(name string) bool {

@@ -183,6 +183,10 @@ func (w *World) RootCAs() *x509.CertPool {
 
 // TrustCA makes every client in the world trust ca from now on.
 func (w *World) TrustCA(ca *x509.Certificate) {
+	w.tb.Helper()
+	if ca == nil {
+		w.tb.Fatalf("netfake: TrustCA of no certificate")
+	}
 	w.lock()
 	defer w.unlock()
 	w.roots.AddCert(ca)

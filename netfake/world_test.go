@@ -248,6 +248,26 @@ func TestBuilderErrors(t *testing.T) {
 		{"IPv6 over a link that is too narrow", "an MTU of 1280", func(w *World) {
 			w.NewHost("a", Place{}).AddNIC(netip.MustParseAddr("2001:db8::1"), 1279, nil)
 		}},
+		{"IPv4 over a link that is too narrow", "an MTU of 68", func(w *World) {
+			w.NewHost("a", Place{}).AddNIC(netip.MustParseAddr("10.0.0.1"), 67, nil)
+		}},
+		{"an interface that leads nowhere", "the interface 10.0.0.1 leads to no node", func(w *World) {
+			w.NewHost("a", Place{}).AddNIC(netip.MustParseAddr("10.0.0.1"), 68, nil)
+		}},
+		{"no authority", "TrustCA of no certificate", func(w *World) { w.TrustCA(nil) }},
+		{"a resolver without an address", "host a: a resolver cannot have the address invalid IP", func(w *World) {
+			w.NewHost("a", Place{}).SetResolvers(netip.MustParseAddr("192.0.2.53"), netip.Addr{})
+		}},
+		{"a resolver in a zone", "host a: a resolver cannot have the address fe80::1%eth0", func(w *World) {
+			w.NewHost("a", Place{}).SetResolvers(netip.MustParseAddr("fe80::1%eth0"))
+		}},
+		{"a set with nobody", "host 1 of a set is nil", func(w *World) {
+			w.Between(nil, Hosts{w.NewHost("a", Place{}), nil})
+		}},
+		{"a set with a nil host", "host 0 of a set is nil", func(w *World) { w.Toward(Hosts{(*Host)(nil)}, nil) }},
+		{"a set with a stranger", "host b of a set is another world's", func(w *World) {
+			w.Partition(Hosts{New(w.tb, Config{}).NewHost("b", Place{})}, nil)
+		}},
 		{"a private address", "not a public address", func(w *World) { w.Internet().Host("a", "10.0.0.1") }},
 		{"a shared address", "not a public address", func(w *World) { w.Internet().Host("a", "100.64.0.1") }},
 		{"a port that is taken", "address already in use", func(w *World) {
