@@ -286,10 +286,14 @@ func fragmentsSurvive(t *rapid.T) {
 			t.Fatalf("%d bytes arrived that nobody sent", len(b))
 		}
 	}
-	if want := naively(m.bytes, at); !slices.Equal(got, want) {
+	var crossed [][]byte
+	w.Do(func(time.Duration) { crossed = slices.Clone(m.bytes) })
+	if want := naively(crossed, at); !slices.Equal(got, want) {
 		t.Fatalf("%d datagrams arrived, and the oracle has %d: %d, %d", len(got), len(want), got, want)
 	}
 	w.Sleep(2 * FragmentTimeout6)
+	w.lock()
+	defer w.unlock()
 	for _, a := range server.assembly {
 		if a != nil && (len(a.of) > 0 || a.memory != 0 || a.timer.Pending()) {
 			t.Fatalf("%d datagrams are left over, in %d bytes", len(a.of), a.memory)
