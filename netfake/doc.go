@@ -13,9 +13,9 @@
 //
 // Run opens a synctest bubble, in which time passes at once when everybody waits; New is
 // for tests that have opened one, for properties under rapid, and for benchmarks in real
-// time. What Dial, Listen and ListenPacket of a [Host] return are real net types; what
-// is written to them travels as packets with real headers, from node to node, over
-// links that take time. The rooms above this one add nodes: a VPC, gateways.
+// time. What is written to what Dial, Listen and ListenPacket of a [Host] return travels as
+// packets with real headers, from node to node, over links that take time. The rooms above
+// this one add nodes: a VPC, gateways.
 //
 // # What an application sees
 //
@@ -30,6 +30,10 @@
 //	the peer closes                               io.EOF
 //	a deadline                                    os.ErrDeadlineExceeded
 //	closed by itself                              net.ErrClosed
+//
+// [TCPConn], [Listener] and [UDPConn] have the methods of net.TCPConn and its kin, and are
+// not these types, which net alone can make: code that asserts one has to ask for the
+// method that it needs, as in c.(interface{ CloseWrite() error }).
 //
 // # Names and dialling
 //
@@ -146,23 +150,24 @@
 //
 // # Idle connections
 //
-// As with net, a connection that is idle asks the other end every 15 s whether it is still
-// there, which keeps the middleboxes on its way from forgetting it. Who tests what happens
-// when they do forget turns that off, as an application would: [Config.KeepAlive],
-// [Dialer.KeepAlive], [TCPConn.SetKeepAlive]. A world in which nothing else has happened for
-// an hour rests, so that a deadlock is found, and catches up when it is next used.
+// As with net, a connection that is idle asks the other end every 15 s, and one of an HTTP
+// client's every 30 s, whether it is still there, which keeps the middleboxes on its way
+// from forgetting it. Who tests what happens when they do forget turns that off, as an
+// application would: [Config.KeepAlive], [Dialer.KeepAlive], [TCPConn.SetKeepAlive]. A
+// world in which nothing else has happened for an hour rests, so that a deadlock is found,
+// and catches up when it is next used.
 //
 // # Not modelled
 //
-// Link-local addresses, zones and neighbour discovery of IPv6; socket options that forbid
-// or force fragments (IP_MTU_DISCOVER), and Linux's limit of 64 fragments of others between
-// two of one datagram (ipfrag_max_dist); TCP's own search for black holes (RFC 4821, off in
-// Linux); source quench and redirects; queues other than drop-tail; the sizes that
-// SetReadBuffer and SetWriteBuffer of a TCPConn ask for; multicast and broadcast;
-// out-of-band data, type of service and congestion marks (DSCP, ECN), and descriptors of
-// sockets (SyscallConn, File), without which drivers that look whether an idle connection
-// is still open before they use it do not; the hosts file and the cache of a machine's
-// resolver.
+// Unix-domain and raw sockets; link-local addresses, zones and neighbour discovery of
+// IPv6; socket options that forbid or force fragments (IP_MTU_DISCOVER), and Linux's limit
+// of 64 fragments of others between two of one datagram (ipfrag_max_dist); TCP's own
+// search for black holes (RFC 4821, off in Linux); source quench and redirects; queues
+// other than drop-tail; the sizes that SetReadBuffer and SetWriteBuffer of a TCPConn ask
+// for; multicast and broadcast; out-of-band data, type of service and congestion marks
+// (DSCP, ECN), and descriptors of sockets (SyscallConn, File), without which drivers that
+// look whether an idle connection is still open before they use it do not; the hosts file
+// and the cache of a machine's resolver.
 //
 // # Real programs
 //

@@ -2,24 +2,34 @@ package netfake
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"log"
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/netspec-go/netspec/internal/http2"
 )
 
 // Transport returns a new HTTP transport that dials from the host, resolves names
 // through its resolvers and trusts the world's certificate authorities as they are
-// now. It speaks HTTP/2 where a server offers it over TLS. It closes with the world.
+// now. Otherwise it is as http.DefaultTransport, but for a proxy: a dial takes 30 s at most
+// and a TLS handshake 10 s, an idle connection is closed after 90 s and probed every 30 s
+// unless Config.KeepAlive says something else, and HTTP/2 is spoken where a server offers
+// it over TLS. It closes with the world.
 func (h *Host) Transport() *http.Transport {
+	dialer := &Dialer{Host: h, Timeout: 30 * time.Second, KeepAlive: cmp.Or(h.world.cfg.KeepAlive, 30*time.Second)}
 	t := &http.Transport{
-		DialContext:       h.DialContext,
-		TLSClientConfig:   h.TLSConfig(),
-		ForceAttemptHTTP2: true,
+		DialContext:           dialer.DialContext,
+		TLSClientConfig:       h.TLSConfig(),
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          100,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
 	}
 	h.world.OnClose(t.CloseIdleConnections)
 	return t

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -82,4 +83,83 @@ func TestServerLog(t *testing.T) {
 	if strings.Contains(log, "too late") {
 		t.Errorf("the log goes on: %s", log)
 	}
+}
+
+// A host's transport is patient as http.DefaultTransport is.
+func TestTransportPatience(t *testing.T) {
+	Run(t, func(t *testing.T, w *World) {
+		got, want := w.NewHost("h", Place{}).Transport(), http.DefaultTransport.(*http.Transport)
+		if got.MaxIdleConns != want.MaxIdleConns || got.IdleConnTimeout != want.IdleConnTimeout ||
+			got.TLSHandshakeTimeout != want.TLSHandshakeTimeout || got.ExpectContinueTimeout != want.ExpectContinueTimeout ||
+			got.ForceAttemptHTTP2 != want.ForceAttemptHTTP2 {
+			t.Errorf("got %+v\nwant %+v", got, want)
+		}
+	})
+	for _, row := range []struct {
+		name, url, says string
+		after           time.Duration
+	}{
+		{"nobody there", "http://192.0.2.99/", "dial tcp 192.0.2.99:80: i/o timeout", 30 * time.Second},
+		{"a server of TLS that says nothing", "https://203.0.113.10/", "net/http: TLS handshake timeout", 2*oneWay + 10*time.Second},
+	} {
+		Run(t, func(t *testing.T, w *World) {
+			server, client := twoHosts(w)
+			if _, err := server.Listen("tcp", ":443"); err != nil {
+				t.Fatal(err)
+			}
+			_, err := client.HTTPClient().Get(row.url)
+			if err == nil || !strings.HasSuffix(err.Error(), row.says) || w.Now() != row.after {
+				t.Errorf("%s: after %v %v, want after %v %s", row.name, w.Now(), err, row.after, row.says)
+			}
+		})
+	}
+}
+
+// An idle connection of HTTP is closed after 90 s. Until then it asks every 30 s whether the
+// server is still there, or as the world's configuration says.
+func TestTransportIdle(t *testing.T) {
+	for _, row := range []struct {
+		keepAlive time.Duration
+		probes    uint64
+	}{{0, 2}, {-1, 0}, {20 * time.Second, 4}} {
+		RunConfig(t, Config{KeepAlive: row.keepAlive}, func(t *testing.T, w *World) {
+			server, client := twoHosts(w)
+			l, err := server.Listen("tcp", ":80")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Serve(&http.Server{Handler: http.NotFoundHandler()}, quietListener{l})
+			resp, err := client.HTTPClient().Get("http://203.0.113.10/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			w.Sleep(time.Second)
+			up := client.Uplink().Link().Forth()
+			before := up.Stats().Carried
+			w.Sleep(88 * time.Second)
+			if probes := up.Stats().Carried - before; probes != row.probes {
+				t.Errorf("keep-alives of %v: %d probes, want %d", row.keepAlive, probes, row.probes)
+			}
+			if got := strings.Count(w.Sockets(), "ESTABLISHED"); got != 2 {
+				t.Errorf("after 89 s:\n%s", w.Sockets())
+			}
+			w.Sleep(2 * time.Second)
+			if got := strings.Count(w.Sockets(), "ESTABLISHED"); got != 0 {
+				t.Errorf("after 91 s:\n%s", w.Sockets())
+			}
+		})
+	}
+}
+
+// quietListener accepts connections that do not ask whether the other end is there.
+type quietListener struct{ net.Listener }
+
+func (l quietListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if c, ok := c.(*TCPConn); ok {
+		c.SetKeepAlive(false)
+	}
+	return c, err
 }
