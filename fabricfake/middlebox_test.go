@@ -2,6 +2,7 @@ package fabricfake_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,8 @@ type inspector struct {
 	name  string
 	iface *fabricfake.Interface
 	seen  map[string]int // by source and destination
+
+	counts bool // the TTL down, and says so
 }
 
 // newInspector puts an inspector into a subnet.
@@ -31,6 +34,9 @@ func (i *inspector) Step(p *netfake.Packet) netfake.Next {
 	}
 	if !p.Probing() {
 		i.seen[fmt.Sprint(p.Flow.Src.Addr(), " ", p.Flow.Dst.Addr())]++
+	}
+	if i.counts && !p.CountDown() {
+		return p.Expire(netfake.Hop{Place: i.name, By: i}, i.iface.PrivateIP(), i.iface.Out())
 	}
 	return p.To(i.iface.Out())
 }
@@ -130,5 +136,52 @@ func testMiddleboxCheck(t *testing.T, w *netfake.World) {
 	}
 	if r := app.Probe(careful.TCP(80)); r.Outcome != netfake.Refused {
 		t.Errorf("the instance itself:\n%v", r)
+	}
+}
+
+// A middlebox whose own subnet routes back to it gets what it sends on, again and again: the
+// report names who stands on the circle, once. One that counts the TTL down, as a router does,
+// ends it by that. Without the route all is well.
+func TestMiddleboxLoop(t *testing.T) {
+	const circle = "the packet goes round in circles: fw → acl default → rtb inspection → mapping → fw"
+	for _, row := range []struct {
+		name   string
+		counts bool
+		by     string
+		code   netfake.Code
+		rule   string
+	}{
+		{"one that only looks", false, "host of fw", "ROUTING_LOOP", circle},
+		{"one that counts the TTL down", true, "fw", "TTL_EXCEEDED", "the TTL is used up, as " + circle},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			netfake.Run(t, func(t *testing.T, w *netfake.World) {
+				p := newPair(t, w)
+				inspection := p.vpc.Subnet("inspection", "172.31.48.0/24", "a")
+				inspection.Associate(p.vpc.RouteTable("inspection"))
+				fw := newInspector(inspection, "fw")
+				fw.counts = row.counts
+				p.a.Route("172.31.32.0/24", fw.iface)
+				inspection.Route("172.31.32.0/24", fw.iface)
+				to := p.two.TCP(22)
+				r := p.one.Probe(to)
+				_, live, err := call(w, p.one.Host, to)
+				if err != nil && !row.counts {
+					t.Error(err)
+				}
+				for what, b := range map[string]*netfake.Hop{"probed": r.Blocker(), "live": live} {
+					if b == nil || b.By.String() != row.by || b.Code != row.code || !strings.HasPrefix(b.Rule, row.rule) {
+						t.Errorf("%s: blocked by %+v", what, b)
+					}
+				}
+				if lines := strings.Count(r.Forward.HopLines(), "\n"); lines > 16 {
+					t.Errorf("a report of %d lines:\n%v", lines, r)
+				}
+				inspection.RouteTable().DeleteRoute("172.31.32.0/24")
+				if r := p.one.Probe(to); r.Outcome != netfake.Answered || !r.Forward.Passed(fw) {
+					t.Errorf("without the route:\n%v", r)
+				}
+			})
+		})
 	}
 }

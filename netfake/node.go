@@ -131,7 +131,7 @@ func (w *World) move(p *Packet) {
 	for {
 		p.at = w.now
 		if p.steps++; p.steps > maxSteps {
-			p.drop(Hop{Place: p.node.String(), By: p.node, Rule: roundInCircles})
+			p.drop(p.loopHop())
 			w.packets.put(p)
 			return
 		}

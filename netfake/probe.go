@@ -266,7 +266,7 @@ func (w *World) runProbe(p *Packet) {
 			p.at += takes
 		}
 	}
-	p.drop(Hop{Place: p.node.String(), Rule: roundInCircles})
+	p.drop(p.loopHop())
 }
 
 // answerProbe takes a probe that has come to the host, or its answer that has come

@@ -204,11 +204,20 @@ func (h *Hop) decision() string {
 }
 
 // HopLines returns a line for each hop, in columns: time, place, stage, decision and
-// rule. It ends with the hop that dropped the packet, even where a probe went on.
+// rule. It ends with the hop that dropped the packet, even where a probe went on. What goes
+// round in circles at the end is listed once.
 func (t *Trace) HopLines() string {
 	var b strings.Builder
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, h := range t.Hops {
+	rounds := roundOf(t.Hops)
+	for i, h := range t.Hops {
+		switch from := rounds.first + rounds.period; {
+		case i > from && i < rounds.end:
+			continue
+		case i == from && rounds.period > 0:
+			fmt.Fprintln(tw, rounds.again())
+			continue
+		}
 		stage := h.what()
 		if h.Direction != NoDirection {
 			stage += " " + h.Direction.String()

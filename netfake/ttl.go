@@ -33,6 +33,9 @@ func (p *Packet) CountDown() bool {
 // Reject does.
 func (p *Packet) Expire(h Hop, from netip.Addr, at Node) Next {
 	h.Rule, h.Code = "the TTL is used up", "TTL_EXCEEDED"
+	if p.trace != nil && roundOf(p.trace.Hops).period > 0 {
+		h.Rule += ", as " + p.wanders()
+	}
 	return p.Reject(h, ICMPError{Kind: TimeExceeded}, from, at)
 }
 
