@@ -1,8 +1,10 @@
 package fabricfake_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -150,9 +152,10 @@ func TestMiddleboxLoop(t *testing.T) {
 		by     string
 		code   netfake.Code
 		rule   string
+		told   error // the caller, at once
 	}{
-		{"one that only looks", false, "host of fw", "ROUTING_LOOP", circle},
-		{"one that counts the TTL down", true, "fw", "TTL_EXCEEDED", "the TTL is used up, as " + circle},
+		{"one that only looks", false, "host of fw", "ROUTING_LOOP", circle, nil},
+		{"one that counts the TTL down", true, "fw", "TTL_EXCEEDED", "the TTL is used up, as " + circle + ": answered with time exceeded", syscall.EHOSTUNREACH},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			netfake.Run(t, func(t *testing.T, w *netfake.World) {
@@ -166,11 +169,11 @@ func TestMiddleboxLoop(t *testing.T) {
 				to := p.two.TCP(22)
 				r := p.one.Probe(to)
 				_, live, err := call(w, p.one.Host, to)
-				if err != nil && !row.counts {
-					t.Error(err)
+				if !errors.Is(err, row.told) || r.Err != row.told {
+					t.Errorf("probed %v, %v; live %v; want %v", r.Outcome, r.Err, err, row.told)
 				}
 				for what, b := range map[string]*netfake.Hop{"probed": r.Blocker(), "live": live} {
-					if b == nil || b.By.String() != row.by || b.Code != row.code || !strings.HasPrefix(b.Rule, row.rule) {
+					if b == nil || b.By.String() != row.by || b.Code != row.code || b.Rule != row.rule {
 						t.Errorf("%s: blocked by %+v", what, b)
 					}
 				}
@@ -182,6 +185,61 @@ func TestMiddleboxLoop(t *testing.T) {
 					t.Errorf("without the route:\n%v", r)
 				}
 			})
+		})
+	}
+}
+
+// objector is a middlebox that refuses everything but ICMP, and says so.
+type objector struct {
+	iface *fabricfake.Interface
+	kind  netfake.ICMPKind
+}
+
+func (o *objector) String() string { return "objector" }
+func (o *objector) Step(p *netfake.Packet) netfake.Next {
+	if p.Flow.Proto == netfake.ICMP {
+		return p.To(o.iface.Out())
+	}
+	return p.Reject(netfake.Hop{Place: "objector", By: o, Rule: "forbidden"}, netfake.ICMPError{Kind: o.kind}, o.iface.PrivateIP(), o.iface.Out())
+}
+
+// A middlebox that answers with an ICMP error is told by a probe as the caller is: the groups
+// of the caller let it in, as they track what it is about. If its subnet's network ACL does
+// not, there is silence.
+func TestMiddleboxThatObjects(t *testing.T) {
+	for _, row := range []struct {
+		kind   netfake.ICMPKind
+		denied bool
+		want   netfake.Outcome
+		told   error
+	}{
+		{netfake.AdminProhibited, false, netfake.Unreachable, syscall.EHOSTUNREACH},
+		{netfake.NetUnreachable, false, netfake.Unreachable, syscall.ENETUNREACH},
+		{netfake.PortUnreachable, false, netfake.Refused, syscall.ECONNREFUSED},
+		{netfake.AdminProhibited, true, netfake.Silence, nil},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			p := newPair(t, w)
+			inspection := p.vpc.Subnet("inspection", "172.31.48.0/24", "a")
+			o := &objector{kind: row.kind}
+			o.iface = inspection.Appliance("objector", o)
+			p.a.Route("172.31.32.0/24", o.iface)
+			if row.denied {
+				p.a.UseACL(p.vpc.NetworkACL("tcp").AllowEgress(1, "tcp", "0.0.0.0/0").AllowIngress(1, "tcp", "0.0.0.0/0"))
+			}
+			r := p.one.Probe(p.two.TCP(22))
+			d := p.one.Dialer()
+			d.Timeout = time.Second
+			_, err := d.Dial("tcp", "172.31.32.21:22")
+			if r.Outcome != row.want || r.Err != row.told || row.told != nil && !errors.Is(err, row.told) || row.told == nil && !isTimeout(err) {
+				t.Errorf("%v, denied %v: probed %v, %v; live %v\n%v", row.kind, row.denied, r.Outcome, r.Err, err, r)
+			}
+			if b := r.Blocker(); b == nil || b.By != netfake.Component(o) || b.Rule != fmt.Sprintf("forbidden: answered with %v", row.kind) {
+				t.Errorf("blocked by %+v", b)
+			}
+			if _, err := p.one.Ping(t.Context(), p.two.Addr()); (err == nil) == row.denied {
+				t.Errorf("a ping, which passes the middlebox: %v", err)
+			}
 		})
 	}
 }

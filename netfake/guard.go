@@ -141,17 +141,20 @@ func (l *Link) refuses(p *Packet) bool {
 	default:
 		return false
 	}
+	var from netip.Addr
+	var at Node
+	if r, ok := p.node.(router); ok {
+		from, at = r.speaksFrom(p)
+	}
 	if p.probe != nil {
+		if p.answer(hop.Place, e, from, at) {
+			hop.Rule += ": answered with " + e.Kind.String()
+		}
 		return p.Blocked(hop)
 	}
 	*count++
 	for _, f := range by {
 		f.Hit(p)
-	}
-	var from netip.Addr
-	var at Node
-	if r, ok := p.node.(router); ok {
-		from, at = r.speaksFrom(p)
 	}
 	p.Reject(hop, e, from, at)
 	return true

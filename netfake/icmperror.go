@@ -86,7 +86,8 @@ func icmpKind(proto Protocol, typ, code uint8) ICMPKind {
 // ICMPError returns the ICMP error that tells the packet's sender e, from the address
 // of whoever says so: a packet to be sent. It quotes as much of p as RFC 1812 and RFC
 // 4443 say. It is nil where none may be sent, see [wire.MayComplain], where from is no
-// address of p's family, and for a probe. It may be called only inside the scheduler.
+// address of p's family, and for a probe, which only Reject and Expire tell anything. It may
+// be called only inside the scheduler.
 func (p *Packet) ICMPError(e ICMPError, from netip.Addr) *Packet {
 	if p.probe != nil || e.Kind == NoICMP {
 		return nil
@@ -172,6 +173,9 @@ func (p *Packet) Reject(h Hop, e ICMPError, from netip.Addr, at Node) Next {
 
 // answer sends an ICMP error about the packet and reports whether it deserves one.
 func (p *Packet) answer(place string, e ICMPError, from netip.Addr, at Node) bool {
+	if p.probe != nil && e.Kind != NoICMP {
+		return p.object(place, e, from, at)
+	}
 	out := p.ICMPError(e, from)
 	if out == nil {
 		return false

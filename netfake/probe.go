@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"syscall"
 
 	"github.com/netspec-go/netspec/internal/wire"
 )
@@ -48,6 +49,11 @@ const (
 	Silence  Outcome = iota // nothing comes back
 	Answered                // somebody listens, and the answer arrives
 	Refused                 // the port is closed, or somebody on the way says so, and the refusal arrives
+
+	// Unreachable: a router or a middlebox says by an ICMP error that the way ends there, and
+	// the error arrives and is one that the caller is told of: as Linux has it, any for TCP,
+	// which then ends the dial, and for a ping, and for UDP the hard ones.
+	Unreachable
 )
 
 // String returns the outcome in a word.
@@ -57,6 +63,8 @@ func (o Outcome) String() string {
 		return "answered"
 	case Refused:
 		return "refused"
+	case Unreachable:
+		return "unreachable"
 	}
 	return "silence"
 }
@@ -65,8 +73,9 @@ func (o Outcome) String() string {
 type Reach struct {
 	To      Endpoint
 	Outcome Outcome
+	Err     error  // what the caller is told: a syscall.Errno if Refused or Unreachable, else nil
 	Forward *Trace // the way there
-	Return  *Trace // the way of the answer; nil if nobody would answer
+	Return  *Trace // the way of the answer, of whoever answers first; nil if nobody would answer
 }
 
 // Blocker returns the hop that decided against the conversation: the first drop on the
@@ -131,9 +140,11 @@ func (r *Reach) writeOthers(b *strings.Builder, decided *Hop) {
 type probe struct {
 	queue  []*Packet // packets that nodes have set going
 	undo   []func()
-	answer *Packet // what the host that was reached would say
-	tells  Outcome // what the answer means
-	back   bool    // the answer is on its way
+	answer *Packet       // what the host that was reached would say, or somebody on the way
+	tells  Outcome       // what the answer means
+	errno  syscall.Errno // and what the caller is told of it
+	midway bool          // it is an ICMP error from before the way's end
+	back   bool          // the answer is on its way
 }
 
 // maxSteps ends the way of a packet that goes round in circles: at more nodes than any
@@ -171,11 +182,56 @@ func (h *Host) Probe(to Endpoint) *Reach {
 			answer.from.probeLeaves(answer)
 		}
 		w.runProbe(answer)
-		if r.Blocker() == nil || (q.tells == Refused && r.Return.Blocker() == nil && len(r.Forward.Blockers()) == 1) {
+		if q.arrives(r) {
 			r.Outcome = q.tells
 		}
 	}
+	switch {
+	case r.Outcome == Refused:
+		r.Err = syscall.ECONNREFUSED
+	case r.Outcome == Unreachable:
+		r.Err = q.errno
+	}
 	return r
+}
+
+// arrives reports whether the answer comes of the first who would have blocked, or of who was
+// reached, and comes back.
+func (q *probe) arrives(r *Reach) bool {
+	switch {
+	case r.Return.Blocker() != nil:
+		return false
+	case q.midway || r.Forward.Blocker() == nil:
+		return true
+	}
+	return q.tells == Refused && len(r.Forward.Blockers()) == 1
+}
+
+// object has an ICMP error about a probe, which a node sends that ends the probe's way, be its
+// answer, unless somebody has ended it before. It reports whether the probe deserves one.
+func (p *Packet) object(place string, e ICMPError, from netip.Addr, at Node) bool {
+	q, out := p.probe, p.icmpError(e, from)
+	if out == nil {
+		return false
+	}
+	tells := e.tells(p.Flow.Proto)
+	if tells == Silence || q.back || q.answer != nil || p.trace == nil || p.trace.Blocker() != nil {
+		return true
+	}
+	out.probe, out.at, out.node, out.trace = q, p.at, at, newTrace(out, place)
+	q.answer, q.tells, q.errno, q.midway = out, tells, e.errno(p.Flow.Dst.Addr()), true
+	return true
+}
+
+// tells says what an ICMP error about the first packet of a conversation means to the caller.
+func (e ICMPError) tells(proto Protocol) Outcome {
+	switch {
+	case e.Kind == PacketTooBig, proto == UDP && !icmpMessages[e.Kind].hard:
+		return Silence
+	case e.Kind == PortUnreachable && !proto.isICMP():
+		return Refused
+	}
+	return Unreachable
 }
 
 // runProbe has the host send p on behalf of q, to a host that may have a name, and returns
@@ -279,13 +335,12 @@ func (h *Host) answerProbe(p *Packet) Next {
 	if q.back || p.TCPFlags()&(wire.ACK|wire.RST) != 0 {
 		return h.deliver(p, "answer")
 	}
-	var rule string
-	q.answer, q.tells, rule = h.wouldAnswer(p)
-	if q.answer != nil {
-		q.answer.at, q.answer.node = p.at, h.outlet(q.answer)
-		q.answer.from = h
+	answer, tells, rule := h.wouldAnswer(p)
+	if q.answer == nil && answer != nil {
+		answer.at, answer.node, answer.from = p.at, h.outlet(answer), h
+		q.answer, q.tells = answer, tells
 	}
-	if q.tells == Refused {
+	if tells == Refused {
 		return h.drop(p, rule, "")
 	}
 	return h.deliver(p, rule)
