@@ -110,6 +110,19 @@ func newTracker(c ConnectionTracking) *tracker {
 	return &tracker{timeouts: c, sweepAt: smallestSweep}
 }
 
+// trackKey is a packet's flow in the eyes of a tracker.
+type trackKey struct {
+	flow netfake.Flow      // as the interface sends it
+	hash uint64            // of flow
+	dir  netfake.Direction // in which the packet travels
+}
+
+// keyFor returns the key of a flow that travels in a direction.
+func keyFor(dir netfake.Direction, f netfake.Flow) trackKey {
+	f = orient(dir, f)
+	return trackKey{flow: f, hash: f.Hash(), dir: dir}
+}
+
 // orient returns the flow as the interface sends it.
 func orient(dir netfake.Direction, f netfake.Flow) netfake.Flow {
 	if dir == netfake.Ingress {
@@ -129,12 +142,12 @@ func opposite(dir netfake.Direction) netfake.Direction {
 // lookup returns the connection that a packet belongs to, nil if there is none or it
 // has idled out. A SYN does not belong to a connection that has ended. The packet
 // changes nothing until observe is called.
-func (t *tracker) lookup(dir netfake.Direction, f netfake.Flow, tcpFlags uint8, now time.Duration) *connection {
-	c := t.find(orient(dir, f))
+func (t *tracker) lookup(k *trackKey, tcpFlags uint8, now time.Duration) *connection {
+	c := t.find(k)
 	if c == nil || c.expired(now) {
 		return nil
 	}
-	if c.ended() && f.Proto == netfake.TCP && opens(tcpFlags) {
+	if c.ended() && k.flow.Proto == netfake.TCP && opens(tcpFlags) {
 		return nil
 	}
 	return c
@@ -143,7 +156,8 @@ func (t *tracker) lookup(dir netfake.Direction, f netfake.Flow, tcpFlags uint8, 
 // related returns the connection that an ICMP error speaks of, nil if there is none:
 // inner is the flow of the packet that the error quotes, which travelled the other way.
 func (t *tracker) related(dir netfake.Direction, inner netfake.Flow, now time.Duration) *connection {
-	c := t.find(orient(opposite(dir), inner))
+	k := keyFor(opposite(dir), inner)
+	c := t.find(&k)
 	if c == nil || c.expired(now) {
 		return nil
 	}
@@ -151,7 +165,7 @@ func (t *tracker) related(dir netfake.Direction, inner netfake.Flow, now time.Du
 }
 
 // relatedEcho is related for an error that quotes an echo, a request or a reply: only the
-// side that asked has the identifier, see trackedFlow.
+// side that asked has the identifier, see echoFlow.
 func (t *tracker) relatedEcho(dir netfake.Direction, inner netfake.Flow, now time.Duration) bool {
 	request, reply := inner, inner
 	request.Dst = netip.AddrPortFrom(request.Dst.Addr(), 0)
@@ -159,9 +173,9 @@ func (t *tracker) relatedEcho(dir netfake.Direction, inner netfake.Flow, now tim
 	return t.related(dir, request, now) != nil || t.related(dir, reply, now) != nil
 }
 
-func (t *tracker) find(f netfake.Flow) *connection {
-	c := t.table[f.Hash()]
-	for c != nil && c.flow != f {
+func (t *tracker) find(k *trackKey) *connection {
+	c := t.table[k.hash]
+	for c != nil && c.flow != k.flow {
 		c = c.next
 	}
 	return c
@@ -179,50 +193,48 @@ func admits(f netfake.Flow, tcpFlags uint8) bool {
 
 // insert remembers the connection that a packet opens, and returns it. It must not be
 // called for a probe, whose time may be ahead of the world's.
-func (t *tracker) insert(dir netfake.Direction, f netfake.Flow, now time.Duration) *connection {
+func (t *tracker) insert(k *trackKey, now time.Duration) *connection {
 	if t.size >= t.sweepAt {
 		t.sweep(now)
 	}
-	return t.put(dir, f, now)
+	return t.put(k, now)
 }
 
 // try does what insert does for a probe, and returns how to take it back.
-func (t *tracker) try(dir netfake.Direction, f netfake.Flow, now time.Duration) (undo func()) {
-	if old := t.find(orient(dir, f)); old != nil {
+func (t *tracker) try(k *trackKey, now time.Duration) (undo func()) {
+	if old := t.find(k); old != nil {
 		undo = old.save()
 	} else {
-		undo = func() { t.remove(orient(dir, f)) }
+		own := *k
+		undo = func() { t.remove(&own) }
 	}
-	t.put(dir, f, now)
+	t.put(k, now)
 	return undo
 }
 
 // put opens a connection, in the place of one that has ended.
-func (t *tracker) put(dir netfake.Direction, f netfake.Flow, now time.Duration) *connection {
+func (t *tracker) put(k *trackKey, now time.Duration) *connection {
 	t.opened++
-	key := orient(dir, f)
-	c := t.find(key)
+	c := t.find(k)
 	if c == nil {
 		if t.table == nil {
 			t.table = make(map[uint64]*connection)
 		}
-		hash := key.Hash()
-		c = &connection{flow: key, next: t.table[hash]}
-		t.table[hash] = c
+		c = &connection{next: t.table[k.hash]}
+		t.table[k.hash] = c
 		t.size++
 	}
-	*c = connection{flow: key, next: c.next, opener: dir, turn: dir, last: now}
+	*c = connection{flow: k.flow, next: c.next, opener: k.dir, turn: k.dir, last: now}
 	t.setIdle(c)
 	return c
 }
 
-func (t *tracker) remove(f netfake.Flow) {
-	hash := f.Hash()
-	t.set(hash, without(t.table[hash], func(c *connection) bool {
-		if c.flow == f {
+func (t *tracker) remove(k *trackKey) {
+	t.set(k.hash, without(t.table[k.hash], func(c *connection) bool {
+		if c.flow == k.flow {
 			t.size--
 		}
-		return c.flow == f
+		return c.flow == k.flow
 	}))
 }
 

@@ -28,12 +28,12 @@ type step struct {
 
 // play sends a packet through a tracker whose rules admit everything.
 func play(tr *tracker, dir netfake.Direction, f netfake.Flow, flags uint8, now time.Duration) (found bool) {
-	if c := tr.lookup(dir, f, flags, now); c != nil {
+	if c := tr.lookup(key(dir, f), flags, now); c != nil {
 		tr.observe(c, dir, flags, now)
 		return true
 	}
 	if admits(f, flags) {
-		tr.insert(dir, f, now)
+		tr.insert(key(dir, f), now)
 	}
 	return false
 }
@@ -118,7 +118,7 @@ func TestTracker(t *testing.T) {
 func TestTrackerTellsFlowsApart(t *testing.T) {
 	tr := newTracker(ConnectionTracking{})
 	f := flow(netfake.UDP, "10.0.1.5:40000", "10.0.2.9:53")
-	tr.insert(netfake.Egress, f, 0)
+	tr.insert(key(netfake.Egress, f), 0)
 	for _, other := range []netfake.Flow{
 		flow(netfake.UDP, "10.0.1.5:40001", "10.0.2.9:53"),
 		flow(netfake.UDP, "10.0.1.5:40000", "10.0.2.9:54"),
@@ -127,14 +127,14 @@ func TestTrackerTellsFlowsApart(t *testing.T) {
 		flow(netfake.TCP, "10.0.1.5:40000", "10.0.2.9:53"),
 		f.Reverse(),
 	} {
-		if tr.lookup(netfake.Egress, other, 0, 0) != nil {
+		if tr.lookup(key(netfake.Egress, other), 0, 0) != nil {
 			t.Errorf("%v was taken for %v", other, f)
 		}
 	}
-	if tr.lookup(netfake.Ingress, f, 0, 0) != nil {
+	if tr.lookup(key(netfake.Ingress, f), 0, 0) != nil {
 		t.Error("a packet that comes in was taken for one that a router's interface sends on")
 	}
-	if tr.lookup(netfake.Egress, f, 0, 0) == nil || tr.lookup(netfake.Ingress, f.Reverse(), 0, 0) == nil {
+	if tr.lookup(key(netfake.Egress, f), 0, 0) == nil || tr.lookup(key(netfake.Ingress, f.Reverse()), 0, 0) == nil {
 		t.Error("the connection was not found in both directions")
 	}
 }
@@ -144,7 +144,7 @@ func TestTrackerTellsFlowsApart(t *testing.T) {
 func TestTrackerRelated(t *testing.T) {
 	tr := newTracker(ConnectionTracking{})
 	sent := flow(netfake.UDP, "10.0.1.5:40000", "10.0.2.9:53")
-	tr.insert(netfake.Egress, sent, 0)
+	tr.insert(key(netfake.Egress, sent), 0)
 	if tr.related(netfake.Ingress, sent, 0) == nil {
 		t.Error("an error about a packet that was sent is not related to it")
 	}
@@ -162,8 +162,8 @@ func TestTrackerRelated(t *testing.T) {
 // An ICMP error that quotes an echo is related to it, whichever side asked.
 func TestTrackerRelatedEcho(t *testing.T) {
 	tr := newTracker(ConnectionTracking{})
-	tr.insert(netfake.Egress, flow(netfake.ICMP, "10.0.1.5:7", "10.0.2.9:0"), 0)
-	tr.insert(netfake.Ingress, flow(netfake.ICMP, "10.0.3.3:8", "10.0.1.5:0"), 0)
+	tr.insert(key(netfake.Egress, flow(netfake.ICMP, "10.0.1.5:7", "10.0.2.9:0")), 0)
+	tr.insert(key(netfake.Ingress, flow(netfake.ICMP, "10.0.3.3:8", "10.0.1.5:0")), 0)
 	for _, row := range []struct {
 		name  string
 		quote netfake.Flow
@@ -215,7 +215,7 @@ func TestTrackerSweeps(t *testing.T) {
 	}
 	const perSecond = 100
 	for n := range 60 * perSecond {
-		tr.insert(netfake.Ingress, nth(n), time.Duration(n)*time.Second/perSecond)
+		tr.insert(key(netfake.Ingress, nth(n)), time.Duration(n)*time.Second/perSecond)
 	}
 	live := 30 * perSecond
 	if got := len(tr.table); got < live || got > 2*live+smallestSweep {
@@ -223,7 +223,7 @@ func TestTrackerSweeps(t *testing.T) {
 	}
 	now := 60 * time.Second
 	for n := range 60 * perSecond {
-		found := tr.lookup(netfake.Ingress, nth(n), 0, now) != nil
+		found := tr.lookup(key(netfake.Ingress, nth(n)), 0, now) != nil
 		if want := time.Duration(n)*time.Second/perSecond > 30*time.Second; found != want {
 			t.Fatalf("connection %d: found %v, want %v", n, found, want)
 		}
@@ -235,20 +235,20 @@ func TestTrackerCollision(t *testing.T) {
 	f, g := flow(netfake.UDP, "10.0.1.5:40000", "10.0.2.9:53"), flow(netfake.UDP, "10.0.1.6:40000", "10.0.2.9:53")
 	collide := func() *tracker {
 		tr := newTracker(ConnectionTracking{})
-		tr.insert(netfake.Egress, f, 0)
+		tr.insert(key(netfake.Egress, f), 0)
 		head := tr.table[f.Hash()]
 		head.next = &connection{flow: g, idle: time.Hour} // as if g had f's hash
 		return tr
 	}
 	tr := collide()
-	if c := tr.find(f); c == nil || c.flow != f {
+	if c := tr.find(key(netfake.Egress, f)); c == nil || c.flow != f {
 		t.Errorf("found %v", c)
 	}
-	tr.insert(netfake.Egress, f, 31*time.Second) // in place of the old one
-	if c := tr.find(f); c == nil || c.next == nil || c.next.flow != g {
+	tr.insert(key(netfake.Egress, f), 31*time.Second) // in place of the old one
+	if c := tr.find(key(netfake.Egress, f)); c == nil || c.next == nil || c.next.flow != g {
 		t.Error("a renewed connection lost the one behind it")
 	}
-	tr.remove(f)
+	tr.remove(key(netfake.Egress, f))
 	if c := tr.table[f.Hash()]; c == nil || c.flow != g || c.next != nil {
 		t.Errorf("left %v", c)
 	}
@@ -274,13 +274,13 @@ func TestTrackedConnectionOutlivesItsRule(t *testing.T) {
 	}
 	tr := newTracker(ConnectionTracking{})
 	admitted := func(f netfake.Flow, flags uint8) bool {
-		if c := tr.lookup(netfake.Ingress, f, flags, 0); c != nil {
+		if c := tr.lookup(key(netfake.Ingress, f), flags, 0); c != nil {
 			tr.observe(c, netfake.Ingress, flags, 0)
 			return true
 		}
 		d := checkGroups([]*SecurityGroup{g}, netfake.Ingress, f, 0, 0, nil)
 		if d.allowed && d.tracked && admits(f, flags) {
-			tr.insert(netfake.Ingress, f, 0)
+			tr.insert(key(netfake.Ingress, f), 0)
 		}
 		return d.allowed
 	}
@@ -305,12 +305,12 @@ func TestTrackedConnectionOutlivesItsRule(t *testing.T) {
 func BenchmarkTrackerEstablished(b *testing.B) {
 	tr := newTracker(ConnectionTracking{})
 	for n := range 1000 {
-		tr.insert(netfake.Egress, flow(netfake.TCP, fmt.Sprintf("10.0.1.5:%d", 1000+n), "10.0.2.9:80"), 0)
+		tr.insert(key(netfake.Egress, flow(netfake.TCP, fmt.Sprintf("10.0.1.5:%d", 1000+n), "10.0.2.9:80")), 0)
 	}
 	f := flow(netfake.TCP, "10.0.2.9:80", "10.0.1.5:1500")
 	b.ReportAllocs()
 	for b.Loop() {
-		c := tr.lookup(netfake.Ingress, f, ack, 0)
+		c := tr.lookup(key(netfake.Ingress, f), ack, 0)
 		if c == nil {
 			b.Fatal("not found")
 		}
@@ -327,7 +327,13 @@ func BenchmarkTrackerInsert(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		tr.insert(netfake.Egress, flows[n%len(flows)], time.Duration(n)*time.Millisecond)
+		tr.insert(key(netfake.Egress, flows[n%len(flows)]), time.Duration(n)*time.Millisecond)
 		n++
 	}
+}
+
+// key is keyFor for a method that takes its address.
+func key(dir netfake.Direction, f netfake.Flow) *trackKey {
+	k := keyFor(dir, f)
+	return &k
 }

@@ -66,12 +66,12 @@ func (i *Instance) tracked(now time.Duration) (n int) {
 
 // exceeds reports whether a packet that opens a tracked connection is one too many for the
 // interface's instance, and ends its way.
-func (f *Interface) exceeds(p *netfake.Packet, dir netfake.Direction) bool {
+func (f *Interface) exceeds(p *netfake.Packet, k *trackKey) bool {
 	i := f.instance
 	if i == nil || i.conntrack.most == 0 {
 		return false
 	}
-	if old := f.tracker.find(orient(dir, trackedFlow(p))); old != nil && !old.expired(p.At()) {
+	if old := f.tracker.find(k); old != nil && !old.expired(p.At()) {
 		return false // in the place of one that has ended
 	}
 	if !p.Probing() {
@@ -86,7 +86,7 @@ func (f *Interface) exceeds(p *netfake.Packet, dir netfake.Direction) bool {
 		i.conntrack.exceeded += uint64(p.Segments())
 	}
 	rule := fmt.Sprintf("%v tracks %d connections, and may track no more", i, i.conntrack.most)
-	return p.Blocked(f.hop(f, dir, rule, codeConntrackAllowance))
+	return p.Blocked(f.hop(f, k.dir, rule, codeConntrackAllowance))
 }
 
 // sweepDue sweeps the table if anything in it may have idled out.

@@ -165,8 +165,9 @@ func (e *Edge) toMapped(p *netfake.Packet, key mappingKey, to *mapping) netfake.
 		p.Passed(e.hop(e.region.mapping, e.cache.describe(key, to), ""))
 	}
 	if to != nil && memorable(p) && !e.cache.missed(key) {
-		frame := e.frame(p, to)
-		e.entered.put(p, &passage{frame: frame, way: e.wayTo(frame.To)})
+		m := passage{frame: e.frame(p, to)}
+		m.way = e.wayTo(m.frame.To)
+		return m.sendFirst(e.device, p, &e.entered)
 	}
 	return e.deliver(p, key, to)
 }

@@ -83,8 +83,8 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 	if f.managed {
 		return false
 	}
-	flags, now := p.TCPFlags(), p.At()
-	if c := f.tracker.lookup(dir, trackedFlow(p), flags, now); c != nil {
+	flags, now, key := p.TCPFlags(), p.At(), trackKeyOf(p, dir)
+	if c := f.tracker.lookup(&key, flags, now); c != nil {
 		if p.Probing() {
 			p.Undo(c.save())
 		}
@@ -118,10 +118,10 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 	}
 	m.rule = d.rule
 	if admits(p.Flow, flags) {
-		if d.allowed && d.tracked && f.exceeds(p, dir) {
+		if d.allowed && d.tracked && f.exceeds(p, &key) {
 			return true
 		}
-		if m.tracked = f.open(p, &d, dir); m.tracked != nil {
+		if m.tracked = f.open(p, &d, &key); m.tracked != nil {
 			m.rule = nil // those that follow pass whatever the rules say
 		}
 	} else if !p.Probing() {
@@ -200,14 +200,22 @@ func (f *Interface) speaksOfTracked(p *netfake.Packet, dir netfake.Direction) bo
 	return f.tracker.related(dir, about, p.At()) != nil
 }
 
-// trackedFlow returns the flow under which a packet's connection is tracked. Of an ICMP
-// echo only the side that asks has the identifier, so that a request of the other side,
-// with the same identifier, is not taken for an answer.
-func trackedFlow(p *netfake.Packet) netfake.Flow {
-	flow := p.Flow
-	if !isICMP(flow.Proto) {
-		return flow
+// trackKeyOf returns the key under which a packet's connection is tracked.
+func trackKeyOf(p *netfake.Packet, dir netfake.Direction) trackKey {
+	switch {
+	case isICMP(p.Flow.Proto):
+		return keyFor(dir, echoFlow(p))
+	case dir == netfake.Egress:
+		return trackKey{flow: p.Flow, hash: p.FlowHash(), dir: dir}
 	}
+	return keyFor(dir, p.Flow)
+}
+
+// echoFlow returns the flow under which a packet of ICMP is tracked. Of an echo only the
+// side that asks has the identifier, so that a request of the other side, with the same
+// identifier, is not taken for an answer.
+func echoFlow(p *netfake.Packet) netfake.Flow {
+	flow := p.Flow
 	request, reply := wire.ICMPEchoRequest, wire.ICMPEchoReply
 	if flow.Proto == netfake.ICMPv6 {
 		request, reply = wire.ICMPv6EchoRequest, wire.ICMPv6EchoReply
@@ -227,16 +235,16 @@ func isICMP(proto netfake.Protocol) bool { return proto == netfake.ICMP || proto
 // open starts to track the connection that an allowed packet begins, and returns it: nil
 // if it goes untracked, or for a probe. A probe that was refused goes on as if it had been
 // allowed, and its answer is tracked.
-func (f *Interface) open(p *netfake.Packet, d *decision, dir netfake.Direction) *connection {
+func (f *Interface) open(p *netfake.Packet, d *decision, k *trackKey) *connection {
 	if !p.Probing() {
 		d.count(p.Segments())
 		if d.tracked {
-			return f.tracker.insert(dir, trackedFlow(p), p.At())
+			return f.tracker.insert(k, p.At())
 		}
 		return nil
 	}
 	if d.tracked || !d.allowed {
-		p.Undo(f.tracker.try(dir, trackedFlow(p), p.At()))
+		p.Undo(f.tracker.try(k, p.At()))
 	}
 	return nil
 }
@@ -354,16 +362,14 @@ func (f *Interface) encapsulate(p *netfake.Packet, to netip.Addr, receiver uint6
 	m.frame = Frame{From: f.device.addr, To: to, Entropy: entropy(p), VNI: f.vpc.vni, Source: f.id, Receiver: receiver}
 	m.way = f.device.wayTo(to)
 	if m.worthKeeping(f, p) {
-		f.sent.put(p, m)
+		return m.sendFirst(f.device, p, &f.sent)
 	}
 	return f.device.send(p, &m.frame, m.way)
 }
 
 // send puts the frame's headers in front of p and transmits it.
 func (d *device) send(p *netfake.Packet, frame *Frame, w way) netfake.Next {
-	inner := p.Len()
-	p.Push(frameHeaderLen)
-	frame.putHeader(p.Bytes(), inner)
+	frame.putBefore(p)
 	return d.transmit(p, frame.To, w)
 }
 

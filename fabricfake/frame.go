@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/netspec-go/netspec/internal/wire"
+	"github.com/netspec-go/netspec/netfake"
 )
 
 // The GENEVE options of a frame. The class is one of those that RFC 8926 reserves for
@@ -52,6 +53,13 @@ func (f Frame) Marshal() []byte {
 	copy(b[frameHeaderLen:], f.Inner)
 	f.putHeader(b, len(f.Inner))
 	return b
+}
+
+// putBefore puts the frame's headers in front of a packet.
+func (f *Frame) putBefore(p *netfake.Packet) {
+	inner := p.Len()
+	p.Push(frameHeaderLen)
+	f.putHeader(p.Bytes(), inner)
 }
 
 // putHeader writes everything in front of an inner packet of a length.

@@ -126,11 +126,11 @@ func TestTrackerAgainstHistory(t *testing.T) {
 func probe(tr *tracker, dir netfake.Direction, f netfake.Flow, flags uint8, now time.Duration) {
 	var undo []func()
 	for range 2 {
-		if c := tr.lookup(dir, f, flags, now); c != nil {
+		if c := tr.lookup(key(dir, f), flags, now); c != nil {
 			undo = append(undo, c.save())
 			tr.observe(c, dir, flags, now)
 		} else if admits(f, flags) {
-			undo = append(undo, tr.try(dir, f, now))
+			undo = append(undo, tr.try(key(dir, f), now))
 		}
 		dir, f, flags = opposite(dir), f.Reverse(), flags|flagACK
 	}

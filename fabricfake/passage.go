@@ -31,7 +31,7 @@ type passage struct {
 
 	from, to *Interface // who sent, and who is to receive; nil for an edge
 	frame    Frame      // without what is in it
-	header   header     // of its bytes, once a packet has been sent
+	header   header     // of its bytes, on the way out
 	way      way        // on the way out
 }
 
@@ -87,13 +87,17 @@ func (c *passages) put(p *netfake.Packet, m *passage) {
 	(*place).flow, (*place).changes, (*place).frame.Inner = p.Flow, p.World().Changes(), nil
 }
 
+// sendFirst sends the first packet of a passage, and has c remember the passage for those
+// that follow.
+func (m *passage) sendFirst(d *device, p *netfake.Packet, c *passages) netfake.Next {
+	m.frame.putBefore(p)
+	m.header = header(p.Bytes())
+	c.put(p, m)
+	return d.transmit(p, m.frame.To, m.way)
+}
+
 // send puts the frame's headers in front of p and transmits it.
 func (m *passage) send(d *device, p *netfake.Packet) netfake.Next {
-	if m.header[0] == 0 { // no version of IP
-		next := d.send(p, &m.frame, m.way)
-		copy(m.header[:], p.Bytes())
-		return next
-	}
 	inner := p.Len()
 	p.Push(frameHeaderLen)
 	m.header.put(p.Bytes(), inner)

@@ -60,7 +60,7 @@ func (c *TCPConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.flow.
 func (c *TCPConn) Read(b []byte) (int, error) {
 	var chunks [8]tcp.Chunk
 	w := c.host.world
-	w.lockToRead()
+	w.lockToTake()
 	taken, n, err := c.read(b, chunks[:])
 	w.unlock()
 	at := 0

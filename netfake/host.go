@@ -29,7 +29,7 @@ type Host struct {
 	udp       map[netip.AddrPort]*UDPConn
 	echoes    map[uint16]*echoWait
 	ephemeral portRange
-	ports     map[portKey]uint16 // where the search for a free port goes on
+	ports     map[uint64]uint16 // where the search for a free port goes on
 	resolvers []netip.Addr
 	search    SearchList
 	lookup    LookupFunc // nil: the stub resolver
@@ -50,10 +50,10 @@ type Host struct {
 	fragments   FragmentStats
 }
 
-type portKey struct {
-	proto Protocol
-	local netip.Addr
-	peer  netip.AddrPort
+// portKey says of whose ports towards whom a host remembers the next. Two that are one by
+// chance take turns with the same ports.
+func portKey(proto Protocol, local netip.Addr, peer netip.AddrPort) uint64 {
+	return Flow{proto, netip.AddrPortFrom(local, 0), peer}.Hash()
 }
 
 // NIC is one of a host's network interfaces: an address, and where it sends.
@@ -76,7 +76,7 @@ func (w *World) NewHost(name string, place Place) *Host {
 	h := &Host{
 		world: w, name: name, key: hashString(name), place: place, ephemeral: portRange{firstEphemeral, lastEphemeral},
 		conns: map[uint64]*TCPConn{}, listeners: map[netip.AddrPort]*Listener{},
-		udp: map[netip.AddrPort]*UDPConn{}, echoes: map[uint16]*echoWait{}, ports: map[portKey]uint16{},
+		udp: map[netip.AddrPort]*UDPConn{}, echoes: map[uint16]*echoWait{}, ports: map[uint64]uint16{},
 	}
 	h.changed.L, h.dialer.Host = &w.mu, h
 	taken := false
@@ -441,11 +441,10 @@ func (h *Host) SetEphemeralPorts(first, last uint16) {
 // host does with one peer does not move its ports towards another.
 func (h *Host) freePort(proto Protocol, local netip.Addr, peer netip.AddrPort) uint16 {
 	span := h.ephemeral.len()
-	key := portKey{proto, local, peer}
+	key := portKey(proto, local, peer)
 	next, ok := h.ports[key]
 	if !ok {
-		flow := Flow{proto, netip.AddrPortFrom(local, 0), peer}
-		next = uint16(mix(mix(h.world.seed, h.key), flow.Hash()) % uint64(span))
+		next = uint16(mix(mix(h.world.seed, h.key), key) % uint64(span))
 	}
 	for i := range span {
 		port := h.ephemeral.first + uint16((uint32(next)+uint32(i))%uint32(span))

@@ -111,7 +111,7 @@ func (h *Host) ping(addr netip.Addr, wait *echoWait) (time.Duration, error) {
 	case !src.IsValid():
 		return 0, sysError("sendto", syscall.ENETUNREACH)
 	}
-	key := portKey{family.proto, src, netip.AddrPortFrom(addr, 0)}
+	key := portKey(family.proto, src, netip.AddrPortFrom(addr, 0))
 	id := h.ports[key] + 1
 	for h.echoes[id] != nil {
 		id++

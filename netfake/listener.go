@@ -152,7 +152,7 @@ func (l *Listener) established(c *TCPConn) {
 // Accept waits for a connection.
 func (l *Listener) Accept() (net.Conn, error) {
 	w := l.host.world
-	w.lock()
+	w.lockToTake()
 	c, err := l.accept()
 	w.unlock()
 	if err != nil {

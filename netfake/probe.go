@@ -274,7 +274,7 @@ func (h *Host) probePacket(to Endpoint, q *probe) *Packet {
 	if !addr.IsValid() {
 		addr = unspecified(to.Addr.Addr())
 	}
-	key := portKey{to.Proto, addr, to.Addr}
+	key := portKey(to.Proto, addr, to.Addr)
 	before, known := h.ports[key]
 	q.undo = append(q.undo, func() {
 		if h.ports[key] = before; !known {

@@ -113,7 +113,7 @@ func goroutines(stacks, bubble string) []goroutine {
 		if m == nil || m[3] != bubble || strings.HasPrefix(m[2], "synctest.Run") {
 			continue
 		}
-		if g := (goroutine{m[1], m[2], userFrames(lines[1:])}); len(g.frames) > 0 {
+		if g := (goroutine{m[1], m[2], userFrames(lines[1:])}); len(g.frames) > 0 && !g.keepsTime() {
 			all = append(all, g)
 		}
 	}
@@ -130,6 +130,12 @@ func stuck(stacks, bubble string, durably bool) []goroutine {
 		}
 	}
 	return all
+}
+
+// keepsTime reports whether the goroutine is a world's own, and waits for the time of the
+// next event.
+func (g *goroutine) keepsTime() bool {
+	return strings.HasSuffix(g.frames[0].function, ".(*World).keepTime")
 }
 
 // running reports whether the goroutine computes or is about to.

@@ -78,4 +78,7 @@ func testStuckLive(t *testing.T, w *World) {
 			t.Errorf("the text does not say %q:\n%s", says, text)
 		}
 	}
+	if strings.Contains(text, "keepTime") {
+		t.Errorf("the text tells of the world's own goroutine:\n%s", text)
+	}
 }

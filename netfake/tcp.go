@@ -15,7 +15,8 @@ import (
 
 // receiveTCP hands a segment to its connection, its listener, or answers with RST.
 func (h *Host) receiveTCP(p *Packet) Next {
-	head, data, err := wire.ParseTCP(p.Payload())
+	var head wire.TCP
+	data, err := head.Parse(p.Payload())
 	if err != nil {
 		return h.drop(p, err.Error(), "")
 	}

@@ -285,9 +285,9 @@ func (w *World) lock() {
 	w.enter()
 }
 
-// lockToRead is lock for a reader, who changes nothing. Outside of a bubble, where what is
-// due comes with the timer, it saves looking at the clock.
-func (w *World) lockToRead() {
+// lockToTake is lock for who takes what has come. Outside of a bubble, where what is due
+// comes with the timer, it saves looking at the clock.
+func (w *World) lockToTake() {
 	w.mu.Lock()
 	if w.bubble != "" {
 		w.enter()

@@ -64,14 +64,23 @@ const (
 // caller to know. Of an option that comes twice the last one counts. SACK blocks that
 // [TCP.Put] would have no room for are left out.
 func ParseTCP(b []byte) (h TCP, payload []byte, err error) {
+	if payload, err = h.Parse(b); err != nil {
+		return TCP{}, nil, err
+	}
+	return h, payload, nil
+}
+
+// Parse is [ParseTCP] for a header that is already somewhere: it overwrites it. After an
+// error what it holds is of no use.
+func (h *TCP) Parse(b []byte) (payload []byte, err error) {
 	if len(b) < TCPHeaderLen {
-		return TCP{}, nil, ErrShort
+		return nil, ErrShort
 	}
 	hlen := int(b[12]>>4) * 4
 	if hlen < TCPHeaderLen || hlen > len(b) {
-		return TCP{}, nil, ErrLength
+		return nil, ErrLength
 	}
-	h = TCP{
+	*h = TCP{
 		SrcPort: binary.BigEndian.Uint16(b),
 		DstPort: binary.BigEndian.Uint16(b[2:]),
 		Seq:     binary.BigEndian.Uint32(b[4:]),
@@ -81,10 +90,10 @@ func ParseTCP(b []byte) (h TCP, payload []byte, err error) {
 		Urgent:  binary.BigEndian.Uint16(b[18:]),
 	}
 	if hlen > TCPHeaderLen && !h.parseOptions(b[TCPHeaderLen:hlen]) {
-		return TCP{}, nil, ErrOption
+		return nil, ErrOption
 	}
 	clear(h.SACK[h.blocks():])
-	return h, b[hlen:len(b):len(b)], nil
+	return b[hlen:len(b):len(b)], nil
 }
 
 func (h *TCP) parseOptions(b []byte) bool {
