@@ -295,3 +295,30 @@ func TestNettest(t *testing.T) {
 		return c1, c2, tb.Clean, err
 	})
 }
+
+// A set of hosts that is cut off from everybody else talks with itself, and not with
+// somebody who has an address of the set in another VPC.
+func TestSetOfTwoTenants(t *testing.T) { netfake.Run(t, testSetOfTwoTenants) }
+
+func testSetOfTwoTenants(t *testing.T, w *netfake.World) {
+	all := newTenants(w)
+	red, blue := all[0], all[1]
+	for _, row := range []struct {
+		name string
+		set  netfake.Hosts
+		cut  bool
+	}{
+		{"both ends in the set", netfake.Hosts{red[0], red[1]}, false},
+		{"one end, and a neighbour", netfake.Hosts{red[0], red[2]}, true},
+		{"one end, and the other's namesake", netfake.Hosts{red[0], blue[1]}, true},
+		{"the other's namesake, and the other end", netfake.Hosts{blue[0], red[1]}, true},
+		{"namesakes of both", netfake.Hosts{blue[0], blue[1]}, false},
+	} {
+		f := w.Toward(row.set, nil).Partition()
+		_, err := red[0].Ping(t.Context(), red[1].Addr())
+		if cut := err != nil; cut != row.cut || (f.Hits() == 1) != row.cut {
+			t.Errorf("%s: a ping gives %v, with %d hits", row.name, err, f.Hits())
+		}
+		f.Undo()
+	}
+}

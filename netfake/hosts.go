@@ -1,6 +1,7 @@
 package netfake
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -219,14 +220,20 @@ func (f *trafficFault) concerns(p *Packet, at *Host) bool {
 
 func concerns(senders, receivers []*Host, p *Packet, at *Host) bool {
 	switch {
-	case at != nil && !slices.Contains(receivers, at), at == nil && len(receivers) > 0:
+	case len(senders) > 0 && !slices.Contains(senders, p.from):
 		return false
-	case len(senders) == 0:
-		return !slices.Contains(receivers, p.from)
-	case !slices.Contains(senders, p.from):
-		return false
+	case len(receivers) > 0:
+		return slices.Contains(receivers, at) && (len(senders) > 0 || !slices.Contains(receivers, p.from))
+	case at == nil:
+		return !ownedBy(senders, p.Flow.Dst.Addr())
 	}
-	return at != nil || !slices.ContainsFunc(senders, func(h *Host) bool { return h.owns(p.Flow.Dst.Addr()) })
+	// It left for an address of the set, which in another network is somebody else's.
+	return ownedBy(senders, p.Flow.Dst.Addr()) && !slices.Contains(senders, at)
+}
+
+// ownedBy reports whether an address is that of one of the hosts.
+func ownedBy(hosts []*Host, addr netip.Addr) bool {
+	return slices.ContainsFunc(hosts, func(h *Host) bool { return h.owns(addr) })
 }
 
 // release sends on what was held, unless another hold keeps it.
