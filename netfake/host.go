@@ -38,9 +38,8 @@ type Host struct {
 	crashes   []*Fault // in force
 	pauses    []*Fault
 	power     power
-	ring      waiting // what has come to the paused host
-	outbox    waiting // what it would have sent
-	orphans   map[*UDPConn]bool
+	ring      waiting   // what has come to the paused host
+	outbox    waiting   // what it would have sent
 	changed   sync.Cond // for those who wait for an echo
 
 	traceroutes map[Flow]*tracerouteProbe // under way, by the flow of the probe
@@ -249,12 +248,8 @@ func (h *Host) shutdown() {
 	for _, u := range h.udp {
 		u.closeLocked()
 	}
-	for u := range h.orphans {
-		u.closeLocked()
-	}
 	clear(h.listeners)
 	clear(h.udp)
-	clear(h.orphans)
 	for _, p := range append(h.ring.take(), h.outbox.take()...) {
 		h.world.packets.put(p)
 	}

@@ -72,7 +72,7 @@ func (h *Host) listen(network, address string) (*Listener, error) {
 	case err != nil:
 		return fail(shown, err)
 	case b.at.Port() == 0:
-		b = b.with(h.freePort(TCP, b.at.Addr(), netip.AddrPort{}))
+		b = h.freeBinding(b)
 	case isTaken(h.listeners, b), h.dialsFrom(b):
 		b.at = netip.AddrPort{}
 	}
@@ -84,6 +84,17 @@ func (h *Host) listen(network, address string) (*Listener, error) {
 	l.by.init(w, hashString(b.at.String()), &l.arrived)
 	h.listeners[b.at] = l
 	return l, nil
+}
+
+// freeBinding returns the binding with a free port, with port 0 if there is none.
+func (h *Host) freeBinding(b binding) binding {
+	for range h.ephemeral.len() {
+		b = b.with(h.freePort(TCP, b.at.Addr(), netip.AddrPort{}))
+		if b.at.Port() == 0 || !h.dialsFrom(b) {
+			return b
+		}
+	}
+	return b.with(0)
 }
 
 // dialsFrom reports whether a connection that the host has dialled, be it only in

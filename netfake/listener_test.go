@@ -317,6 +317,21 @@ func testEphemeralPortsRunOutFor(t *testing.T, w *World) {
 			c.Close()
 		}
 	}
+	// A port that the host dials from is no free one to listen on.
+	for n := range 3 {
+		l, err := client.Listen("tcp", ":0")
+		if taken := n == 2; errors.Is(err, syscall.EADDRINUSE) != taken {
+			t.Errorf("Listen beside %d connections: %v", n, err)
+		}
+		if err == nil {
+			l.Close()
+		}
+		if n < 2 {
+			if _, err := client.Dial("tcp", "203.0.113.10:7"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 // Accept's deadline is exact, and a closed listener wakes whoever waits.
