@@ -122,28 +122,28 @@ func (e *Edge) Enter(p *netfake.Packet) netfake.Next {
 		return p.Drop(e.hop(e.table, r.describe(), r.code()))
 	}
 	f := r.Target.NextHop().Interface
-	if f != nil && e.public && !f.reachable(dst) {
+	if f != nil && e.public && !e.reaches(f, dst) {
 		return p.Drop(e.hop(e.table, fmt.Sprintf("%v, which has no public address", r), codeNoPublicIP))
 	}
 	if p.Traced() {
 		p.Passed(e.hop(e.table, r.describe(), ""))
 	}
-	switch {
-	case f != nil && !f.placed():
-		return p.Drop(e.hop(f, f.absence(), codeBadState))
-	case f != nil:
+	if f != nil {
 		return e.toInterface(p, f)
 	}
 	return e.toOwner(p, dst)
 }
 
-// reachable reports whether an internet gateway can send packets for dst through the
-// interface: it has a public address, or for IPv6 one of that family.
-func (f *Interface) reachable(dst netip.Addr) bool {
-	if dst.Is4() {
-		return len(f.publics) > 0
+// reaches reports whether an internet gateway can send packets for dst through an interface:
+// it has a public address, for all that the edge knows, or for IPv6 one of that family.
+func (e *Edge) reaches(f *Interface, dst netip.Addr) bool {
+	if !dst.Is4() {
+		return f.countAddresses(128) > 0
 	}
-	return f.countAddresses(128) > 0
+	return slices.ContainsFunc(f.publics, func(t publicIP) bool {
+		known := e.cache.told(publicKey(e.vpc, t.public))
+		return known.live() && known.iface == f
+	})
 }
 
 // toOwner brings a packet to the interface that has its destination.
@@ -177,9 +177,19 @@ func (e *Edge) toInterface(p *netfake.Packet, f *Interface) netfake.Next {
 	key := mappingKey{e.vpc.vni, f.addr}
 	to, ask := e.cache.lookup(p, key)
 	if ask {
-		return e.cache.ask(p, key, func(p *netfake.Packet, to *mapping) netfake.Next { return e.deliver(p, key, to) })
+		return e.cache.ask(p, key, func(p *netfake.Packet, to *mapping) netfake.Next { return e.through(p, f, key, to) })
 	}
-	return e.deliver(p, key, to)
+	return e.through(p, f, key, to)
+}
+
+// through brings a packet to an interface that may be nowhere.
+func (e *Edge) through(p *netfake.Packet, f *Interface, key mappingKey, to *mapping) netfake.Next {
+	if to != nil || f.placed() {
+		return e.deliver(p, key, to)
+	}
+	hop := e.hop(f, f.absence(), codeBadState)
+	hop.Hint = e.cache.lag(key)
+	return p.Drop(hop)
 }
 
 // deliver sends a packet where an address is.

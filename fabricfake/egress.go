@@ -316,8 +316,6 @@ func (f *Interface) route(p *netfake.Packet, m *passage) netfake.Next {
 func (f *Interface) forward(p *netfake.Packet, m *passage) netfake.Next {
 	next, dst := m.next, p.Flow.Dst.Addr()
 	switch {
-	case next.Interface != nil && !next.Interface.placed():
-		return p.Drop(f.hop(m.target, netfake.NoDirection, next.Interface.absence(), codeBadState))
 	case next.Interface != nil:
 		return f.toInterface(p, next.Interface.addr, m)
 	case next.Edge != nil:
@@ -331,9 +329,9 @@ func (f *Interface) toInterface(p *netfake.Packet, dst netip.Addr, m *passage) n
 	key, cache := mappingKey{f.vpc.vni, dst}, &f.device.cache
 	to, ask := cache.lookup(p, key)
 	if ask {
-		next := m.next
+		target, next := m.target, m.next
 		return cache.ask(p, key, func(p *netfake.Packet, to *mapping) netfake.Next {
-			return f.toMapped(p, key, to, &passage{next: next, partial: true})
+			return f.toMapped(p, key, to, &passage{target: target, next: next, partial: true})
 		})
 	}
 	return f.toMapped(p, key, to, m)
@@ -346,6 +344,9 @@ func (f *Interface) toMapped(p *netfake.Packet, key mappingKey, to *mapping, m *
 	if to == nil {
 		why, code := f.vpc.unmapped(key.addr)
 		hop := f.hop(service, netfake.NoDirection, why, code)
+		if via := m.next.Interface; via != nil && !via.placed() {
+			hop.By, hop.Rule = m.target, via.absence()
+		}
 		hop.Hint = cache.lag(key)
 		return p.Drop(hop)
 	}

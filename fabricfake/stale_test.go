@@ -2,6 +2,8 @@ package fabricfake_test
 
 import (
 	"fmt"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -277,3 +279,52 @@ type throughEdge struct{ e *fabricfake.Edge }
 func (t *throughEdge) String() string              { return t.e.String() }
 func (t *throughEdge) Attached() bool              { return true }
 func (t *throughEdge) NextHop() fabricfake.NextHop { return fabricfake.NextHop{Edge: t.e} }
+
+// Who has yet to be told that the interface is gone to which his route leads sends there, and
+// it is dropped as stale; who has been told knows why he cannot. From an edge it is the same.
+func TestStaleRoute(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		x := newFerry(t, w)
+		v := x.subnet.VPC()
+		x.f.SetSourceDestCheck(fabricfake.SourceDestCheckOff)
+		v.MainRouteTable().Route("198.51.100.0/24", x.f)
+		in := &entry{}
+		in.edge = fabricfake.NewEdge(v, "edge", in)
+		in.edge.Associate(v.RouteTable("of the edge").Route("10.0.0.0/24", x.f))
+		edge := netfake.Endpoint{Proto: netfake.UDP, Addr: netip.MustParseAddrPort("10.0.0.4:9")}
+		outside := w.NewHost("outside", netfake.Place{})
+		outside.AddNIC(netip.MustParseAddr("203.0.113.5"), 1500, in)
+		to := netfake.Endpoint{Proto: netfake.UDP, Addr: netip.MustParseAddrPort("198.51.100.1:9")}
+		v.Region().Mapping().SetDelay(time.Second)
+		for _, step := range []struct {
+			name string
+			do   func()
+			rule string
+			code netfake.Code
+			lag  bool
+		}{
+			{"it is there", func() {}, " is not an address of this host", "", false},
+			{"its instance is stopped", func() { x.homes[0].Stop(); x.homes[0].Await(fabricfake.Stopped) }, "interface 5, ferried, is no longer here", "MAPPING_STALE", false},
+			{"until they are told", func() { w.Sleep(time.Second - 1) }, "interface 5, ferried, is no longer here", "MAPPING_STALE", false},
+			{"they are told", func() { w.Sleep(1) }, "home0 is stopped", "BAD_STATE", false},
+			{"it is elsewhere", x.homes[0].Start, "no interface has 10.0.0.50, vni 1", "NO_POSSIBLE_DESTINATION", true},
+			{"they are told of that", func() { w.Sleep(time.Second) }, " is not an address of this host", "", false},
+		} {
+			step.do()
+			for who, b := range map[string]*netfake.Hop{"the client": x.client.Probe(to).Blocker(), "the edge": outside.Probe(edge).Blocker()} {
+				if b == nil || !strings.HasSuffix(b.Rule, step.rule) || b.Code != step.code || step.lag != strings.Contains(b.Hint, "has yet to be told where 10.0.0.50 is now") {
+					t.Errorf("%s: %s: blocked by %+v", step.name, who, b)
+				}
+			}
+		}
+	})
+}
+
+// entry is the node behind an edge: what it is sent it brings into the VPC.
+type entry struct{ edge *fabricfake.Edge }
+
+func (e *entry) String() string                      { return "entry" }
+func (e *entry) Step(p *netfake.Packet) netfake.Next { return e.edge.Enter(p) }
+func (e *entry) Leave(p *netfake.Packet, from *fabricfake.Interface) netfake.Next {
+	return netfake.Next{}
+}
