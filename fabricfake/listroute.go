@@ -113,7 +113,7 @@ func (t *RouteTable) checkListTarget(l *PrefixList, target Target) error {
 
 // follow brings the table's routes into step with a list's entries.
 func (t *RouteTable) follow(l *PrefixList) {
-	t.routes = slices.DeleteFunc(t.routes, func(r Route) bool { return r.List == l })
+	t.set(slices.DeleteFunc(t.routes, func(r Route) bool { return r.List == l }))
 	i := t.listRoute(l)
 	if i < 0 {
 		return

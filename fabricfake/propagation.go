@@ -107,7 +107,7 @@ func (t *RouteTable) learn(p *Propagation, change func() error) *RouteTable {
 
 // relearn brings the propagated routes into step with what the gateways have learnt.
 func (t *RouteTable) relearn() {
-	t.routes = slices.DeleteFunc(t.routes, func(r Route) bool { return r.Origin.propagated() })
+	t.set(slices.DeleteFunc(t.routes, func(r Route) bool { return r.Origin.propagated() }))
 	for _, p := range t.learns {
 		for _, r := range p.learnt {
 			t.install(r)

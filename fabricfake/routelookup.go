@@ -15,7 +15,7 @@ func (t *RouteTable) put(r Route) {
 	if at < 0 {
 		at = len(t.routes)
 	}
-	t.routes = slices.Insert(t.routes, at, r)
+	t.set(slices.Insert(t.routes, at, r))
 }
 
 func precedes(a, b Route) bool {
@@ -29,9 +29,31 @@ func precedes(a, b Route) bool {
 // those to one destination the one of the lowest rank. A local route wins against a
 // propagated one even where that is more specific.
 func (t *RouteTable) lookup(dst netip.Addr) (Route, bool) {
+	last := dst.As16()
+	m := &t.memory[last[15]%uint8(len(t.memory))]
+	if m.dst != dst {
+		*m = lookedUp{dst, t.search(dst)}
+	}
+	if m.at < 0 {
+		return Route{}, false
+	}
+	return t.routes[m.at], true
+}
+
+// lookedUp is the result of a look-up, which holds as long as the routes are the same.
+type lookedUp struct {
+	dst netip.Addr
+	at  int // the index of the route, negative for none
+}
+
+// set gives the table its routes, and has it forget what it has looked up.
+func (t *RouteTable) set(routes []Route) { t.routes, t.memory = routes, [len(t.memory)]lookedUp{} }
+
+// search does what lookup does and returns the index of the route, a negative one for none.
+func (t *RouteTable) search(dst netip.Addr) int {
 	for _, never := range unroutable {
 		if never.Contains(dst) {
-			return Route{}, false
+			return -1
 		}
 	}
 	best, learnt := -1, -1
@@ -51,10 +73,7 @@ func (t *RouteTable) lookup(dst netip.Addr) (Route, bool) {
 	if learnt >= 0 && (best < 0 || !t.isLocal(dst)) {
 		best = learnt
 	}
-	if best < 0 {
-		return Route{}, false
-	}
-	return t.routes[best], true
+	return best
 }
 
 func (t *RouteTable) isLocal(dst netip.Addr) bool {

@@ -29,6 +29,7 @@ type RouteTable struct {
 	learns  []*Propagation        // the gateways that propagate their routes to it
 	edges   []*Edge               // the gateways that it is associated with
 	deleted bool
+	memory  [16]lookedUp // by the end of the destination
 }
 
 // newRouteTable returns a table with a local route for each block of the VPC. Subnets
@@ -100,9 +101,9 @@ func (t *RouteTable) addLocal(cidr netip.Prefix) {
 
 // removeLocal removes the local route of a block that has left the VPC.
 func (t *RouteTable) removeLocal(cidr netip.Prefix) {
-	t.routes = slices.DeleteFunc(t.routes, func(r Route) bool {
+	t.set(slices.DeleteFunc(t.routes, func(r Route) bool {
 		return r.Origin == OriginLocal && r.Destination == cidr
-	})
+	}))
 }
 
 // add adds a static route.
@@ -195,7 +196,7 @@ func (t *RouteTable) removeRoute(dst netip.Prefix) error {
 	case t.routes[i].Origin == OriginLocal:
 		return refuse(codeParameterValue, "the local route %v cannot be removed", dst)
 	}
-	t.routes = slices.Delete(t.routes, i, i+1)
+	t.set(slices.Delete(t.routes, i, i+1))
 	return nil
 }
 
@@ -217,7 +218,7 @@ func (t *RouteTable) install(r Route) {
 
 // withdraw removes a route that install added. One that is not there is ignored.
 func (t *RouteTable) withdraw(r Route) {
-	t.routes = slices.DeleteFunc(t.routes, func(o Route) bool { return o == r })
+	t.set(slices.DeleteFunc(t.routes, func(o Route) bool { return o == r }))
 }
 
 // checkQuota refuses more routes of a family that are not propagated than there is room
