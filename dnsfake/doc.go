@@ -24,10 +24,8 @@
 //
 // The root and every top-level domain have one name server each, in one place, and so
 // has each name server of Route 53; the real ones are anycast. Changes to a zone are
-// everywhere at once, where Route 53 takes up to a minute. Answers by UDP are limited
-// to one packet of the internet rather than to 4096 bytes, since its hosts do not put
-// fragments together. A CNAME whose target is in the same zone comes with its target in
-// the answer section (RFC 1034 section 4.3.2).
+// everywhere at once, where Route 53 takes up to a minute. A CNAME whose target is in the
+// same zone comes with its target in the answer section (RFC 1034 section 4.3.2).
 //
 // Resolvers do not remember failures, do not refresh before a TTL is over, and do not
 // check a referral's name servers with the zone itself.

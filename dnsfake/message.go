@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 
 	"github.com/miekg/dns"
-	"github.com/netspec-go/netspec/netfake"
 )
 
 // transport is how a message came.
@@ -18,9 +17,6 @@ const (
 const (
 	plainSize  = 512  // the largest answer by UDP without EDNS0 (RFC 1035 section 2.3.4)
 	serverSize = 4096 // and with it, from a Route 53 server (DNSBehavior page)
-
-	// maxDatagram is what fits into one packet of the internet, which carries no fragments.
-	maxDatagram = netfake.InternetMTU - 28
 )
 
 // readQuery reads a question from whatever arrived. If it is none that a handler could
@@ -77,7 +73,7 @@ func finish(req, m *dns.Msg, via transport) []byte {
 	if opt := req.IsEdns0(); opt != nil {
 		m.SetEdns0(serverSize, false)
 		if via == datagram {
-			size = min(max(plainSize, int(opt.UDPSize())), serverSize, maxDatagram)
+			size = min(max(plainSize, int(opt.UDPSize())), serverSize)
 		}
 	}
 	m.Compress = true

@@ -120,7 +120,7 @@ func FuzzServer(f *testing.F) {
 			if err := m.Unpack(out); err != nil || !m.Response {
 				t.Fatalf("%x is answered with %x: %v", b, out, err)
 			}
-			if via == datagram && len(out) > maxDatagram {
+			if via == datagram && len(out) > serverSize {
 				t.Fatalf("the answer has %d bytes", len(out))
 			}
 		}

@@ -218,6 +218,43 @@ func twoFragments(w *netfake.World, x *world, proto netfake.Protocol, reverse bo
 	})
 }
 
+// Who sent a datagram through a NAT gateway is told that the other end has waited in vain for
+// its rest: the gateway translates what the answer quotes, a first fragment. It comes after
+// 30 s, when the sender's groups have just forgotten the connection, unless they are told to
+// remember it for longer.
+func TestReassemblyTimeoutThroughNAT(t *testing.T) {
+	for tracked, want := range map[time.Duration]netfake.Verdict{0: netfake.Drop, time.Minute: netfake.Deliver} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			x := build(w)
+			app := x.private.Instance("sender", fabricfake.InstanceConfig{ConnectionTracking: fabricfake.ConnectionTracking{UDPSingle: tracked}})
+			x.site.Uplink().Link().Insert(loseLast{})
+			rec := w.Record(func(f netfake.Flow) bool { return f.Proto == netfake.ICMP })
+			c, err := app.Dial("udp", "203.0.113.80:9")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Write(text(9000))
+			w.Sleep(2 * netfake.FragmentTimeout)
+			told := rec.Traces()
+			if len(told) != 1 || told[0].Summary != "type 11 code 1" || told[0].Verdict() != want || !told[0].Passed(x.nat) {
+				t.Errorf("tracked for %v: %v", tracked, told)
+			}
+		})
+	}
+}
+
+// loseLast loses the last fragment of each datagram.
+type loseLast struct{}
+
+func (loseLast) String() string { return "loses the last" }
+
+func (l loseLast) Step(p *netfake.Packet) netfake.Next {
+	if f, ok := wire.ParseFragment(p.Bytes()); ok && !f.MF {
+		return p.Drop(netfake.Hop{Place: "link", By: l, Rule: "lost"})
+	}
+	return p.Onward()
+}
+
 // Whatever links lose, double or reorder, what comes back through both gateways is what was
 // sent, and without faults all of it does.
 func TestFragmentsSurviveGateways(t *testing.T) {

@@ -27,7 +27,8 @@ type Faults struct {
 	ReorderBy time.Duration
 
 	// Corrupt is the share of packets in which one bit behind the IP header is flipped.
-	// Whoever checks the checksum drops them.
+	// Whoever checks the checksum drops them, unless two bits of a datagram are flipped
+	// that came in fragments: in one of 32 cases they cancel out.
 	Corrupt float64
 
 	// Detour is the most that the link's latency is longer for a pair of addresses.

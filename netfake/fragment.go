@@ -27,10 +27,11 @@ func (p *Packet) IsFragment() bool { return p.part.offset != 0 || p.part.more }
 func (p *Packet) IsLaterFragment() bool { return p.part.later() }
 
 // MayFragment reports whether a router may cut the packet: it is of IPv4, and its header
-// does not forbid it. Of IPv6 only the sender cuts.
+// does not forbid it. Of IPv6 only the sender cuts. A fragment that ends where no datagram
+// does is not cut either.
 func (p *Packet) MayFragment() bool {
 	b := p.Bytes()
-	return p.train == 0 && len(b) > 0 && b[0]>>4 == 4 && !wire.DontFragment(b)
+	return p.train == 0 && len(b) > 0 && b[0]>>4 == 4 && !wire.DontFragment(b) && int(p.part.offset)+len(b) <= 65535
 }
 
 // Cut cuts the packet into fragments of at most mtu bytes, as a router does that may, and

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netspec-go/netspec/internal/faketb"
 	"github.com/netspec-go/netspec/internal/wire"
 	"pgregory.net/rapid"
 )
@@ -43,6 +44,12 @@ func (m *sniffer) Step(p *Packet) Next {
 		return p.Drop(Hop{Place: "sniffer", By: m, Rule: "lost"})
 	}
 	return p.Onward()
+}
+
+// taken returns what the sniffer has read so far.
+func (m *sniffer) taken(w *World) (s sniffer) {
+	w.Do(func(time.Duration) { s = *m })
+	return s
 }
 
 // pattern is n bytes that depend on a number.
@@ -96,11 +103,12 @@ func TestFragmentsOfAHost(t *testing.T) {
 						t.Errorf("datagram %d: got %d bytes, %v", i, len(got), err)
 					}
 				}
-				if want := append(row.want, row.want...); !slices.Equal(m.packets, want) {
-					t.Errorf("got  %v\nwant %v", m.packets, want)
+				got := m.taken(w)
+				if want := append(row.want, row.want...); !slices.Equal(got.packets, want) {
+					t.Errorf("got  %v\nwant %v", got.packets, want)
 				}
 				n := len(row.want)
-				if ids := m.ids; n > 1 && (ids[0] != ids[n-1] || ids[n] == ids[0] || ids[0] == 0) {
+				if ids := got.ids; n > 1 && (ids[0] != ids[n-1] || ids[n] == ids[0] || ids[0] == 0) {
 					t.Errorf("the datagrams have the numbers %v", ids)
 				}
 			})
@@ -121,7 +129,8 @@ func TestFragmentNumbersAreKeyed(t *testing.T) {
 				dialUDPFrom(t, client, 2000, other).Write(make([]byte, 100))
 			}
 			c.Write(make([]byte, 3000))
-			ids = m.ids[len(m.ids)-3:]
+			ids = m.taken(w).ids
+			ids = ids[len(ids)-3:]
 		})
 		return ids
 	}
@@ -185,14 +194,15 @@ func TestLargeEcho(t *testing.T) { Run(t, testLargeEcho) }
 
 func testLargeEcho(t *testing.T, w *World) {
 	server, client := twoHosts(w)
-	there, back := &sniffer{}, &sniffer{}
-	client.Uplink().Link().Insert(there)
-	server.Uplink().Link().Insert(back)
+	m, n := &sniffer{}, &sniffer{}
+	client.Uplink().Link().Insert(m)
+	server.Uplink().Link().Insert(n)
 	w.Do(func(time.Duration) {
 		echo := wire.ICMP{Type: wire.ICMPEchoRequest, ID: 7, Seq: 1}
 		client.sendCut(client.echoPacket(client.Addr(), server.Addr(), echo, pattern(3000, 0), 1), InternetMTU)
 	})
 	w.Sleep(time.Second)
+	there, back := m.taken(w), n.taken(w)
 	if len(there.packets) != 6 || !slices.Equal(there.packets[:3], there.packets[3:]) || there.packets[2].size != 68 {
 		t.Errorf("the client's link carried %v", there.packets)
 	}
@@ -257,7 +267,6 @@ func fragmentsSurvive(t *rapid.T) {
 	}
 	w.Internet().Between(Sydney, Melbourne).SetFaults(Faults{
 		Loss: share("loss", 20), Duplicate: share("duplicate", 30), Reorder: share("reorder", 30), ReorderBy: 5 * time.Millisecond,
-		Corrupt: share("corrupt", 5),
 	})
 	at := server.Addr()
 	if rapid.Bool().Draw(t, "IPv6") {
@@ -286,19 +295,17 @@ func fragmentsSurvive(t *rapid.T) {
 			t.Fatalf("%d bytes arrived that nobody sent", len(b))
 		}
 	}
-	var crossed [][]byte
-	w.Do(func(time.Duration) { crossed = slices.Clone(m.bytes) })
-	if want := naively(crossed, at); !slices.Equal(got, want) {
+	if want := naively(m.taken(w).bytes, at); !slices.Equal(got, want) {
 		t.Fatalf("%d datagrams arrived, and the oracle has %d: %d, %d", len(got), len(want), got, want)
 	}
 	w.Sleep(2 * FragmentTimeout6)
-	w.lock()
-	defer w.unlock()
-	for _, a := range server.assembly {
-		if a != nil && (len(a.of) > 0 || a.memory != 0 || a.timer.Pending()) {
-			t.Fatalf("%d datagrams are left over, in %d bytes", len(a.of), a.memory)
+	w.Do(func(time.Duration) {
+		for _, a := range server.assembly {
+			if a != nil && (len(a.of) > 0 || a.memory != 0 || a.timer.Pending()) {
+				t.Errorf("%d datagrams are left over, in %d bytes", len(a.of), a.memory)
+			}
 		}
-	}
+	})
 }
 
 func sum(b []byte) uint64 {
@@ -356,6 +363,40 @@ func naively(packets [][]byte, dst netip.Addr) (sums []uint64) {
 	return sums
 }
 
+// A bit that is flipped in a later fragment is found when the datagram is put together.
+func TestCorruptFragment(t *testing.T) { Run(t, testCorruptFragment) }
+
+func testCorruptFragment(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	in := openUDP(t, server, 9)
+	c := dialUDPFrom(t, client, 1000, in)
+	remove := client.Uplink().Link().Insert(flipLater{})
+	c.Write(pattern(3000, 1))
+	if got, err := read(in); err == nil {
+		t.Errorf("%d bytes arrived", len(got))
+	}
+	if d := w.Drops(); len(d) != 1 || d[0].Hop.Rule != "the checksum is wrong" || d[0].Flow.Dst.Port() != 9 {
+		t.Errorf("dropped: %v", d)
+	}
+	remove()
+	c.Write(pattern(3000, 2))
+	if got, err := read(in); !bytes.Equal(got, pattern(3000, 2)) {
+		t.Errorf("the next: %d bytes, %v", len(got), err)
+	}
+}
+
+// flipLater flips a bit in each last fragment.
+type flipLater struct{}
+
+func (flipLater) String() string { return "flips" }
+
+func (flipLater) Step(p *Packet) Next {
+	if f, ok := wire.ParseFragment(p.Bytes()); ok && !f.MF {
+		p.Bytes()[f.End-1] ^= 1
+	}
+	return p.Onward()
+}
+
 // A world whose fragments are done has nothing left to do.
 func TestFragmentsLeaveNothingBehind(t *testing.T) { Run(t, testFragmentsLeaveNothingBehind) }
 
@@ -408,5 +449,44 @@ func TestCaptureOfFragments(t *testing.T) {
 		"-e", "ip.reassembled.length", "-e", "ipv6.fragment.count", "-e", "ipv6.reassembled.length")
 	if want := "5008,7,5008,,\n5008,,,4,5008\n"; got != want {
 		t.Errorf("tshark makes of it\n%s, want\n%s", got, want)
+	}
+}
+
+// Only what may be cut is: who cuts something else is told, and the packet is lost.
+func TestMayFragment(t *testing.T) {
+	flow := Flow{UDP, netip.MustParseAddrPort("10.0.0.1:1"), netip.MustParseAddrPort("10.0.0.2:2")}
+	flow6 := Flow{UDP, netip.MustParseAddrPort("[2001:db8::1]:1"), netip.MustParseAddrPort("[2001:db8::2]:2")}
+	for _, row := range []struct {
+		what string
+		make func(h *Host) *Packet
+		may  bool
+	}{
+		{"a datagram that forbids it", func(h *Host) *Packet { return h.udpPacket(flow, make([]byte, 2000), 1) }, false},
+		{"a fragment", func(h *Host) *Packet { return h.udpPacket(flow, make([]byte, 2000), 1).pieces(1500, 7)[0] }, true},
+		{"a later one", func(h *Host) *Packet { return h.udpPacket(flow, make([]byte, 4000), 1).pieces(1500, 7)[1] }, true},
+		{"one that ends where no datagram does", func(h *Host) *Packet {
+			p := h.udpPacket(flow, make([]byte, 2000), 1).pieces(1500, 7)[0]
+			ip := wire.IPv4{TTL: 64, Proto: wire.ProtoUDP, ID: 7, FragOffset: 65000, Src: flow.Src.Addr(), Dst: flow.Dst.Addr()}
+			ip.Put(p.Bytes(), p.Len()-wire.IPv4HeaderLen)
+			p.Decode()
+			return p
+		}, false},
+		{"a datagram of IPv6", func(h *Host) *Packet { return h.udpPacket(flow6, make([]byte, 2000), 1) }, false},
+		{"a fragment of IPv6", func(h *Host) *Packet { return h.udpPacket(flow6, make([]byte, 2000), 1).pieces(1500, 7)[0] }, false},
+	} {
+		tb := faketb.New(t)
+		w := New(tb, Config{Instant: true})
+		h := w.NewHost("h", Place{})
+		w.Do(func(time.Duration) {
+			p := row.make(h)
+			if got := p.MayFragment(); got != row.may {
+				t.Errorf("%s may be cut: %v", row.what, got)
+			}
+			p.Cut(576, Hop{Place: "here", By: h}, h)
+		})
+		if failed := len(tb.Failures()) > 0; failed == row.may {
+			t.Errorf("%s: the test fails: %v", row.what, tb.Failures())
+		}
+		tb.Clean()
 	}
 }

@@ -30,6 +30,21 @@ func (g *guard) Step(p *Packet) Next {
 	return p.Onward()
 }
 
+// state is what a guard has seen and has left.
+type state struct {
+	passed         []uint16
+	memory         int
+	waiting, known int
+	pending        bool
+}
+
+func (g *guard) state(w *World) (s state) {
+	w.Do(func(time.Duration) {
+		s = state{g.passed, g.memory, len(g.waiting), len(g.of), g.timer != nil && g.timer.Pending()}
+	})
+	return s
+}
+
 // A filter that looks at ports judges later fragments by their first, whichever comes
 // first, and drops those whose first does not come.
 func TestFragmentsAtAFilter(t *testing.T) {
@@ -60,11 +75,12 @@ func TestFragmentsAtAFilter(t *testing.T) {
 				if bytes.Equal(got, pattern(4096, 0)[8:]) != row.arrives {
 					t.Errorf("it arrives: %d bytes, %v", len(got), err)
 				}
-				if !slices.Equal(g.passed, row.passed) || len(w.Drops()) != row.drops {
-					t.Errorf("judged %v, want %v; dropped: %v", g.passed, row.passed, w.Drops())
+				s := g.state(w)
+				if !slices.Equal(s.passed, row.passed) || len(w.Drops()) != row.drops {
+					t.Errorf("judged %v, want %v; dropped: %v", s.passed, row.passed, w.Drops())
 				}
-				if g.memory != 0 || len(g.waiting) != 0 || g.timer != nil && g.timer.Pending() {
-					t.Errorf("%d bytes are left over", g.memory)
+				if s.memory != 0 || s.waiting != 0 || s.pending {
+					t.Errorf("%+v", s)
 				}
 			})
 		})
@@ -102,27 +118,18 @@ func testFragmentsMemory(t *testing.T, w *World) {
 	for id := range fits + 3 {
 		forge(w, client, server, uint16(id+1), handmade{2048, 2048, false})
 	}
-	if n := len(w.Drops()); n != 3 {
-		t.Errorf("%d fragments were dropped, want 3", n)
+	if n, s := len(w.Drops()), g.state(w); n != 3 || s.waiting != fits {
+		t.Errorf("%d fragments were dropped, want 3, and %d wait, want %d", n, s.waiting, fits)
 	}
-	w.Do(func(time.Duration) {
-		if len(g.waiting) != fits {
-			t.Errorf("%d fragments wait, want %d", len(g.waiting), fits)
-		}
-	})
 	w.Sleep(FragmentTimeout + time.Second)
-	w.Do(func(time.Duration) {
-		if g.memory != 0 || len(g.of) != 0 {
-			t.Errorf("%d datagrams are left over, in %d bytes", len(g.of), g.memory)
-		}
-	})
+	if s := g.state(w); s.memory != 0 || s.known != 0 {
+		t.Errorf("%d datagrams are left over, in %d bytes", s.known, s.memory)
+	}
 	for id := range 3 * smallestFlockSweep {
 		forge(w, client, server, uint16(id+1), handmade{0, 1024, true})
 		w.Sleep(FragmentTimeout / 100)
 	}
-	w.Do(func(time.Duration) {
-		if len(g.of) > smallestFlockSweep {
-			t.Errorf("%d datagrams are remembered", len(g.of))
-		}
-	})
+	if s := g.state(w); s.known > smallestFlockSweep {
+		t.Errorf("%d datagrams are remembered", s.known)
+	}
 }

@@ -99,12 +99,12 @@ var purposeICMP = hashString("icmp error")
 
 func (p *Packet) icmpError(e ICMPError, from netip.Addr) *Packet {
 	b := p.Bytes()
-	about, err := wire.ParseQuote(b)
-	if err != nil || !wire.MayComplain(b) || !from.IsValid() || from.Is4() != about.Src.Is4() {
+	sender, ok := wire.MayComplain(b)
+	if !ok || !from.IsValid() || from.Is4() != sender.Is4() {
 		return nil
 	}
 	m := &icmpMessages[e.Kind]
-	f := Flow{ICMP, netip.AddrPortFrom(from, 0), netip.AddrPortFrom(about.Src, 0)}
+	f := Flow{ICMP, netip.AddrPortFrom(from, 0), netip.AddrPortFrom(sender, 0)}
 	head := wire.ICMP{Type: m.type4, Code: m.code4, MTU: uint32(e.MTU)}
 	if !from.Is4() {
 		f.Proto, head.Type, head.Code = ICMPv6, m.type6, m.code6

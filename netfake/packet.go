@@ -86,8 +86,9 @@ const headroom = 96
 // Packet is one IP packet on its way: its bytes, and what was read from them. A
 // node owns it during Step only and must not keep it.
 type Packet struct {
-	// Flow is what the innermost headers say. SetSrc and SetDst keep it and the
-	// bytes in step; nobody else writes it.
+	// Flow is what the innermost headers say; a later fragment has no ports, unless a
+	// Fragments lends it those of its first. SetSrc and SetDst keep it and the bytes in
+	// step; nobody else writes it.
 	Flow Flow
 
 	hash  uint64 // of Flow; 0 until it is asked for

@@ -127,7 +127,7 @@ func trim(f *wire.Fragment) {
 }
 
 // fragmentFault says what is wrong with a fragment of IPv6 by itself, of which its sender is
-// told (RFC 8200, section 4.5), if it is the first. IPv4 has no such answer.
+// told (RFC 8200, section 4.5). IPv4 has no such answer.
 func fragmentFault(f *wire.Fragment) string {
 	switch n := f.End - f.Start; {
 	case f.Src.Is4():

@@ -25,17 +25,21 @@ func Quote(packet []byte) []byte {
 	return packet[:min(len(packet), limit)]
 }
 
-// MayComplain reports whether an ICMP error may answer a packet: not an ICMP error, not
-// a packet to or from an address that names no single host, not a fragment other than
-// the first (RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e)). Of IPv6, packet too big
-// and the parameter problem of an unknown option may answer a multicast as well; they
-// are not told apart here.
-func MayComplain(packet []byte) bool {
+// MayComplain reports whether an ICMP error may answer a packet, and to whom: not an ICMP
+// error, not a packet to or from an address that names no single host, and of IPv4 not a
+// fragment other than the first (RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e)). Of
+// IPv6, packet too big and the parameter problem of an unknown option may answer a
+// multicast as well; they are not told apart here. A later fragment of ICMPv6, which may
+// be that of an error, is not answered.
+func MayComplain(packet []byte) (sender netip.Addr, ok bool) {
 	q, err := ParseQuote(packet)
-	if err != nil || !singleHost(q.Src) || !singleHost(q.Dst) {
-		return false
+	if f, part := ParseFragment(packet); part && f.Offset > 0 && f.Src.Is6() {
+		return f.Src, f.Proto != ProtoICMPv6 && singleHost(f.Src) && singleHost(f.Dst)
 	}
-	return !q.isError(packet)
+	if err != nil || !singleHost(q.Src) || !singleHost(q.Dst) {
+		return netip.Addr{}, false
+	}
+	return q.Src, !q.isError(packet)
 }
 
 func singleHost(a netip.Addr) bool {

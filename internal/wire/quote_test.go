@@ -59,6 +59,14 @@ func TestQuote(t *testing.T) {
 	}
 }
 
+// fragment6 is a later fragment of IPv6.
+func fragment6(proto uint8) []byte {
+	b := make([]byte, FragmentHeaderLen+8)
+	f := FragmentHeader{NextHeader: proto, Offset: 1448, MF: true, ID: 1}
+	f.Put(b)
+	return packet6(ProtoFragment, b, nil)
+}
+
 func TestMayComplain(t *testing.T) {
 	udp := make([]byte, 8)
 	to4 := func(a string) func(*IPv4) { return func(h *IPv4) { h.Dst = netip.MustParseAddr(a) } }
@@ -93,11 +101,14 @@ func TestMayComplain(t *testing.T) {
 		{"a multicast of IPv6", packet6(ProtoUDP, udp, func(h *IPv6) { h.Dst = netip.MustParseAddr("ff02::1") }), false},
 		{"from nobody of IPv6", packet6(ProtoUDP, udp, func(h *IPv6) { h.Src = netip.IPv6Unspecified() }), false},
 
+		{"a later fragment of IPv6", fragment6(ProtoUDP), true},
+		{"one of ICMP, which may be an error", fragment6(ProtoICMPv6), false},
+
 		{"nothing", nil, false},
 		{"half a header", packet4(ProtoUDP, udp, nil)[:12], false},
 		{"no transport header", packet4(ProtoUDP, nil, nil), false},
 	} {
-		if got := MayComplain(row.packet); got != row.want {
+		if _, got := MayComplain(row.packet); got != row.want {
 			t.Errorf("%s: %t, want %t", row.name, got, row.want)
 		}
 	}
@@ -226,13 +237,14 @@ func FuzzQuote(f *testing.F) {
 	f.Add(packet4(ProtoTCP, make([]byte, 20), nil), uint8(0))
 	f.Add(packet4(ProtoICMP, icmpBytes(ICMPEchoRequest), nil), uint8(1))
 	f.Add(packet6(ProtoUDP, make([]byte, 8), nil), uint8(0))
+	f.Add(fragment6(ProtoUDP), uint8(0))
 	f.Fuzz(func(t *testing.T, in []byte, side uint8) {
 		q, _, err := hostile(t, in, func(b []byte) (Quoted, []byte, error) {
 			q, err := ParseQuote(b)
 			return q, nil, err
 		})
-		if err != nil && MayComplain(in) {
-			t.Fatal("an answer to what cannot be read")
+		if sender, ok := MayComplain(in); ok && (err != nil && version(in) != 6 || !singleHost(sender)) {
+			t.Fatalf("an answer to %v about what cannot be read", sender)
 		}
 		if len(Quote(in)) > len(in) {
 			t.Fatal("quotes more than there is")
