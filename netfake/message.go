@@ -10,7 +10,8 @@ import (
 // This file has the rest of *net.UDPConn's ways to read and write, for libraries that look
 // for them. There is no SyscallConn and no File, here and of TCP: no descriptor stands
 // behind a socket. One that returns an error would be worse: quic-go, go-redis and the
-// MySQL driver, which do without where there is none, give up where it fails.
+// MySQL driver, which do without where there is none, give up where it fails. The methods of
+// golang.org/x/net/ipv4 and ipv6, batches among them, return an error for such a socket.
 
 // errMissingAddress says what net's own, unexported, error says.
 var errMissingAddress = errors.New("missing address")
