@@ -152,25 +152,36 @@ func (x *judged) at(addr netip.Addr) *rigHost {
 // check compares what has happened since the last time with what should have.
 func (x *judged) check(t netfake.TB) {
 	x.w.Sleep(time.Millisecond)
+	var logged []verdict
+	drops := x.w.Drops()
+	for _, d := range drops {
+		if v := verdictOf(d.Hop); v != "" {
+			logged = append(logged, v)
+		}
+	}
+	wrong := ""
+	x.w.Do(func(time.Duration) {
+		x.compare(logged, len(drops) == 64) // the log has no more
+		wrong = x.wrong
+	})
+	if wrong != "" {
+		t.Fatalf("%s\n%v", wrong, drops)
+	}
+}
+
+// compare looks for what should have passed and has not, and compares why packets were
+// dropped, of which only the last may be known.
+func (x *judged) compare(logged []verdict, last bool) {
 	for _, p := range x.taps {
 		if len(p.out)+len(p.in) > 0 {
 			x.wrong = fmt.Sprintf("at %v %v should leave and %v arrive", p.h, p.out, p.in)
 		}
 	}
-	var logged []verdict
-	for _, d := range x.w.Drops() {
-		if v := verdictOf(d.Hop); v != "" {
-			logged = append(logged, v)
-		}
-	}
-	if n := len(logged); n < len(x.drops) && len(x.w.Drops()) == 64 { // the log has no more
+	if n := len(logged); last && n < len(x.drops) {
 		x.drops = x.drops[len(x.drops)-n:]
 	}
 	if !slices.Equal(logged, x.drops) {
 		x.wrong = fmt.Sprintf("dropped by %v, and should be by %v", logged, x.drops)
-	}
-	if x.wrong != "" {
-		t.Fatalf("%s\n%v", x.wrong, x.w.Drops())
 	}
 }
 
@@ -192,8 +203,7 @@ func verdictOf(h netfake.Hop) verdict {
 
 // opens is what the oracle says of the first segment of a flow from one host to another, and
 // of the answer.
-func (x *judged) opens(from, to *rigHost, f netfake.Flow) (there, back verdict) {
-	now := x.w.Now()
+func (x *judged) opens(from, to *rigHost, f netfake.Flow, now time.Duration) (there, back verdict) {
 	histories := [2]*history{from.history, to.history}
 	from.history, to.history = histories[0].clone(), histories[1].clone()
 	defer func() { from.history, to.history = histories[0], histories[1] }()
@@ -238,7 +248,8 @@ func (x *judged) dial(t netfake.TB, f netfake.Flow) {
 	}
 	x.last = f
 	from, to, src, dst := x.at(f.Src.Addr()), x.at(f.Dst.Addr()), f.Src, f.Dst
-	there, back := x.opens(from, to, f)
+	var there, back verdict
+	x.w.Do(func(now time.Duration) { there, back = x.opens(from, to, f, now) })
 	x.used[src.Port()] = there == "" && (back != "" || dst.Port() == listens)
 	var l net.Listener
 	if dst.Port() == listens {
@@ -338,7 +349,8 @@ func TestTCPOracleTellsApart(t *testing.T) {
 			want := func(what string, drops ...verdict) {
 				t.Helper()
 				x.w.Sleep(time.Second)
-				seen := slices.Compact(slices.Clone(x.drops))
+				var seen []verdict
+				x.w.Do(func(time.Duration) { seen = slices.Compact(slices.Clone(x.drops)) })
 				if x.check(t); !slices.Equal(seen, drops) {
 					t.Errorf("%s: dropped by %v, want %v", what, seen, drops)
 				}
