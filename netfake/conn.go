@@ -105,9 +105,10 @@ func (c *TCPConn) read(b []byte, chunks []tcp.Chunk) (taken, n int, err error) {
 			w.yield()
 			continue
 		}
-		c.readers++
-		w.wait(&c.readable)
-		c.readers--
+		q := c.waiters()
+		q.readers++
+		w.wait(&q.readable)
+		q.readers--
 	}
 }
 
@@ -121,8 +122,8 @@ func (c *TCPConn) Write(b []byte) (int, error) {
 		c.awaitWritable()
 	}
 	n, err := c.write(b)
-	if c.writers > 0 {
-		w.wake(&c.writable)
+	if q := c.queue; q != nil && q.writers > 0 {
+		w.wake(&q.writable)
 	}
 	w.unlock()
 	return n, c.opError("write", err)
@@ -162,9 +163,10 @@ func (c *TCPConn) write(b []byte) (int, error) {
 
 // awaitWritable waits for what lets a Write go on or makes it fail.
 func (c *TCPConn) awaitWritable() {
-	c.writers++
-	c.host.world.wait(&c.writable)
-	c.writers--
+	q := c.waiters()
+	q.writers++
+	c.host.world.wait(&q.writable)
+	q.writers--
 }
 
 // ReadFrom writes what r has until it ends. It is Write for io.Copy; its errors are those
@@ -205,8 +207,7 @@ func (c *TCPConn) end(now time.Duration) {
 	} else {
 		c.machine.Close(now)
 	}
-	c.host.world.wake(&c.readable)
-	c.host.world.wake(&c.writable)
+	c.wakeAll()
 }
 
 // awaitEnd waits until the other end has acknowledged all and the FIN, or the time to
@@ -239,7 +240,7 @@ func (c *TCPConn) CloseRead() error {
 			return sysError("shutdown", syscall.ENOTCONN)
 		}
 		c.machine.CloseRead(now)
-		c.host.world.wake(&c.readable)
+		c.wakeAll()
 		return nil
 	})
 }

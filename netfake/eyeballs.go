@@ -89,11 +89,12 @@ func (d *Dialer) connect(network string, peer netip.AddrPort) (net.Conn, error) 
 	if err != nil {
 		return nil, d.opError(network, peer, err)
 	}
-	c.opener = &c.writable
+	w.drain() // the answer may come at once
 	for {
 		over, err := c.opened()
 		switch {
 		case !over:
+			c.opener = &c.waiters().writable
 			w.wait(c.opener)
 			continue
 		case err != nil:

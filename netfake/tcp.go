@@ -115,11 +115,10 @@ type TCPConn struct {
 	timer     sched.Event
 	keepAlive keepAlive
 
-	readable, writable sync.Cond
-	readers, writers   int32
-	readBy, writeBy    *deadline     // nil until one is set
-	linger             time.Duration // how long Close waits; 0 is that it resets, negative the default
-	path               seenPath
+	queue           *waiters      // nil until somebody waits
+	readBy, writeBy *deadline     // nil until one is set
+	linger          time.Duration // how long Close waits; 0 is that it resets, negative the default
+	path            seenPath
 
 	passive bool  // the other end opened it
 	writing bool  // a Write has sent a part and waits for room
@@ -129,9 +128,31 @@ type TCPConn struct {
 	ttl     uint8 // of what it sends; 0 is the default
 }
 
+// waiters are who waits at a connection, to read and to write.
+type waiters struct {
+	readable, writable sync.Cond
+	readers, writers   int
+}
+
+// waiters returns the place to wait at the connection.
+func (c *TCPConn) waiters() *waiters {
+	if c.queue == nil {
+		c.queue = &waiters{}
+		c.queue.readable.L, c.queue.writable.L = &c.host.world.mu, &c.host.world.mu
+	}
+	return c.queue
+}
+
+// wakeAll has all who wait look again.
+func (c *TCPConn) wakeAll() {
+	if c.queue != nil {
+		c.host.world.wake(&c.queue.readable)
+		c.host.world.wake(&c.queue.writable)
+	}
+}
+
 func (h *Host) newConn(network string, flow Flow) *TCPConn {
 	c := &TCPConn{host: h, network: network, flow: flow, key: flow.Hash(), hash: flow.Reverse().Hash(), sent: h.number(), linger: -1}
-	c.readable.L, c.writable.L = &h.world.mu, &h.world.mu
 	c.timer = sched.Event{Class: sched.Expiry, Key: mix(h.key, c.hash), Task: (*connTimer)(c)}
 	c.next = h.conns[c.hash]
 	h.conns[c.hash] = c
@@ -214,11 +235,13 @@ func (c *TCPConn) sync() {
 		c.listener.established(c)
 	}
 	dead := m.Err() != nil || m.Done()
-	if c.readers > 0 && (m.Buffered() > 0 || m.EOF() || dead) {
-		w.wake(&c.readable)
-	}
-	if c.writers > 0 && (m.Writable() || dead || c.closed && !m.Closing()) {
-		w.wake(&c.writable)
+	if q := c.queue; q != nil {
+		if q.readers > 0 && (m.Buffered() > 0 || m.EOF() || dead) {
+			w.wake(&q.readable)
+		}
+		if q.writers > 0 && (m.Writable() || dead || c.closed && !m.Closing()) {
+			w.wake(&q.writable)
+		}
 	}
 	if c.opener != nil {
 		w.wake(c.opener)
@@ -276,16 +299,24 @@ func (c *TCPConn) kill() {
 	w.queue.Remove(&c.timer)
 	c.readBy.stop()
 	c.writeBy.stop()
-	w.wake(&c.readable)
-	w.wake(&c.writable)
+	c.wakeAll()
 	if c.opener != nil {
 		w.wake(c.opener)
 	}
 }
 
 // readUntil and writeUntil set the connection's deadlines.
-func (c *TCPConn) readUntil(t time.Time)  { c.until(&c.readBy, &c.readable, t) }
-func (c *TCPConn) writeUntil(t time.Time) { c.until(&c.writeBy, &c.writable, t) }
+func (c *TCPConn) readUntil(t time.Time) {
+	if c.readBy != nil || !t.IsZero() {
+		c.until(&c.readBy, &c.waiters().readable, t)
+	}
+}
+
+func (c *TCPConn) writeUntil(t time.Time) {
+	if c.writeBy != nil || !t.IsZero() {
+		c.until(&c.writeBy, &c.waiters().writable, t)
+	}
+}
 
 func (c *TCPConn) until(d **deadline, cond *sync.Cond, t time.Time) {
 	if *d == nil {
@@ -347,10 +378,10 @@ func (c *TCPConn) socketState() string {
 	if c.timer.Queued() {
 		line += fmt.Sprintf(" timer in %v", c.timer.At-c.host.world.now)
 	}
-	if c.readers > 0 {
+	if c.queue != nil && c.queue.readers > 0 {
 		line += " a read waits"
 	}
-	if c.writers > 0 {
+	if c.queue != nil && c.queue.writers > 0 {
 		line += " a write waits"
 	}
 	return line
