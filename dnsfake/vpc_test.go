@@ -55,6 +55,7 @@ func testVPCHostnames(t *testing.T, w *netfake.World, sys *System) {
 		want   []string
 	}{
 		{"the private name", nil, i, private, []string{"10.0.1.5"}},
+		{"its first label, which the domain of the DHCP options completes", nil, i, "ip-10-0-1-5", []string{"10.0.1.5"}},
 		{"of nobody", nil, i, "ip-10-0-1-6.ap-southeast-2.compute.internal", nil},
 		{"of another region", nil, i, "ip-10-0-1-5.ec2.internal", nil},
 		{"in another VPC", nil, stranger, private, nil},

@@ -1,10 +1,13 @@
 package fabricfake
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/netspec-go/netspec/netfake"
 )
 
 // AmazonProvidedDNS stands for the VPC's own resolver among name servers.
@@ -21,8 +24,10 @@ type DHCPOptions struct {
 	// AmazonProvidedDNS. If there is none, AmazonProvidedDNS.
 	DomainNameServers []string
 
-	// DomainName is the domain of the instances' host names. If "", the region's:
-	// "ap-southeast-2.compute.internal".
+	// DomainName is the domain of the instances' host names, in which they look for names
+	// that are not complete: see netfake.SearchList. If "", the region's:
+	// "ap-southeast-2.compute.internal". Several, with spaces between them, are several to
+	// look in, as with Linux.
 	DomainName string
 
 	// NTPServers are whom instances ask for the time. No machine here sets its clock:
@@ -60,6 +65,9 @@ func (o *DHCPOptions) check() error {
 			}
 		}
 	}
+	if err := searchIn(o.DomainName).Check(); err != nil {
+		return refuse(codeParameterValue, "domain-name: %v", err)
+	}
 	return nil
 }
 
@@ -70,9 +78,16 @@ func (i *Instance) DHCPOptions() DHCPOptions {
 	return o
 }
 
-// configure does what the machine's DHCP client does: it sets the name servers.
+// searchIn returns how Linux completes names that is told a domain name.
+func searchIn(domains string) netfake.SearchList {
+	return netfake.SearchList{Domains: strings.Fields(domains)}
+}
+
+// configure does what the machine's DHCP client does: it sets the name servers, and where
+// to look for names.
 func (i *Instance) configure() {
 	v := i.iface.vpc
+	i.SetSearchList(searchIn(cmp.Or(i.dhcp.DomainName, v.region.privateDomain())))
 	servers := i.dhcp.DomainNameServers
 	if len(servers) == 0 {
 		servers = []string{AmazonProvidedDNS}

@@ -69,6 +69,8 @@ func TestDHCPOptionsRefused(t *testing.T) {
 		{DHCPOptions{NTPServers: five}, "5 ntp-servers"},
 		{DHCPOptions{NTPServers: append(five[:3:3], "2001:db8::1")}, ""},
 		{DHCPOptions{NTPServers: []string{AmazonProvidedDNS}}, "no IP address"},
+		{DHCPOptions{DomainName: "corp.example lab.example"}, ""},
+		{DHCPOptions{DomainName: "corp..example"}, `"corp..example" is no domain`},
 	} {
 		got := faketb.Fatal(t, func(tb *faketb.TB) {
 			NewVPC(netfake.New(tb, netfake.Config{Instant: true}), "prod", "10.0.0.0/16").SetDHCPOptions(row.options)

@@ -1,6 +1,7 @@
 package netfake
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -27,18 +28,25 @@ const mostNdots = 15
 // It is for the host's stub resolver: the function of SetLookup gets names as they are. A
 // domain that is none, and a negative Ndots, fail the test.
 func (h *Host) SetSearchList(s SearchList) {
-	tb := h.world.tb
-	tb.Helper()
-	if s.Ndots < 0 {
-		tb.Fatalf("netfake: host %s: ndots of %d", h.name, s.Ndots)
-	}
-	for _, domain := range s.Domains {
-		if domain == "." || !isDomainName(domain) {
-			tb.Fatalf("netfake: host %s: %q is no domain to search in", h.name, domain)
-		}
+	h.world.tb.Helper()
+	if err := s.Check(); err != nil {
+		h.world.tb.Fatalf("netfake: host %s: %v", h.name, err)
 	}
 	s.Domains = slices.Clone(s.Domains)
 	h.world.Do(func(time.Duration) { h.search = s })
+}
+
+// Check tells what is wrong with the list, nil for nothing.
+func (s SearchList) Check() error {
+	if s.Ndots < 0 {
+		return fmt.Errorf("ndots of %d", s.Ndots)
+	}
+	for _, domain := range s.Domains {
+		if domain == "." || !isDomainName(domain) {
+			return fmt.Errorf("%q is no domain to search in", domain)
+		}
+	}
+	return nil
 }
 
 // searchList returns how the host completes names.
