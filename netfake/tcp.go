@@ -128,29 +128,6 @@ type TCPConn struct {
 	ttl     uint8 // of what it sends; 0 is the default
 }
 
-// waiters are who waits at a connection, to read and to write.
-type waiters struct {
-	readable, writable sync.Cond
-	readers, writers   int
-}
-
-// waiters returns the place to wait at the connection.
-func (c *TCPConn) waiters() *waiters {
-	if c.queue == nil {
-		c.queue = &waiters{}
-		c.queue.readable.L, c.queue.writable.L = &c.host.world.mu, &c.host.world.mu
-	}
-	return c.queue
-}
-
-// wakeAll has all who wait look again.
-func (c *TCPConn) wakeAll() {
-	if c.queue != nil {
-		c.host.world.wake(&c.queue.readable)
-		c.host.world.wake(&c.queue.writable)
-	}
-}
-
 func (h *Host) newConn(network string, flow Flow) *TCPConn {
 	c := &TCPConn{host: h, network: network, flow: flow, key: flow.Hash(), hash: flow.Reverse().Hash(), sent: h.number(), linger: -1}
 	c.timer = sched.Event{Class: sched.Expiry, Key: mix(h.key, c.hash), Task: (*connTimer)(c)}
@@ -303,71 +280,6 @@ func (c *TCPConn) kill() {
 	if c.opener != nil {
 		w.wake(c.opener)
 	}
-}
-
-// readUntil and writeUntil set the connection's deadlines.
-func (c *TCPConn) readUntil(t time.Time) {
-	if c.readBy != nil || !t.IsZero() {
-		c.until(&c.readBy, &c.waiters().readable, t)
-	}
-}
-
-func (c *TCPConn) writeUntil(t time.Time) {
-	if c.writeBy != nil || !t.IsZero() {
-		c.until(&c.writeBy, &c.waiters().writable, t)
-	}
-}
-
-func (c *TCPConn) until(d **deadline, cond *sync.Cond, t time.Time) {
-	if *d == nil {
-		*d = new(deadline)
-		(*d).init(c.host.world, mix(c.host.key, c.hash), cond)
-	}
-	(*d).set(t)
-}
-
-// deadline is a socket's read or write deadline.
-type deadline struct {
-	world  *World
-	cond   *sync.Cond
-	event  sched.Event
-	passed bool
-}
-
-func (d *deadline) init(w *World, key uint64, cond *sync.Cond) {
-	d.world, d.cond = w, cond
-	d.event = sched.Event{Class: sched.Deadline, Key: key, Task: d}
-}
-
-// Fire makes those who wait see that their time is up.
-func (d *deadline) Fire(time.Duration) {
-	d.passed = true
-	d.world.wake(d.cond)
-}
-
-// over reports whether the deadline has passed. One that is nil never does.
-func (d *deadline) over() bool { return d != nil && d.passed }
-
-func (d *deadline) stop() {
-	if d != nil {
-		d.world.queue.Remove(&d.event)
-	}
-}
-
-// set moves the deadline to t; the zero time is none.
-func (d *deadline) set(t time.Time) {
-	d.stop()
-	d.passed = false
-	if t.IsZero() {
-		return
-	}
-	at := t.Sub(d.world.epoch)
-	if at <= d.world.now {
-		d.Fire(at)
-		return
-	}
-	d.event.At = at
-	d.world.queue.Push(&d.event)
 }
 
 // socketState is a line of the table of sockets.
