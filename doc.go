@@ -22,7 +22,7 @@
 //   - fabricfake: the VPC, with subnets, security groups, network ACLs, route tables,
 //     prefix lists, flow logs, mirrors, the mapping service and the frames of the
 //     substrate
-//   - gatewayfake: internet gateway, elastic IPs, NAT gateway
+//   - gatewayfake: internet gateway, elastic IPs, NAT gateway, peering
 //   - dnsfake: delegation, hosted zones, failover, health checks, resolvers
 //   - certfake: certificates that are issued once DNS proves them
 //   - lbfake: application load balancers

@@ -11,17 +11,22 @@ import (
 // AddCIDR associates a secondary IPv4 block with the VPC: every route table gets a local
 // route to it, and subnets may lie in it. It takes effect at once. It fails the test for a
 // block that overlaps one of the VPC's or may not stand beside it, that is as large as the
-// destination of a route or larger, and for a sixth block (CidrLimitExceeded). The rules:
+// destination of a route or larger, for one that overlaps a peer's or comes while a peer has yet
+// to accept (InvalidStateTransition), and for a sixth block (CidrLimitExceeded). The rules:
 // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
 func (v *VPC) AddCIDR(cidr string) *VPC {
 	tb := v.tb()
 	tb.Helper()
 	block, err := parseVPCBlock(cidr)
 	if err == nil {
-		v.world.Do(func(time.Duration) {
+		v.world.Do(func(now time.Duration) {
 			if err = checkSecondary(v.cidrs, v.destinations(), block); err == nil {
+				err = v.checkPeers(block, now)
+			}
+			if err == nil {
 				v.cidrs = append(v.cidrs, block)
 				v.addLocal(block)
+				v.failOffers(now)
 			}
 		})
 	}
@@ -99,7 +104,11 @@ func (v *VPC) AddIPv6(cidr string) *VPC {
 		block, err = parseIPv6Block(cidr, smallestVPCIPv6, codeVPCRange)
 	}
 	if err == nil {
-		v.world.Do(func(time.Duration) { err = v.addIPv6(block, rs) })
+		v.world.Do(func(now time.Duration) {
+			if err = v.checkPeers(block, now); err == nil {
+				err = v.addIPv6(block, rs)
+			}
+		})
 	}
 	if err != nil {
 		tb.Fatalf("%v (vpc %s)", err, v.name)

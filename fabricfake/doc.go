@@ -60,6 +60,14 @@
 // [LinkLocalAllowance] packets in a second of each interface. [DHCPOptions] are
 // configuration that instances have from their launch on.
 //
+// # Peers
+//
+// A VPC peering connection, which gatewayfake makes, is no device either: the host that sends
+// looks its destination up in the other VPC, and the frame has that VPC's number. The host that
+// receives believes it as long as the two are peers, if the sender is where it knows him to be
+// in his own VPC, and for addresses of the two VPCs alone. ACLs of both subnets and groups of
+// both interfaces judge, and rules may name groups of a peer. See [Peering].
+//
 // # Interfaces and instances
 //
 // An [Interface] lives in a subnet, and what belongs to it goes with it from instance to
@@ -101,6 +109,7 @@
 //	an address moves to another interface,       tracked: silence, ETIMEDOUT, as nothing of it is
 //	an elastic IP to another address             tracked there. Untracked: ECONNRESET from the
 //	                                             new owner
+//	a peering is deleted                         silence, ETIMEDOUT; a new one carries it on
 //	and any of it is mended                      it goes on with the next retransmission
 //	a host, a rack or a zone fails, a crash      silence, ETIMEDOUT 924.8 s after the next segment
 //	the instance boots again                     ECONNRESET at the next retransmission
@@ -123,5 +132,5 @@
 // metadata what an instance here does not have, such as an image, a type, tags and keys,
 // and signatures; the status "associated" of an interface; hibernation; of flow logs the
 // versions from 6 on, and the minutes until a record is delivered; load balancers as
-// targets of mirrors, and mirrors across VPCs; the quota of VPCs.
+// targets of mirrors, and mirrors across VPCs; a substrate between regions; the quota of VPCs.
 package fabricfake

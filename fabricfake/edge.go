@@ -24,6 +24,10 @@ type NextHop struct {
 
 	// Path is what flow records call the way.
 	Path TrafficPath
+
+	// Peering says that the destination is to be looked up in the VPC at its other end.
+	// The target is neither an interface nor an edge then.
+	Peering *Peering
 }
 
 // vpc returns the VPC that the next hop is in, nil if it is in every one.

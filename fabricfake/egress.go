@@ -47,7 +47,7 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 		return f.consult(p, dst)
 	}
 	within := f.subnet.contains(dst)
-	if f.stopped(p, netfake.Egress, &f.ids, &m) || !within && f.subnet.stopped(p, f, netfake.Egress, &m) {
+	if f.stopped(p, netfake.Egress, f.idsOf(f.farEnd(dst)), &m) || !within && f.subnet.stopped(p, f, netfake.Egress, &m) {
 		f.log(p, netfake.Egress, FlowReject, f.path(dst, within))
 		return netfake.Next{}
 	}
@@ -152,7 +152,7 @@ func (f *Interface) tracksAll(peer netip.Addr) bool {
 			return true
 		}
 	}
-	other := f.device.cache.told(mappingKey{f.vpc.vni, peer})
+	other := f.device.cache.told(mappingKey{f.farEnd(peer).vni, peer})
 	return other.live() && other.iface.tracked
 }
 
@@ -320,13 +320,16 @@ func (f *Interface) forward(p *netfake.Packet, m *passage) netfake.Next {
 		return f.toInterface(p, next.Interface.addr, m)
 	case next.Edge != nil:
 		return f.encapsulate(p, next.Edge.addr, 0, m)
+	case next.Peering != nil:
+		return f.toPeer(p, m)
 	}
 	return f.toInterface(p, dst, m)
 }
 
-// toInterface sends a packet to the interface of the VPC that has an address.
+// toInterface sends a packet to the interface that has an address: of the VPC, or of the peer
+// that the route leads to.
 func (f *Interface) toInterface(p *netfake.Packet, dst netip.Addr, m *passage) netfake.Next {
-	key, cache := mappingKey{f.vpc.vni, dst}, &f.device.cache
+	key, cache := mappingKey{m.next.leadsTo(f.vpc).vni, dst}, &f.device.cache
 	to, ask := cache.lookup(p, key)
 	if ask {
 		target, next := m.target, m.next
@@ -342,7 +345,7 @@ func (f *Interface) toInterface(p *netfake.Packet, dst netip.Addr, m *passage) n
 func (f *Interface) toMapped(p *netfake.Packet, key mappingKey, to *mapping, m *passage) netfake.Next {
 	service, cache := f.vpc.region.mapping, &f.device.cache
 	if to == nil {
-		why, code := f.vpc.unmapped(key.addr)
+		why, code := m.next.leadsTo(f.vpc).unmapped(key.addr)
 		hop := f.hop(service, netfake.NoDirection, why, code)
 		if via := m.next.Interface; via != nil && !via.placed() {
 			hop.By, hop.Rule = m.target, via.absence()
@@ -360,7 +363,7 @@ func (f *Interface) toMapped(p *netfake.Packet, key mappingKey, to *mapping, m *
 // encapsulate puts a packet into a frame and that on the wire, and remembers how it came
 // to this.
 func (f *Interface) encapsulate(p *netfake.Packet, to netip.Addr, receiver uint64, m *passage) netfake.Next {
-	m.frame = Frame{From: f.device.addr, To: to, Entropy: entropy(p), VNI: f.vpc.vni, Source: f.id, Receiver: receiver}
+	m.frame = Frame{From: f.device.addr, To: to, Entropy: entropy(p), VNI: m.next.leadsTo(f.vpc).vni, Source: f.id, Receiver: receiver}
 	m.way = f.device.wayTo(to)
 	if m.worthKeeping(f, p) {
 		return m.sendFirst(f.device, p, &f.sent)

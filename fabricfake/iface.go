@@ -48,6 +48,7 @@ type Interface struct {
 	out     egress
 	sent    passages
 	ids     groups
+	foreign []*groups                       // of peers, as they were met
 	judged  [netfake.Ingress + 1]judgements // by direction
 	logs    []*coverage                     // the flow logs that record here
 	local   allowance                       // for the services beside the instance
@@ -150,7 +151,7 @@ func (s *Subnet) newInterface(name string, cfg InterfaceConfig, managed bool) *I
 		vpc: v, subnet: s, id: nextNumber(w), name: name, addr: addr, groups: cfg.groupsOf(v, managed), managed: managed,
 		check: cfg.SourceDestCheck, device: nowhere(v.region), tracker: newTracker(cfg.ConnectionTracking),
 	}
-	f.out, f.ids = egress{f}, groups{f}
+	f.out, f.ids = egress{f}, groups{f, v}
 	f.attachment.init(f, cfg.AttachTime, cfg.OnTermination)
 	w.Do(func(now time.Duration) {
 		v.region.interfaces[f.id] = f

@@ -104,9 +104,9 @@ func (f *Interface) receive(p *netfake.Packet, frame *Frame, sender *Interface) 
 		p.Passed(netfake.Hop{Place: f.device.name, By: f.vpc.region.mapping, Direction: netfake.Ingress,
 			Rule: fmt.Sprintf("%v may send as %v", frame.From, p.Flow.Src.Addr())})
 	}
-	ids := &f.ids
-	if sender == nil || f.device.finds(p, sender, p.Flow.Src.Addr(), f.vpc.region.devices[frame.From]) == nil {
-		ids = nil // somebody in between: the sender's groups are not known
+	var ids *groups
+	if sender != nil && f.device.finds(p, sender, p.Flow.Src.Addr(), f.vpc.region.devices[frame.From]) != nil {
+		ids = f.idsOf(sender.vpc) // else somebody is in between: the sender's groups are not known
 	}
 	crossing := sender == nil || sender.subnet != f.subnet
 	if crossing && f.subnet.stopped(p, f, netfake.Ingress, &m) || f.stoppedAs(p, ids, &m) {

@@ -24,6 +24,7 @@ type question struct {
 	typ, code uint8
 	peer      netip.Addr
 	known     bool // whether it is known who stands behind the peer's address
+	vpc       *VPC // whose address that is then
 }
 
 const (
@@ -43,6 +44,9 @@ func (f *Interface) judge(p *netfake.Packet, dir netfake.Direction, flow netfake
 		*j = judgements{changes: now, bounds: portBounds(f.groups, dir), known: map[question]decision{}}
 	}
 	q := question{proto: flow.Proto, typ: typ, code: code, peer: flow.Src.Addr(), known: ids != nil}
+	if g, ok := ids.(*groups); ok {
+		q.vpc = g.vpc
+	}
 	if dir == netfake.Egress {
 		q.peer = flow.Dst.Addr()
 	}

@@ -184,11 +184,14 @@ func (m *MappingService) hit(p *netfake.Packet) {
 	}
 }
 
-// groups makes what a host knows of a VPC the identities that security groups refer to.
-type groups struct{ of *Interface }
+// groups makes what the host of an interface knows of a VPC the identities that security groups refer to.
+type groups struct {
+	of  *Interface
+	vpc *VPC
+}
 
 func (g *groups) groupsAt(addr netip.Addr) []*SecurityGroup {
-	if e := g.of.device.cache.told(mappingKey{g.of.vpc.vni, addr}); e != nil {
+	if e := g.of.device.cache.told(mappingKey{g.vpc.vni, addr}); e != nil {
 		return e.groups
 	}
 	return nil

@@ -28,6 +28,13 @@ type Quotas struct {
 	// ACLsPerVPC, TablesPerVPC and SubnetsPerVPC are how many of each a VPC has, the
 	// default ACL and the main table included. If 0, 200.
 	ACLsPerVPC, TablesPerVPC, SubnetsPerVPC int
+
+	// PeeringsPerVPC is how many peerings of a VPC are active, at most 125. If 0, 50.
+	PeeringsPerVPC int
+
+	// PeeringRequests is how many requests of the account's VPCs wait to be accepted. If 0,
+	// 25.
+	PeeringRequests int
 }
 
 // The most that quotas can be raised to.
@@ -36,6 +43,7 @@ const (
 	mostRulesPerInterface  = 1000 // RulesPerGroup times GroupsPerInterface
 	mostEntriesPerACL      = 40
 	mostRoutesPerTable     = 1000
+	mostPeeringsPerVPC     = 125
 )
 
 // SetQuotas sets the quotas of the region, as a request for an increase does. What is
@@ -56,6 +64,9 @@ func (r *Region) Quotas() (q Quotas) {
 	return q
 }
 
+// Granted is Quotas for what runs inside the scheduler.
+func (r *Region) Granted() Quotas { return r.quotas.filled() }
+
 // filled returns the quotas with the defaults in the place of zeros.
 func (q Quotas) filled() Quotas {
 	for _, f := range []struct {
@@ -70,6 +81,8 @@ func (q Quotas) filled() Quotas {
 		{&q.ACLsPerVPC, maxACLs},
 		{&q.TablesPerVPC, maxTables},
 		{&q.SubnetsPerVPC, maxSubnets},
+		{&q.PeeringsPerVPC, maxPeerings},
+		{&q.PeeringRequests, maxPeeringRequests},
 	} {
 		if *f.quota == 0 {
 			*f.quota = f.standard
@@ -93,6 +106,8 @@ func (q Quotas) check() error {
 		{"ACLsPerVPC", q.ACLsPerVPC, unlimited},
 		{"TablesPerVPC", q.TablesPerVPC, unlimited},
 		{"SubnetsPerVPC", q.SubnetsPerVPC, unlimited},
+		{"PeeringsPerVPC", q.PeeringsPerVPC, mostPeeringsPerVPC},
+		{"PeeringRequests", q.PeeringRequests, unlimited},
 	} {
 		if f.quota < 1 || f.quota > f.most {
 			return refuse(codeParameterValue, "Quotas.%s is %d: it is from 1 to %d", f.name, f.quota, f.most)

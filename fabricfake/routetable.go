@@ -157,14 +157,17 @@ func (t *RouteTable) checkTarget(dst netip.Prefix, target Target) error {
 		return refuse("InvalidInstanceID", "%s has %d interfaces attached: one of them must be the target", i.Name(), len(i.ifaces))
 	}
 	next := target.NextHop()
+	if next.Peering != nil && next.Peering.other(t.vpc) == nil {
+		return refuse(codeParameterValue, "%v and %v belong to different networks: vpc %s is at neither end", t, target, t.vpc.name)
+	}
 	if v := next.vpc(); v != nil && v != t.vpc {
 		return refuse(codeParameterValue, "%v and %v belong to different networks: the target is in vpc %s", t, target, v.name)
 	}
-	if !target.Attached() {
+	if !target.Attached() && !next.offered(t.world.Now()) {
 		return refuse(codeParameterValue, "%v is not attached to the VPC of the route table", target)
 	}
 	for _, r := range t.routes {
-		if r.Origin == OriginLocal && next.Edge != nil && contains(r.Destination, dst) {
+		if r.Origin == OriginLocal && (next.Edge != nil || next.Peering != nil) && contains(r.Destination, dst) {
 			return refuse(codeParameterValue, "%v lies in %v of the VPC itself, so that %v cannot be its target, only an interface can", dst, r.Destination, target)
 		}
 	}

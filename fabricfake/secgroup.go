@@ -106,14 +106,14 @@ func (g *SecurityGroup) resolve() (ruleTarget, error) {
 // or from the interfaces that have a group. It fails the test if the rule exists.
 func (g *SecurityGroup) AllowIngress(perm string, from Peer) *SecurityGroup {
 	g.tb().Helper()
-	return g.edit(netfake.Ingress, perm, from, (*ruleSet).add)
+	return g.edit(netfake.Ingress, perm, from, g.admit)
 }
 
 // AllowEgress lets traffic out. As with the real service it adds nothing to a new
 // group, which lets everything out until RestrictEgress is called.
 func (g *SecurityGroup) AllowEgress(perm string, to Peer) *SecurityGroup {
 	g.tb().Helper()
-	return g.edit(netfake.Egress, perm, to, (*ruleSet).add)
+	return g.edit(netfake.Egress, perm, to, g.admit)
 }
 
 // RevokeIngress takes a rule back. It fails the test if there is none such.
@@ -154,7 +154,7 @@ func (g *SecurityGroup) edit(dir netfake.Direction, perm string, peer Peer, chan
 	r, err := parseRule(perm, peer)
 	if err == nil {
 		g.world.Do(func(time.Duration) {
-			if err = checkAlive(g, r.group); err == nil {
+			if err = checkAlive(g); err == nil {
 				s := g.side(dir)
 				s.most = g.vpc.quotas().RulesPerGroup
 				err = change(s, r)
@@ -165,6 +165,17 @@ func (g *SecurityGroup) edit(dir netfake.Direction, perm string, peer Peer, chan
 		tb.Fatalf("%v (%v %v)", err, g, dir)
 	}
 	return g
+}
+
+// admit adds a rule, whose group must be there, in the VPC or a peer.
+func (g *SecurityGroup) admit(s *ruleSet, r Rule) error {
+	if err := checkAlive(r.group); err != nil {
+		return err
+	}
+	if err := g.checkReference(r.group); err != nil {
+		return err
+	}
+	return s.add(r)
 }
 
 // checkAlive refuses what is done with a group that was deleted.
@@ -209,7 +220,7 @@ func (g *SecurityGroup) checkDelete() error {
 	}
 	for _, v := range g.vpc.region.vpcs { // those of peers too
 		for _, other := range v.groups {
-			if other != g && other.names(g) {
+			if other != g && other.names(g) && other.checkReference(g) == nil {
 				return refuse(codeDependency, "a rule of %v names the group", other)
 			}
 		}

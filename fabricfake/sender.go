@@ -15,8 +15,8 @@ type provenance struct {
 }
 
 // sender checks that a frame's packet comes from who it says, as far as the device itself
-// knows where everybody is: from an interface of the VPC that is where the frame was sent,
-// with an address of its own unless it forwards; or from an edge of the VPC, with an
+// knows where everybody is: from an interface of the VPC, or of a peer, that is where the frame
+// was sent, with an address of its own unless it forwards; or from an edge of the VPC, with an
 // address outside of it.
 func (d *device) sender(p *netfake.Packet, v *VPC, frame *Frame) provenance {
 	at := d.region.devices[frame.From]
@@ -27,14 +27,17 @@ func (d *device) sender(p *netfake.Packet, v *VPC, frame *Frame) provenance {
 		return provenance{why: at.edge.outside(p, v, frame)}
 	}
 	f := d.region.numbered(frame.Source)
-	if f == nil || f.vpc != v {
-		return provenance{why: frame.misnamed()}
+	if f == nil || !v.hears(f.vpc) {
+		late := f != nil && v.wasPeer(f.vpc, p.At()) && d.wasBelieved(p, f, at)
+		return provenance{why: frame.misnamed(), late: late}
 	}
 	src := p.Flow.Src.Addr()
 	e := d.finds(p, f, f.addr, at)
 	switch {
 	case e == nil:
 		return provenance{why: frame.misnamed(), late: d.wasBelieved(p, f, at)}
+	case f.vpc != v && !(f.vpc.Contains(src) && v.Contains(p.Flow.Dst.Addr())):
+		return provenance{why: frame.astray(p.Flow)}
 	case e.check == SourceDestCheckOn && src != f.addr && d.finds(p, f, src, at) == nil:
 		return provenance{why: frame.misplaced(src), late: d.wasBelieved(p, f, at)}
 	}
@@ -57,6 +60,11 @@ func (e *Edge) outside(p *netfake.Packet, v *VPC, frame *Frame) string {
 // misnamed says that a frame is in the name of an interface that is not where it is from.
 func (f *Frame) misnamed() string {
 	return fmt.Sprintf("a frame of vni %d from %v in the name of interface %d, which is not there", f.VNI, f.From, f.Source)
+}
+
+// astray says that a frame from a peer has a packet that a peering does not carry.
+func (f *Frame) astray(flow netfake.Flow) string {
+	return fmt.Sprintf("a frame of vni %d from %v in the name of interface %d, of a peer, from %v to %v, which are not of the two VPCs", f.VNI, f.From, f.Source, flow.Src.Addr(), flow.Dst.Addr())
 }
 
 // misplaced says that the source of a frame's packet is not where the frame is from.
@@ -88,12 +96,12 @@ func (d *device) finds(p *netfake.Packet, f *Interface, addr netip.Addr, at *dev
 // is none where the sender is an edge, or nobody.
 func (d *device) senderKeys(p *netfake.Packet, v *VPC, frame *Frame) (keys [2]mappingKey) {
 	at, f := d.region.devices[frame.From], d.region.numbered(frame.Source)
-	if at == nil || at.edge != nil || f == nil || f.vpc != v {
+	if at == nil || at.edge != nil || f == nil || !v.hears(f.vpc) {
 		return keys
 	}
-	keys[0] = mappingKey{v.vni, f.addr}
+	keys[0] = mappingKey{f.vpc.vni, f.addr}
 	if e := d.cache.told(keys[0]); !e.live() || e.check == SourceDestCheckOn {
-		keys[1] = mappingKey{v.vni, p.Flow.Src.Addr()}
+		keys[1] = mappingKey{f.vpc.vni, p.Flow.Src.Addr()}
 	}
 	return keys
 }

@@ -28,6 +28,7 @@ type VPC struct {
 	resolver vpcResolver
 	dhcp     DHCPOptions
 	dns      dnsAttributes
+	peerings []*Peering // also those that were open and are over
 
 	isDefault bool // the region's default VPC
 

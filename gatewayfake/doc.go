@@ -1,5 +1,5 @@
-// Package gatewayfake is the ways out of a VPC: the internet gateway, elastic IPs and
-// the NAT gateway.
+// Package gatewayfake is the ways out of a VPC: the internet gateway, elastic IPs, the NAT
+// gateway and peering connections.
 //
 //	igw := gatewayfake.NewInternetGateway(vpc, "igw")
 //	nat := gatewayfake.NewNATGateway(public, "nat-a", gatewayfake.NewElasticIP(vpc))
@@ -25,12 +25,24 @@
 // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-comparison.html
 // An internet gateway translates them like other packets.
 //
+// A [Peering] connects two VPCs of a region, once it is accepted and both have routes to it:
+//
+//	pcx := gatewayfake.NewPeering(shop, data, "pcx").Accept()
+//	front.Route("10.1.0.0/16", pcx)
+//	back.Route("10.0.0.0/16", pcx)
+//	stores.AllowIngress("tcp/5432", apps) // a group of the peer
+//
+// It carries nothing but what is between addresses of the two: not what is for a peer's own
+// peers or gateways.
+//
 // What makes, attaches and deletes gateways and addresses is for the test's own
 // goroutine; their other methods may be called at any time.
 //
 // # Not modelled
 //
-// Egress-only internet gateways, peering, transit gateways, VPN, Direct Connect,
+// Egress-only internet gateways, transit gateways, VPN, Direct Connect,
 // endpoints; private and regional NAT gateways, several addresses per NAT gateway, its
-// bandwidth limits and metrics.
+// bandwidth limits and metrics. Of peerings those between regions and accounts, names that
+// resolve to a peer's private addresses, the return of answers to a NAT gateway without a route,
+// and the statuses that last for seconds.
 package gatewayfake

@@ -18,13 +18,15 @@ const ElasticIPQuota = 5
 // world are many more.
 const maxElasticIPs = 4096
 
-// pool is what the package keeps of a world: the elastic IPs that an account has, and the
-// gateways.
+// pool is what the package keeps of a world: the elastic IPs that an account has, the
+// gateways and the peerings.
 type pool struct {
 	held     map[*fabricfake.Region]int // elastic IPs that are not released
 	quotas   map[*fabricfake.Region]int // that were set
 	gateways map[*fabricfake.VPC]*InternetGateway
 	titles   map[title]bool
+	peerings []*Peering // that have been pending
+	numbers  int        // of peerings
 }
 
 func newPool() *pool {

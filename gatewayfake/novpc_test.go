@@ -17,7 +17,9 @@ func TestNoVPC(t *testing.T) {
 	var eip *gatewayfake.ElasticIP
 	var igw *gatewayfake.InternetGateway
 	var nat *gatewayfake.NATGateway
+	var pcx *gatewayfake.Peering
 	const noEIP, noIGW, noNAT = "gatewayfake: a method of a nil *ElasticIP", "gatewayfake: a method of a nil *InternetGateway", "gatewayfake: a method of a nil *NATGateway"
+	const noPeering = "gatewayfake: a method of a nil *Peering"
 	for _, row := range []struct {
 		want  string
 		build func()
@@ -25,6 +27,7 @@ func TestNoVPC(t *testing.T) {
 		{"gatewayfake: NewInternetGateway of no VPC", func() { gatewayfake.NewInternetGateway(nil, "igw") }},
 		{"gatewayfake: NewElasticIP of no VPC", func() { gatewayfake.NewElasticIP(nil) }},
 		{"gatewayfake: NewNATGateway of no subnet", func() { gatewayfake.NewNATGateway(nil, "nat", nil) }},
+		{"gatewayfake: NewPeering of no VPC", func() { gatewayfake.NewPeering(nil, nil, "pcx") }},
 		{"gatewayfake: NewDefaultVPC of no region", func() { gatewayfake.NewDefaultVPC(nil) }},
 		{"gatewayfake: SetElasticIPQuota of no region", func() { gatewayfake.SetElasticIPQuota(nil, 5) }},
 		{"fabricfake: NewEdge of no VPC", func() { fabricfake.NewEdge(nil, "edge", nil) }},
@@ -36,6 +39,10 @@ func TestNoVPC(t *testing.T) {
 		{noIGW, igw.Disassociate},
 		{noIGW, igw.Detach},
 		{noNAT, nat.Delete},
+		{noPeering, func() { pcx.Accept() }},
+		{noPeering, pcx.Reject},
+		{noPeering, pcx.Delete},
+		{noPeering, func() { pcx.Status() }},
 	} {
 		func() {
 			defer func() {
@@ -60,6 +67,7 @@ func TestNilArguments(t *testing.T) {
 		{func(x *world) { gatewayfake.NewNATGateway(x.public, "n", nil) }, "InvalidAllocationID.NotFound"},
 		{func(x *world) { gatewayfake.NewNATGateway(nil, "n", x.eip) }, "InvalidSubnetID.NotFound"},
 		{func(x *world) { x.private.Route("203.0.113.0/24", (*gatewayfake.NATGateway)(nil)) }, "InvalidParameterValue"},
+		{func(x *world) { x.private.Route("203.0.113.0/24", (*gatewayfake.Peering)(nil)) }, "InvalidParameterValue"},
 		{func(x *world) { x.private.Route("203.0.113.0/24", (*gatewayfake.InternetGateway)(nil)) }, "InvalidParameterValue"},
 	} {
 		failure := faketb.Fatal(t, func(tb *faketb.TB) { row.do(build(netfake.New(tb, netfake.Config{Instant: true}))) })
