@@ -110,8 +110,8 @@ func (e *Edge) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 	if sender.why != "" {
 		return e.disbelieve(p, e.vpc, frame, sender)
 	}
-	if memorable(p) {
-		e.came.put(p, &passage{from: sender.from, frame: *frame})
+	if memorable(p) || opensUnseen(p) {
+		e.came.put(p, &passage{from: sender.from, frame: *frame, begins: true})
 	}
 	return e.node.Leave(p, sender.from)
 }

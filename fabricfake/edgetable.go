@@ -151,6 +151,9 @@ func (e *Edge) toOwner(p *netfake.Packet, dst netip.Addr) netfake.Next {
 	if known := e.entered.find(p); known != nil {
 		return known.send(e.device, p)
 	}
+	if like := e.entered.precedents.find(p); like != nil && like.takes(p) {
+		return e.entered.repeat(like, p).sendLike(e.device, p)
+	}
 	key := mappingKey{e.vpc.vni, dst}
 	to, ask := e.cache.lookup(p, key)
 	if ask {
@@ -164,8 +167,8 @@ func (e *Edge) toMapped(p *netfake.Packet, key mappingKey, to *mapping) netfake.
 	if to != nil && p.Traced() {
 		p.Passed(e.hop(e.region.mapping, e.cache.describe(key, to), ""))
 	}
-	if to != nil && memorable(p) && !e.cache.missed(key) {
-		m := passage{frame: e.frame(p, to)}
+	if to != nil && (memorable(p) || opensUnseen(p)) && !e.cache.missed(key) {
+		m := passage{frame: e.frame(p, to), begins: true}
 		m.way = e.wayTo(m.frame.To)
 		return m.sendFirst(e.device, p, &e.entered)
 	}

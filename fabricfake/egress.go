@@ -35,6 +35,11 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 		m.take(f, p, netfake.Egress)
 		return m.send(f.device, p)
 	}
+	if like := f.sent.precedents.find(p); like != nil {
+		if m := f.sent.follow(like, f, p, netfake.Egress); m != nil {
+			return m.sendLike(f.device, p)
+		}
+	}
 	m := passage{from: f, opened: f.tracker.opened}
 	if f.check == SourceDestCheckOn && !f.owns(p.Flow.Src.Addr()) {
 		return f.spoofed(p)
@@ -81,6 +86,7 @@ func (f *Interface) hop(by netfake.Component, dir netfake.Direction, rule string
 // What is decided is noted in m.
 func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identities, m *passage) bool {
 	if f.managed {
+		m.begins = true
 		return false
 	}
 	flags, now, key := p.TCPFlags(), p.At(), trackKeyOf(p, dir)
@@ -116,7 +122,7 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 	case p.Traced():
 		p.Passed(f.hop(d.group, dir, d.describe(), ""))
 	}
-	m.rule = d.rule
+	m.rule, m.opening, m.begins = d.rule, d.rule, true
 	if admits(p.Flow, flags) {
 		if d.allowed && d.tracked && f.exceeds(p, &key) {
 			return true

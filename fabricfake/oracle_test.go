@@ -362,7 +362,7 @@ func TestOracleTellsApart(t *testing.T) {
 		if got, said := x.burst(from, to, f, 5); got != 5 || said != 5 {
 			t.Errorf("of 5 datagrams %d arrive, and the oracle says %d", got, said)
 		}
-		if from.sent[f.Hash()%uint64(len(from.sent))] == nil {
+		if from.sent.of[f.Hash()%uint64(len(from.sent.of))] == nil {
 			t.Error("no passage is remembered")
 		}
 		for _, peer := range []Peer{Anywhere, CIDR("10.0.0.0/16")} {

@@ -15,8 +15,8 @@ import (
 // the rules, entries, routes and addresses, which change in World.Do and with a timer, and
 // the connections that are tracked. It counts hits and notes the connection's packets as
 // the stages do. A packet that may open a connection goes through the stages, which
-// remember what comes of those that follow it, and so does one that somebody traces or
-// that probes, and a fragment.
+// remember what comes of those that follow it, unless it has a precedent. So does one that
+// somebody traces or that probes, and a fragment.
 type passage struct {
 	flow    netfake.Flow
 	changes uint64 // World.Changes at the time; 0 is an empty passage
@@ -25,6 +25,8 @@ type passage struct {
 
 	tracked *connection // to which the packets belong, nil if to none
 	rule    *Rule       // else, that let them through; nil where no groups apply
+	opening *Rule       // that let the first one through, nil for none
+	begins  bool        // the first one was judged, if anybody judges, and not let through for its connection
 	entry   *ACLEntry   // that let them through, nil if they do not cross the subnet's border
 	target  Target      // of the route that they took, nil if they took none
 	next    NextHop     // where it led
@@ -36,7 +38,10 @@ type passage struct {
 }
 
 // passages is a cache of them: a flow has one place, in which the latest flow stays.
-type passages [64]*passage
+type passages struct {
+	of         [64]*passage
+	precedents precedents
+}
 
 // memorable reports whether passages are for packets like p.
 func memorable(p *netfake.Packet) bool {
@@ -56,8 +61,8 @@ func (m *passage) worthKeeping(f *Interface, p *netfake.Packet) bool {
 	switch {
 	case m.partial || !m.complete(f) || len(f.logs)+len(f.mirrors) > 0:
 		return false
-	case p.Flow.Proto == netfake.TCP && opens(p.TCPFlags()):
-		return !p.Traced() && !p.Probing()
+	case opensUnseen(p):
+		return true
 	}
 	return memorable(p) && p.DataLen() > 0
 }
@@ -70,7 +75,7 @@ func (m *passage) complete(f *Interface) bool {
 
 // find returns the passage of p's flow, nil if there is none or something has changed.
 func (c *passages) find(p *netfake.Packet) *passage {
-	m := c[p.FlowHash()%uint64(len(c))]
+	m := c.of[p.FlowHash()%uint64(len(c.of))]
 	if m == nil || m.changes != p.World().Changes() || m.flow != p.Flow || !memorable(p) {
 		return nil
 	}
@@ -79,12 +84,21 @@ func (c *passages) find(p *netfake.Packet) *passage {
 
 // put remembers a passage of p's flow.
 func (c *passages) put(p *netfake.Packet, m *passage) {
-	place := &c[p.FlowHash()%uint64(len(c))]
+	place := c.place(p)
+	*place = *m
+	place.flow, place.changes, place.frame.Inner = p.Flow, p.World().Changes(), nil
+	if m.begins && opensTCP(p) {
+		c.precedents.put(place)
+	}
+}
+
+// place returns where the passage of p's flow belongs.
+func (c *passages) place(p *netfake.Packet) *passage {
+	place := &c.of[p.FlowHash()%uint64(len(c.of))]
 	if *place == nil {
 		*place = new(passage)
 	}
-	**place = *m
-	(*place).flow, (*place).changes, (*place).frame.Inner = p.Flow, p.World().Changes(), nil
+	return *place
 }
 
 // sendFirst sends the first packet of a passage, and has c remember the passage for those
@@ -117,10 +131,13 @@ func (m *passage) current(f *Interface, now time.Duration) bool {
 		return false
 	case !m.complete(f):
 		return false
-	case m.target != nil:
-		return m.target.Attached() && m.target.NextHop() == m.next
 	}
-	return true
+	return m.leads()
+}
+
+// leads reports whether the route's target still leads where it did.
+func (m *passage) leads() bool {
+	return m.target == nil || m.target.Attached() && m.target.NextHop() == m.next
 }
 
 // takes reports whether a packet is small enough for the way.

@@ -170,7 +170,7 @@ func TestPassagesAreTaken(t *testing.T) {
 func remembered(l *life) (all []*passage) {
 	for _, h := range l.hosts {
 		for _, cache := range []*passages{&h.iface.sent, &h.iface.device.came} {
-			for _, m := range cache {
+			for _, m := range append(cache.of[:], cache.precedents[:]...) {
 				if m != nil {
 					all = append(all, m)
 				}
