@@ -3,16 +3,15 @@ package gatewayfake_test
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/netspec-go/netspec/assert"
 	"github.com/netspec-go/netspec/fabricfake"
 	"github.com/netspec-go/netspec/gatewayfake"
-	"github.com/netspec-go/netspec/internal/wire"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -261,121 +260,44 @@ func TestStaleReference(t *testing.T) {
 	})
 }
 
-// What was on its way when a peering ended is stale, and forged what comes later.
-func TestFramesOfFormerPeers(t *testing.T) {
-	for _, row := range []struct {
-		name            string
-		after           time.Duration
-		stale, rejected uint64
-	}{
-		{"under way", fabricfake.FrameLifetime - 1, 1, 0},
-		{"too late", fabricfake.FrameLifetime, 0, 1},
-	} {
-		netfake.Run(t, func(t *testing.T, w *netfake.World) {
-			x := buildPeers(t, w)
-			frame := x.frame()
-			x.pcx.Delete()
-			w.Sleep(row.after - fabricfake.LatencyZones)
-			x.app.Interface().PhysicalHost().Inject(frame.Marshal())
-			w.Sleep(time.Second)
-			at := x.db.Interface().PhysicalHost()
-			if at.Stale() != row.stale || at.Rejected() != row.rejected || len(w.Alarms()) != int(row.rejected) {
-				t.Errorf("%s: %d stale, %d rejected, alarms %v", row.name, at.Stale(), at.Rejected(), w.Alarms())
-			}
-		})
-	}
-}
-
-// frame is what the host of the app sends to that of the db.
-func (x *peers) frame() fabricfake.Frame {
-	return fabricfake.Frame{
-		From: x.app.Interface().PhysicalHost().Addr(), To: x.db.Interface().PhysicalHost().Addr(), Entropy: 50000,
-		VNI: x.data.VNI(), Source: x.app.Interface().Number(), Receiver: x.db.Interface().Number(),
-		Inner: datagram(x.app.Addr(), x.db.Addr()),
-	}
-}
-
-// datagram is a packet of UDP to port 9, without a checksum.
-func datagram(src, dst netip.Addr) []byte {
-	b := make([]byte, wire.IPv4HeaderLen+wire.UDPHeaderLen)
-	ip := wire.IPv4{TTL: 64, Proto: wire.ProtoUDP, Src: src, Dst: dst}
-	ip.Put(b, wire.UDPHeaderLen)
-	udp := wire.UDP{SrcPort: 9, DstPort: 9}
-	udp.Put(b[wire.IPv4HeaderLen:], 0)
-	return b
-}
-
-// A host believes of a frame from another VPC nothing but what a peering makes possible: what
-// is forged is dropped with an alarm, and its sibling is delivered.
-// fact: isolation.peers
-func TestForgedFramesOfPeers(t *testing.T) {
-	type frame = fabricfake.Frame
-	addr := netip.MustParseAddr
-	for _, row := range []struct {
-		name   string
-		forge  func(x *peers, f *frame)
-		from   func(x *peers) *fabricfake.Instance // at whose wire; nil for the app's
-		honest bool
-		alarm  string
-	}{
-		{name: "as it should be", forge: func(*peers, *frame) {}, honest: true},
-		{name: "of a VPC that is no peer", forge: func(x *peers, f *frame) {
-			c := x.clerk.Interface()
-			f.From, f.Source, f.Inner = c.PhysicalHost().Addr(), c.Number(), datagram(x.clerk.Addr(), x.db.Addr())
-			x.far.Delete()
-			x.w.Sleep(fabricfake.FrameLifetime)
-		}, from: func(x *peers) *fabricfake.Instance { return x.clerk }, alarm: "which is not there"},
-		{name: "of the other peer", forge: func(x *peers, f *frame) {
-			c := x.clerk.Interface()
-			f.From, f.Source, f.Inner = c.PhysicalHost().Addr(), c.Number(), datagram(x.clerk.Addr(), x.db.Addr())
-		}, from: func(x *peers) *fabricfake.Instance { return x.clerk }, honest: true},
-		{name: "of one that has yet to be accepted", forge: func(x *peers, f *frame) {
-			x.pcx.Delete()
-			x.w.Sleep(fabricfake.FrameLifetime)
-			gatewayfake.NewPeering(x.shop, x.data, "again")
-		}, alarm: "which is not there"},
-		{name: "from a host that has not the address", forge: func(x *peers, f *frame) { f.From = x.clerk.Interface().PhysicalHost().Addr() },
-			from: func(x *peers) *fabricfake.Instance { return x.clerk }, alarm: "which is not there"},
-		{name: "in the name of the other peer", forge: func(x *peers, f *frame) { f.Source = x.clerk.Interface().Number() }, alarm: "which is not there"},
-		{name: "with an address that is not the sender's", forge: func(x *peers, f *frame) { f.Inner = datagram(addr("10.0.1.77"), x.db.Addr()) }, alarm: "10.0.1.77, which is not mapped there"},
-		{name: "with an address of the receiver's VPC", forge: func(x *peers, f *frame) { f.Inner = datagram(addr("10.1.1.77"), x.db.Addr()) }, alarm: "which are not of the two VPCs"},
-		{name: "with an address of the internet", forge: func(x *peers, f *frame) { f.Inner = datagram(addr("203.0.113.5"), x.db.Addr()) }, alarm: "which are not of the two VPCs"},
-		{name: "that, from one that may forward", forge: func(x *peers, f *frame) {
-			x.app.Interface().SetSourceDestCheck(fabricfake.SourceDestCheckOff)
-			f.Inner = datagram(addr("203.0.113.5"), x.db.Addr())
-		}, alarm: "which are not of the two VPCs"},
-		{name: "of one that may forward, with an address of its VPC", forge: func(x *peers, f *frame) {
-			x.app.Interface().SetSourceDestCheck(fabricfake.SourceDestCheckOff)
-			f.Inner = datagram(addr("10.0.1.77"), x.db.Addr())
-		}, honest: true},
-		{name: "to beyond the VPC, where one forwards", forge: func(x *peers, f *frame) {
-			x.db.Interface().SetSourceDestCheck(fabricfake.SourceDestCheckOff)
-			f.Inner = datagram(x.app.Addr(), x.clerk.Addr())
-		}, alarm: "which are not of the two VPCs"},
-		{name: "with the number of the sender's VPC", forge: func(x *peers, f *frame) { f.VNI = x.shop.VNI() }, alarm: "which is not here"},
-	} {
-		netfake.Run(t, func(t *testing.T, w *netfake.World) {
-			x := buildPeers(t, w)
-			x.stores.AllowIngress("udp/9", fabricfake.Anywhere)
-			in, err := x.db.ListenPacket("udp", ":9")
-			if err != nil {
+// Two peers with the same addresses are told apart: what was judged of the one says nothing of
+// the other.
+// fact: sg.reference.peer
+func TestTwins(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		x := buildPeers(t, w)
+		for port := range 40 { // so many that what they say is remembered
+			x.stores.AllowIngress(fmt.Sprint("tcp/", 100+port), fabricfake.Anywhere)
+		}
+		x.stores.AllowIngress("udp/9", x.apps)
+		twin := fabricfake.NewVPC(w, "twin", "10.0.0.0/16")
+		pcx := gatewayfake.NewPeering(twin, x.data, "twins").Accept()
+		double := twin.Subnet("front", "10.0.1.0/24", "a").Route("10.1.0.0/16", pcx).Instance("double", fabricfake.InstanceConfig{PrivateIP: x.app.Addr().String()})
+		in, err := x.db.ListenPacket("udp", ":9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out [2]net.PacketConn
+		for n, i := range []*fabricfake.Instance{x.app, double} {
+			if out[n], err = i.ListenPacket("udp", fmt.Sprint(":", 1000+n)); err != nil {
 				t.Fatal(err)
 			}
-			frame, from := x.frame(), x.app
-			if row.from != nil {
-				from = row.from(x)
-			}
-			row.forge(x, &frame)
-			from.Interface().PhysicalHost().Inject(frame.Marshal())
+		}
+		for n := range 6 {
+			out[n%2].WriteTo([]byte{byte(n % 2)}, net.UDPAddrFromAddrPort(x.db.UDP(9).Addr))
+		}
+		for range 3 {
+			b := make([]byte, 1)
 			in.SetReadDeadline(time.Now().Add(time.Second))
-			_, _, err = in.ReadFrom(make([]byte, 10))
-			if alarms := w.Alarms(); (err == nil) != row.honest || row.honest != (len(alarms) == 0) {
-				t.Errorf("%s: delivered: %v; alarms %v", row.name, err, alarms)
-			} else if !row.honest && (!strings.Contains(fmt.Sprint(alarms), row.alarm) || x.db.Interface().PhysicalHost().Rejected() != 1) {
-				t.Errorf("%s: alarms %v, want %q", row.name, alarms, row.alarm)
+			if _, _, err := in.ReadFrom(b); err != nil || b[0] != 0 {
+				t.Errorf("%v from %d, want the app's", err, b[0])
 			}
-		})
-	}
+		}
+		in.SetReadDeadline(time.Now().Add(time.Second))
+		if _, from, err := in.ReadFrom(make([]byte, 1)); err == nil {
+			t.Errorf("more comes from %v", from)
+		}
+	})
 }
 
 // A packet as large as any that an instance sends passes a peering.
@@ -433,4 +355,67 @@ func TestPeeringFlowLog(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Hosts that ask the mapping service for addresses ask for those of a peer too, to send there
+// and to believe what comes from there. Hosts that have yet to be told of it know nothing.
+func TestPeeringAndMappings(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(m *fabricfake.MappingService)
+		code   netfake.Code
+	}{
+		{"told at once", func(*fabricfake.MappingService) {}, ""},
+		{"asked", func(m *fabricfake.MappingService) { m.SetMissPolicy(fabricfake.MissAsk) }, ""},
+		{"asked in vain", func(m *fabricfake.MappingService) {
+			m.SetMissPolicy(fabricfake.MissAsk)
+			m.Fail()
+		}, "BAD_STATE"},
+		{"told late", func(m *fabricfake.MappingService) { m.SetDelay(time.Hour) }, "NO_POSSIBLE_DESTINATION"},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			x := buildPeers(t, w)
+			row.change(x.shop.Region().Mapping())
+			next := x.back.Instance("next", fabricfake.InstanceConfig{Groups: fabricfake.Groups{x.stores}})
+			swallow(t, next.Host)
+			wantCode(t, row.name, x.app.Probe(next.TCP(9)), row.code)
+			d := netfake.Dialer{Host: x.app.Host, Timeout: time.Second}
+			if _, err := d.DialContext(t.Context(), "tcp", next.TCP(9).Addr.String()); (err == nil) != (row.code == "") {
+				t.Errorf("%s: %v", row.name, err)
+			}
+		})
+	}
+}
+
+// IPv6 crosses a peering like IPv4, by routes of its own.
+func TestPeeringIPv6(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		route bool
+		code  netfake.Code
+	}{
+		{"with a route back", true, ""},
+		{"without", false, "NO_ROUTE_TO_DESTINATION"},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			x := buildPeers(t, w)
+			x.shop.AddIPv6("2001:db8:1::/56")
+			x.data.AddIPv6("2001:db8:2::/56")
+			x.front.AddIPv6("2001:db8:1::/64").Route("2001:db8:2::/56", x.pcx)
+			x.back.AddIPv6("2001:db8:2::/64")
+			if row.route {
+				x.back.Route("2001:db8:1::/56", x.pcx)
+			}
+			x.app.Interface().AssignIPv6("")
+			x.apps.AllowEgress("tcp/8", x.stores)
+			x.stores.AllowIngress("tcp/8", x.apps)
+			x.db.Interface().AssignIPv6("")
+			x.stores.AllowEgress("all", fabricfake.AnywhereIPv6)
+			if _, err := x.db.Listen("tcp6", ":8"); err != nil {
+				t.Fatal(err)
+			}
+			to := netfake.Endpoint{Proto: netfake.TCP, Addr: netip.AddrPortFrom(x.db.Interface().IPv6(), 8)}
+			wantCode(t, row.name, x.app.Probe(to), row.code)
+		})
+	}
 }

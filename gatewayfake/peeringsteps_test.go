@@ -177,6 +177,10 @@ func TestPeeringRequests(t *testing.T) {
 		{"of the accepter", func(x *peerable) {
 			x.b.MainRouteTable().Route("10.3.0.0/16", gatewayfake.NewPeering(x.a, x.b, "pcx").Accept())
 		}, ""},
+		{"to a prefix list", func(x *peerable) {
+			list := x.a.Region().PrefixList("theirs", 2, "10.1.0.0/16")
+			x.a.MainRouteTable().RoutePrefixList(list, gatewayfake.NewPeering(x.a, x.b, "pcx").Accept())
+		}, ""},
 		// fact: pcx.routes.pending
 		{"before it has accepted", func(x *peerable) {
 			x.b.MainRouteTable().Route("10.3.0.0/16", gatewayfake.NewPeering(x.a, x.b, "pcx"))

@@ -1,0 +1,133 @@
+package gatewayfake
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/netspec-go/netspec/fabricfake"
+	"github.com/netspec-go/netspec/internal/talk"
+	"github.com/netspec-go/netspec/netfake"
+)
+
+// peerLife is two instances of two peers that talk with one another while somebody changes
+// what lies between them.
+type peerLife struct {
+	*talk.Talk
+	w       *netfake.World
+	pcx     *Peering
+	vpcs    [2]*fabricfake.VPC
+	subnets [2]*fabricfake.Subnet
+	groups  [2]*fabricfake.SecurityGroup
+	hosts   [2]*fabricfake.Instance
+}
+
+func newPeerLife(t netfake.TB, w *netfake.World, record bool) *peerLife {
+	l := &peerLife{Talk: &talk.Talk{}, w: w}
+	for i := range 2 {
+		v := fabricfake.NewVPC(w, fmt.Sprint("v", i), fmt.Sprintf("10.%d.0.0/16", i))
+		l.vpcs[i], l.subnets[i], l.groups[i] = v, v.Subnet("s", fmt.Sprintf("10.%d.1.0/24", i), "a"), v.SecurityGroup("g")
+		l.hosts[i] = l.subnets[i].Instance(fmt.Sprint("i", i), fabricfake.InstanceConfig{Groups: fabricfake.Groups{l.groups[i]}})
+	}
+	l.connect()
+	for i, h := range l.hosts {
+		l.subnets[i].Route(l.vpcs[1-i].CIDR().String(), l.pcx)
+		l.groups[i].AllowIngress("all", l.groups[1-i])
+		listener, err := h.Listen("tcp", ":80")
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		w.Go(func(context.Context) { talk.Answer(listener) })
+		s, to := &l.Sides[i], l.hosts[1-i]
+		s.Dial, s.To, s.UDPTo = h.DialContext, to.TCP(80).Addr.String(), net.UDPAddrFromAddrPort(to.UDP(53).Addr)
+		if s.UDP, err = h.ListenPacket("udp", ":53"); err != nil {
+			t.Fatalf("%v", err)
+		}
+	}
+	if record {
+		w.Record(nil)
+	}
+	l.Call(0)
+	l.Call(1)
+	return l
+}
+
+func (l *peerLife) connect() { l.pcx = NewPeering(l.vpcs[0], l.vpcs[1], "pcx").Accept() }
+
+// route gives both sides the routes to the peering.
+func (l *peerLife) route() {
+	for i, s := range l.subnets {
+		s.RouteTable().ReplaceRoute(l.vpcs[1-i].CIDR().String(), l.pcx)
+	}
+}
+
+// peerKinds is how many kinds of acts there are.
+const peerKinds = 14
+
+// do lets something happen, and what comes of it within some milliseconds.
+func (l *peerLife) do(a talk.Act) {
+	i := a.Which % 2
+	switch a.Kind {
+	case 0, 1, 2, 3:
+		l.Write(a.Which, 100+a.Which)
+	case 4, 5:
+		l.Datagram(i)
+	case 6:
+		l.Call(i)
+	case 7:
+		l.Toggle("peering", func() { l.pcx.Delete() }, func() { l.connect(); l.route() })
+	case 8:
+		g := l.groups[i]
+		l.Toggle(fmt.Sprint("rule", i), func() { g.AllowIngress("all", fabricfake.Anywhere) }, func() { g.RevokeIngress("all", fabricfake.Anywhere) })
+	case 9:
+		f, none := l.hosts[i].Interface(), fabricfake.Groups{l.vpcs[i].DefaultSecurityGroup()}
+		l.Toggle(fmt.Sprint("groups", i), func() { f.SetGroups(none) }, func() { f.SetGroups(fabricfake.Groups{l.groups[i]}) })
+	case 10:
+		acl := l.vpcs[i].DefaultNetworkACL()
+		l.Toggle(fmt.Sprint("acl", i), func() { acl.DenyIngress(1, "tcp", "0.0.0.0/0") }, func() { acl.RemoveIngress(1) })
+	case 11:
+		l.w.Sleep([]time.Duration{8 * time.Second, 60 * time.Second, 351 * time.Second}[a.Which%3])
+	case 12:
+		l.Hangup()
+	case 13:
+		mapping := l.vpcs[0].Region().Mapping()
+		switch a.Which % 3 {
+		case 0:
+			l.Toggle("mapping", func() { mapping.Fail() }, mapping.Repair)
+		case 1:
+			l.Toggle("delay", func() { mapping.SetDelay(30 * time.Millisecond) }, func() { mapping.SetDelay(0) })
+		case 2:
+			l.Toggle("miss", func() { mapping.SetMissPolicy(fabricfake.MissAsk) }, func() { mapping.SetMissPolicy(fabricfake.MissDrop) })
+		}
+	}
+	l.w.Sleep(20 * time.Millisecond)
+}
+
+// seen is all that can be seen of a life.
+func (l *peerLife) seen() string {
+	hits := ""
+	for _, g := range l.groups {
+		for _, r := range append(g.IngressRules(), g.EgressRules()...) {
+			hits += fmt.Sprintln(g.ID(), r.Permission, r.Peer, r.Hits)
+		}
+	}
+	return fmt.Sprintf("%s%v\n%v\n%s", hits, l.w.Drops(), l.w.Alarms(), l.w.Sockets())
+}
+
+// Whatever becomes of a peering, all comes over it as it does to packets that are recorded, of
+// which nobody remembers anything.
+func TestMemoryOfPeersIsInvisible(t *testing.T) {
+	talk.Invisible(t, peerKinds, func(t *rapid.T, acts []talk.Act, recorded bool) string {
+		l := newPeerLife(t, netfake.New(t, netfake.Config{Seed: 1}), recorded)
+		defer l.w.Close()
+		for _, a := range acts {
+			l.do(a)
+		}
+		l.w.Sleep(7 * time.Millisecond) // to an instant at which nothing is under way
+		return l.seen()
+	})
+}
