@@ -61,8 +61,9 @@ func NewPeering(requester, accepter *VPC) *Peering {
 // End.
 func (p *Peering) Offer(now, until time.Duration) {
 	p.state, p.since, p.lapses = PeeringOffered, now, until
+	past := func(o *Peering) bool { return o.State(now) == PeeringOver && now-o.since >= FrameLifetime }
 	for _, v := range []*VPC{p.requester, p.accepter} {
-		v.peerings = append(v.peerings, p)
+		v.peerings = append(slices.DeleteFunc(v.peerings, past), p)
 	}
 }
 
@@ -156,8 +157,8 @@ func (v *VPC) wasPeer(other *VPC, now time.Duration) bool {
 func (v *VPC) hears(other *VPC) bool { return other == v || len(v.peerings) > 0 && v.isPeer(other) }
 
 // carries says why a peering does not take a packet from a VPC, "" if it does: it must be from an
-// address of that VPC to one of the other. That is what keeps everything else that either leads to out of reach of the
-// other: its gateways, and its other peers.
+// address of that VPC to one of the other. That is what keeps out of reach of the one all that
+// the other leads to: its gateways, and its other peers.
 func (p *Peering) carries(flow netfake.Flow, from *VPC) (why string) {
 	to := p.other(from)
 	switch dst, src := flow.Dst.Addr(), flow.Src.Addr(); {
@@ -227,8 +228,8 @@ func (g *SecurityGroup) checkReference(to *SecurityGroup) error {
 	return refuse(codeGroupNotFound, "%v is a group of vpc %s, which is no peer of vpc %s", to, to.vpc, g.vpc)
 }
 
-// checkPeers refuses a block that a VPC may not add for the sake of its peerings. An offer that
-// the accepter of makes impossible is over. Source:
+// checkPeers refuses a block that a VPC may not add for the sake of its peerings. Source, which
+// gives no codes:
 // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
 func (v *VPC) checkPeers(block netip.Prefix, now time.Duration) error {
 	for _, p := range v.Peerings(now) {

@@ -25,7 +25,7 @@ type pool struct {
 	quotas   map[*fabricfake.Region]int // that were set
 	gateways map[*fabricfake.VPC]*InternetGateway
 	titles   map[title]bool
-	peerings []*Peering // that have been pending
+	peerings []*Peering // that are pending or active, and some that were
 	numbers  int        // of peerings
 }
 

@@ -2,6 +2,7 @@ package gatewayfake
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/netspec-go/netspec/fabricfake"
@@ -122,10 +123,10 @@ func (p *Peering) has(v *fabricfake.VPC) bool { return p.requester == v || p.acc
 
 // request begins a peering that is new.
 func (p *Peering) request(now time.Duration, all *pool) error {
+	all.peerings = slices.DeleteFunc(all.peerings, func(o *Peering) bool { return !o.lives(now) })
 	waiting := 0
 	for _, o := range all.peerings {
 		switch {
-		case !o.lives(now):
 		case o.has(p.requester) && o.has(p.accepter):
 			return refuse("VpcPeeringConnectionAlreadyExists", "vpc %s and vpc %s have the peering %s, which is %v", p.requester.Name(), p.accepter.Name(), o, o.at(now))
 		case o.name == p.name && (o.has(p.requester) || o.has(p.accepter)):
