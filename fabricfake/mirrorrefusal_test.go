@@ -1,10 +1,12 @@
 package fabricfake_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
 	"github.com/netspec-go/netspec/fabricfake"
+	"github.com/netspec-go/netspec/internal/wire"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -138,4 +140,29 @@ func TestParseMirrored(t *testing.T) {
 			t.Errorf("%s: error %v, want %q", row.name, err, row.want)
 		}
 	}
+}
+
+// A datagram that is read is one that a session could have sent: what is said of it is what
+// its bytes say. Any other is refused without a panic.
+func FuzzParseMirrored(f *testing.F) {
+	f.Add([]byte("\x08\x00\x00\x00\x00\x00\x01\x00abcdefghijkl\x08\x00\x45packet"))
+	f.Add([]byte("\x08\x00\x00\x00\xff\xff\xff\x00abcdefghijkl\x86\xdd\x60"))
+	f.Add([]byte("\x08\x00\x00\x00\x00\x00\x01\x00abcdefghijkl\x08\x06"))
+	f.Fuzz(func(t *testing.T, datagram []byte) {
+		m, err := fabricfake.ParseMirrored(datagram)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "fabricfake: ") {
+				t.Errorf("error %v", err)
+			}
+			return
+		}
+		const headers = wire.VXLANHeaderLen + wire.EthernetHeaderLen
+		b := make([]byte, headers, headers+len(m.Packet))
+		wire.PutVXLAN(b, m.VNI)
+		copy(b[wire.VXLANHeaderLen:], datagram[wire.VXLANHeaderLen:headers]) // addresses that nobody looks at, and the type
+		again, err := fabricfake.ParseMirrored(append(b, m.Packet...))
+		if err != nil || again.VNI != m.VNI || !bytes.Equal(again.Packet, m.Packet) {
+			t.Errorf("%+v comes back as %+v, %v", m, again, err)
+		}
+	})
 }
