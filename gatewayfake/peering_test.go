@@ -172,6 +172,20 @@ func TestPeeringIsNoWayOut(t *testing.T) {
 	}
 }
 
+// A VPC's resolver answers its own instances, and no peer's.
+// fact: service.dns.peers
+func TestPeeringIsNoWayToTheResolver(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		x := buildPeers(t, w)
+		resolver := w.NewHost("resolver", x.data.Place())
+		x.data.AttachResolver(resolver)
+		swallow(t, resolver)
+		to := netfake.Endpoint{Proto: netfake.TCP, Addr: netip.MustParseAddrPort("10.1.0.2:9")}
+		wantCode(t, "its own", x.db.Probe(to), "")
+		wantCode(t, "a peer's", x.app.Probe(to), "NO_POSSIBLE_DESTINATION")
+	})
+}
+
 // A NAT gateway sends to a peer under its private address.
 // fact: pcx.nat
 func TestNATGatewayTowardPeer(t *testing.T) {
@@ -355,36 +369,6 @@ func TestPeeringFlowLog(t *testing.T) {
 			}
 		}
 	})
-}
-
-// Hosts that ask the mapping service for addresses ask for those of a peer too, to send there
-// and to believe what comes from there. Hosts that have yet to be told of it know nothing.
-func TestPeeringAndMappings(t *testing.T) {
-	for _, row := range []struct {
-		name   string
-		change func(m *fabricfake.MappingService)
-		code   netfake.Code
-	}{
-		{"told at once", func(*fabricfake.MappingService) {}, ""},
-		{"asked", func(m *fabricfake.MappingService) { m.SetMissPolicy(fabricfake.MissAsk) }, ""},
-		{"asked in vain", func(m *fabricfake.MappingService) {
-			m.SetMissPolicy(fabricfake.MissAsk)
-			m.Fail()
-		}, "BAD_STATE"},
-		{"told late", func(m *fabricfake.MappingService) { m.SetDelay(time.Hour) }, "NO_POSSIBLE_DESTINATION"},
-	} {
-		netfake.Run(t, func(t *testing.T, w *netfake.World) {
-			x := buildPeers(t, w)
-			row.change(x.shop.Region().Mapping())
-			next := x.back.Instance("next", fabricfake.InstanceConfig{Groups: fabricfake.Groups{x.stores}})
-			swallow(t, next.Host)
-			wantCode(t, row.name, x.app.Probe(next.TCP(9)), row.code)
-			d := netfake.Dialer{Host: x.app.Host, Timeout: time.Second}
-			if _, err := d.DialContext(t.Context(), "tcp", next.TCP(9).Addr.String()); (err == nil) != (row.code == "") {
-				t.Errorf("%s: %v", row.name, err)
-			}
-		})
-	}
 }
 
 // IPv6 crosses a peering like IPv4, by routes of its own.
