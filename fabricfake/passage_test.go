@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -110,6 +111,7 @@ func (l *life) do(a talk.Act) {
 
 // seen is all that can be seen of a life.
 func (l *life) seen() string {
+	synctest.Wait() // for those who have just been woken to read, and wait again
 	var b strings.Builder
 	for _, g := range l.groups {
 		for _, r := range append(g.IngressRules(), g.EgressRules()...) {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -96,6 +97,7 @@ func (l *life) do(a talk.Act) {
 
 // seen is all that can be seen of a life.
 func (l *life) seen() string {
+	synctest.Wait() // for those who have just been woken to read, and wait again
 	return fmt.Sprintf("%+v\n%v\n%v\n%+v\n%s", l.nat.Stats(), l.w.Drops(), l.w.Alarms(), l.site.Uplink().Link().Stats(), l.w.Sockets())
 }
 

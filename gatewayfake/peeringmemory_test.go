@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -109,6 +110,7 @@ func (l *peerLife) do(a talk.Act) {
 
 // seen is all that can be seen of a life.
 func (l *peerLife) seen() string {
+	synctest.Wait() // for those who have just been woken to read, and wait again
 	hits := ""
 	for _, g := range l.groups {
 		for _, r := range append(g.IngressRules(), g.EgressRules()...) {
