@@ -5,7 +5,7 @@
 //
 //	assert.Reachable(t, app, db.TCP(5432))
 //	assert.Reachable(t, app, site.TCP(443), assert.Through(nat, igw))
-//	assert.Unreachable(t, site, db.TCP(5432), assert.BlockedBy(igw))
+//	assert.Unreachable(t, site, db.TCP(5432), assert.BlockedBy(w.Internet()))
 //	took := assert.Eventually(t, 2*time.Minute, func() error { return isUp(app) })
 //
 // Reachable and Unreachable ask with a probe, which takes no time and changes nothing;

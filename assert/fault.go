@@ -2,8 +2,8 @@ package assert
 
 import "github.com/netspec-go/netspec/netfake"
 
-// Fault is what counts whom it has hit: a *netfake.Fault, or a *netfake.Link for all that
-// ever was wrong with it.
+// Fault is what counts the packets that it has affected: a *netfake.Fault, or a *netfake.Link
+// for everything that was ever wrong with it.
 type Fault interface {
 	String() string
 	Hits() uint64

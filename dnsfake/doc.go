@@ -19,8 +19,9 @@
 //
 // Routing policies other than simple and failover; private hosted zones and resolver
 // rules; health checks of other health checks, alarms, search strings and endpoints
-// given by name only. DNSSEC, zone transfers, IPv6 as a transport, DNAME, and query
-// types that a zone's records do not have.
+// given by name only. DNSSEC, zone transfers, IPv6 between resolvers and name servers (a VPC's
+// resolver answers its instances over IPv6 too), DNAME, and query types that a zone's
+// records do not have.
 //
 // The root and every top-level domain have one name server each, in one place, and so
 // has each name server of Route 53; the real ones are anycast. Changes to a zone are

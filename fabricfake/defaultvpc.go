@@ -13,7 +13,7 @@ const (
 // NewDefaultVPC makes the region's default VPC, "default", without its internet gateway:
 // 172.31.0.0/16 with a subnet of /20 in each zone, "default-a" and so on, public addresses
 // for instances, and public host names. gatewayfake.NewDefaultVPC makes the whole of it. A region has one: a second fails
-// the test with DefaultVpcAlreadyExists. No region, of which there is no test to fail, panics.
+// the test with DefaultVpcAlreadyExists. A nil region panics.
 func NewDefaultVPC(r *Region) *VPC {
 	if r == nil {
 		panic("fabricfake: NewDefaultVPC of no region")

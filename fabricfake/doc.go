@@ -40,11 +40,10 @@
 // ([MissAsk]). The service may fail ([MappingService.Fail]): what is known keeps working.
 //
 // A device that has yet to be told that somebody has moved sends to the old host, which
-// drops the frame as stale: it knows who was there. What comes from where somebody was, a
-// device that has been told of the move drops as stale up to [FrameLifetime] after it, as it
-// may have been under way, and then as forged. A device that has not been told cannot tell
-// who has moved from a forger: it takes the frames of the new place for forged, with an
-// alarm, and believes those of the old one.
+// drops the frame as stale: it knows who was there. A device that has been told of the move
+// drops frames from the old place as stale for [FrameLifetime], since they may have been
+// under way, and after that as forged. One that has not been told rejects frames from the
+// new place as forged, with an alarm, and accepts those from the old one.
 //
 // # Services beside the instances
 //

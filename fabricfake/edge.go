@@ -72,7 +72,7 @@ func NewPublicEdge(v *VPC, name string, node EdgeNode) *Edge {
 }
 
 // NewEdge makes an edge of a VPC. What leaves the VPC through it goes to node. No node
-// fails the test; no VPC, of which there is no test to fail, panics.
+// fails the test; a nil VPC panics.
 func NewEdge(v *VPC, name string, node EdgeNode) *Edge {
 	if v == nil {
 		panic("fabricfake: NewEdge of no VPC")
@@ -104,13 +104,17 @@ func (e *Edge) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 		return e.askSender(p, e.vpc, key, frame)
 	}
 	sender := e.sender(p, e.vpc, frame)
-	if sender.why == "" && sender.from == nil {
+	switch {
+	case sender.why != "":
+	case sender.from == nil:
 		sender.why = "a frame from another edge"
+	case sender.from.vpc != e.vpc: // a peer, whose frames go to interfaces
+		sender.why = frame.misnamed()
 	}
 	if sender.why != "" {
 		return e.disbelieve(p, e.vpc, frame, sender)
 	}
-	if memorable(p) || opensUnseen(p) {
+	if (memorable(p) || opensUnseen(p)) && !e.missesSender(p, sender.from) {
 		e.came.put(p, &passage{from: sender.from, frame: *frame, begins: true})
 	}
 	return e.node.Leave(p, sender.from)

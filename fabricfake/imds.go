@@ -61,7 +61,7 @@ const (
 func (m MetadataIPv6) String() string { return [...]string{"disabled", "enabled"}[m&1] }
 
 // MetadataOptions say how an instance may ask the instance metadata service. The zero value
-// is IMDSv2, over IPv4, for who is no router away.
+// is IMDSv2, over IPv4, with a hop limit of 1: only the instance itself gets a token.
 type MetadataOptions struct {
 	// HTTPTokens is required in the zero value.
 	HTTPTokens MetadataTokens

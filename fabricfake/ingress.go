@@ -113,7 +113,7 @@ func (f *Interface) receive(p *netfake.Packet, frame *Frame, sender *Interface) 
 			Rule: fmt.Sprintf("%v may send as %v", frame.From, p.Flow.Src.Addr())})
 	}
 	var ids *groups
-	if sender != nil && f.device.finds(p, sender, p.Flow.Src.Addr(), f.vpc.region.devices[frame.From]) != nil {
+	if sender != nil && f.device.locates(sender, p.Flow.Src.Addr(), f.vpc.region.devices[frame.From]) {
 		ids = f.idsOf(sender.vpc) // else somebody is in between: the sender's groups are not known
 	}
 	crossing := sender == nil || sender.subnet != f.subnet
@@ -128,6 +128,7 @@ func (f *Interface) receive(p *netfake.Packet, frame *Frame, sender *Interface) 
 		hop.Hint = f.device.senderLagsBehind(p, frame)
 		return p.Drop(hop)
 	}
+	m.partial = f.device.missesSender(p, sender)
 	if m.worthKeeping(f, p) {
 		f.device.came.put(p, &m)
 	}

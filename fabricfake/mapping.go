@@ -157,9 +157,9 @@ func (m *MappingService) SetDelay(d time.Duration) {
 
 // Fail takes the mapping service down. What hosts and edges know keeps working; changes
 // that have not reached them by then stay unknown to them, and questions stay without
-// an answer. When the fault is undone the changes arrive whose time has come. It hits the
-// packets that were sent, or refused, by what a device would know better by now, and those
-// whose question was not answered.
+// an answer. When the fault is undone the changes arrive whose time has come. Its hits are the
+// packets that were sent or refused by knowledge that is outdated, and those whose question
+// was not answered.
 func (m *MappingService) Fail() *netfake.Fault {
 	return made(m, "*MappingService").region.world.NewFault(m, "failure of the mapping service of "+m.region.name,
 		func(f *netfake.Fault, _ time.Duration) {

@@ -47,7 +47,7 @@ type passages struct {
 func memorable(p *netfake.Packet) bool {
 	switch p.Flow.Proto {
 	case netfake.TCP:
-		return p.TCPFlags()&flagSYN == 0 && !p.Traced() && !p.Probing()
+		return p.TCPFlags()&flagSYN == 0 && !p.Traced() && !p.Probing() && !p.IsFragment()
 	case netfake.UDP:
 		return !p.Traced() && !p.Probing() && !p.IsFragment()
 	}

@@ -23,6 +23,7 @@ type life struct {
 	*talk.Talk
 	w      *netfake.World
 	hosts  [2]*Instance
+	faults []*netfake.Fault // that there have been
 	groups Groups
 	acl    *NetworkACL
 }
@@ -87,9 +88,10 @@ func (l *life) do(a talk.Act) {
 	case 13:
 		switch {
 		case a.Which%3 == 0:
-			undo := l.hosts[1].Interface().PhysicalHost().Fail()
+			failure := l.hosts[1].Interface().PhysicalHost().Fail()
+			l.faults = append(l.faults, failure)
 			l.w.Sleep(time.Second)
-			undo.Undo()
+			failure.Undo()
 		case a.Which%3 == 1 && l.Connections() > 1:
 			l.Hangup()
 		default:
@@ -101,7 +103,7 @@ func (l *life) do(a talk.Act) {
 	case 15:
 		mapping := l.hosts[0].Interface().VPC().Region().Mapping()
 		if a.Which%2 == 0 {
-			l.Toggle("mapping", func() { mapping.Fail() }, mapping.Repair)
+			l.Toggle("mapping", func() { l.faults = append(l.faults, mapping.Fail()) }, mapping.Repair)
 		} else {
 			l.Toggle("ask", func() { mapping.SetMissPolicy(MissAsk) }, func() { mapping.SetMissPolicy(MissDrop) })
 		}
@@ -120,6 +122,9 @@ func (l *life) seen() string {
 	}
 	for _, e := range append(l.acl.IngressEntries(), l.acl.EgressEntries()...) {
 		fmt.Fprintf(&b, "acl %d: %d\n", e.Number, e.Hits)
+	}
+	for _, f := range l.faults {
+		fmt.Fprintf(&b, "%v: %d\n", f, f.Hits())
 	}
 	for _, d := range l.w.Drops() {
 		fmt.Fprintln(&b, d)
@@ -225,6 +230,7 @@ func TestPassageIsCurrent(t *testing.T) {
 
 // Passages are for packets in the middle of a conversation that nobody watches.
 func TestMemorable(t *testing.T) {
+	const fragment = 0x80 // a flag of TCP that nobody looks at
 	for _, tt := range []struct {
 		name  string
 		proto netfake.Protocol
@@ -232,16 +238,18 @@ func TestMemorable(t *testing.T) {
 		want  bool
 	}{
 		{"data", netfake.TCP, flagACK, true},
+		{"a fragment of it", netfake.TCP, flagACK | fragment, false},
 		{"the end", netfake.TCP, flagACK | flagFIN, true},
 		{"the beginning", netfake.TCP, flagSYN, false},
 		{"its answer", netfake.TCP, flagSYN | flagACK, false},
 		{"a datagram", netfake.UDP, 0, true},
+		{"a fragment of one", netfake.UDP, fragment, false},
 		{"a message", netfake.ICMP, 0, false},
 	} {
 		w := netfake.New(t, netfake.Config{})
 		src, dst := netip.MustParseAddr("10.0.1.4"), netip.MustParseAddr("10.0.2.4")
 		b := make([]byte, wire.IPv4HeaderLen+wire.TCPHeaderLen)
-		ip := wire.IPv4{Proto: uint8(tt.proto), Src: src, Dst: dst}
+		ip := wire.IPv4{Proto: uint8(tt.proto), MF: tt.flags&fragment != 0, Src: src, Dst: dst}
 		ip.Put(b, wire.TCPHeaderLen)
 		b[wire.IPv4HeaderLen+12], b[wire.IPv4HeaderLen+13] = 5<<4, tt.flags
 		w.Do(func(time.Duration) {

@@ -51,7 +51,8 @@ type Peering struct {
 	failed              bool          // for blocks that overlap
 }
 
-// NewPeering makes the peering of two VPCs, which is over. The VPCs must be two, of one region.
+// NewPeering makes a peering between two VPCs of one region, over which nothing passes yet. It
+// is for the room of the gateways: tests call gatewayfake.NewPeering.
 func NewPeering(requester, accepter *VPC) *Peering {
 	return &Peering{requester: requester, accepter: accepter}
 }
@@ -108,7 +109,7 @@ func (v *VPC) Peerings(now time.Duration) (all []*Peering) {
 // Ends returns the two VPCs.
 func (p *Peering) Ends() (requester, accepter *VPC) { return p.requester, p.accepter }
 
-// Failed reports whether an offer ended since the accepter has added a block that overlaps. It
+// Failed reports whether an offer ended because the accepter added a block that overlaps. It
 // may be called only inside the scheduler.
 func (p *Peering) Failed() bool { return p.failed }
 

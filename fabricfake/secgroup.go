@@ -104,7 +104,8 @@ func (g *SecurityGroup) resolve() (ruleTarget, error) {
 
 // AllowIngress lets traffic in: perm in the notation of ParsePermission, from a block
 // or from the interfaces that have a group. It fails the test if the rule exists, and for a
-// group of a VPC that is neither the group's own nor a peer of it (InvalidGroup.NotFound).
+// group of a VPC that is neither the group's own nor a peer of it (InvalidGroup.NotFound):
+// accept a peering before its groups are named.
 func (g *SecurityGroup) AllowIngress(perm string, from Peer) *SecurityGroup {
 	g.tb().Helper()
 	return g.edit(netfake.Ingress, perm, from, g.admit)

@@ -91,6 +91,19 @@ func (d *device) finds(p *netfake.Packet, f *Interface, addr netip.Addr, at *dev
 	return e
 }
 
+// locates reports whether, for all that the device has been told, an interface has an address
+// on another device. It is no look-up: nobody is asked, and no failure is hit.
+func (d *device) locates(f *Interface, addr netip.Addr, at *device) bool {
+	e := d.cache.told(mappingKey{f.vpc.vni, addr})
+	return e.live() && e.iface == f && e.device == at
+}
+
+// missesSender reports whether the failure of the mapping service keeps from the device what
+// has become of a packet's sender: then each packet is to meet it.
+func (d *device) missesSender(p *netfake.Packet, f *Interface) bool {
+	return f != nil && (d.cache.missed(mappingKey{f.vpc.vni, f.addr}) || d.cache.missed(mappingKey{f.vpc.vni, p.Flow.Src.Addr()}))
+}
+
 // senderKeys returns what a device has to know to judge a frame's sender: where the
 // interface is that it names, and who has the address that its packet comes from. There
 // is none where the sender is an edge, or nobody.

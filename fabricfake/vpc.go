@@ -41,7 +41,8 @@ type VPC struct {
 	announced6 []netip.Prefix
 }
 
-// NewVPC makes a VPC in the world's default region. A malformed or forbidden block
+// NewVPC makes a VPC in the world's default region, ap-southeast-2 in Sydney unless another
+// was made first: see DefaultRegion. A malformed or forbidden block
 // fails the test, as does a name that the region has already.
 func NewVPC(w *netfake.World, name, cidr string) *VPC {
 	in(w, "NewVPC").Helper()

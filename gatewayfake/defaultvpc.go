@@ -4,7 +4,7 @@ import "github.com/netspec-go/netspec/fabricfake"
 
 // NewDefaultVPC makes a region's default VPC: what fabricfake.NewDefaultVPC makes, and an
 // internet gateway, "default", to which the main route table leads. No
-// region, of which there is no test to fail, panics. Source:
+// region panics. Source:
 // https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc-components.html
 func NewDefaultVPC(r *fabricfake.Region) (*fabricfake.VPC, *InternetGateway) {
 	if r == nil {

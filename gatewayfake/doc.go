@@ -7,13 +7,15 @@
 //	private.Route("0.0.0.0/0", nat)
 //
 // A gateway is a target of routes and a component of traces: assertions name it to
-// require that packets go through it, or that it is the one that blocks them.
+// require that packets go through it, or that it is the one that blocks them. What is
+// detached or deleted, and a peering that is not active, is a blackhole: then the route
+// table is who blocks, with BAD_STATE_ROUTE.
 //
 // An internet gateway translates between private and public IPv4 addresses, elastic ones and
 // those that instances get assigned, and lets IPv6 pass as it is. It knows of them what its
 // edge has been told: see fabricfake.MappingService.
 //
-// Both translate ICMP errors with what these quote, so that a host behind them sees ports
+// Internet and NAT gateways translate ICMP errors with what these quote, so that a host behind them sees ports
 // refused, paths that are too narrow and the routers of a traceroute as if it were on the
 // internet itself. In a traceroute a NAT gateway is a hop with its private address and an
 // internet gateway one that keeps silent. AWS documents neither; a trace in its guide

@@ -90,8 +90,7 @@ func (p *pool) quota(region *fabricfake.Region) int {
 }
 
 // NewElasticIP allocates a public address in the VPC's region. More than the region's
-// quota fail the test with AddressLimitExceeded. No VPC, of which there is no test to fail,
-// panics.
+// quota fail the test with AddressLimitExceeded. A nil VPC panics.
 func NewElasticIP(vpc *fabricfake.VPC) *ElasticIP {
 	if vpc == nil {
 		panic("gatewayfake: NewElasticIP of no VPC")

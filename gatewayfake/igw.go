@@ -44,8 +44,7 @@ type InternetGateway struct {
 
 // NewInternetGateway makes an internet gateway and attaches it to a VPC. A VPC that has
 // one already fails the test with Resource.AlreadyAssociated; a name that is empty or
-// that another internet gateway of the VPC has or had, with InvalidParameterValue. No VPC,
-// of which there is no test to fail, panics.
+// that another internet gateway of the VPC has or had, with InvalidParameterValue. A nil VPC panics.
 func NewInternetGateway(vpc *fabricfake.VPC, name string) *InternetGateway {
 	if vpc == nil {
 		panic("gatewayfake: NewInternetGateway of no VPC")

@@ -66,7 +66,7 @@ type Peering struct {
 // the test if the two have one already (VpcPeeringConnectionAlreadyExists), for more requests
 // than fabricfake.Quotas has (OutstandingVpcPeeringConnectionLimitExceeded), for VPCs of
 // different regions, which is not modelled, and for a name that is empty or that another one of
-// either VPC has, unless that is over. No VPC at all, of which there is no test to fail, panics.
+// either VPC has, unless that is over. Two nil VPCs panic.
 func NewPeering(requester, accepter *fabricfake.VPC, name string) *Peering {
 	w := worldOf(requester, accepter)
 	w.TB().Helper()
@@ -161,8 +161,7 @@ func refuse(code, format string, args ...any) error {
 	return fmt.Errorf("gatewayfake: %s: %s", code, fmt.Sprintf(format, args...))
 }
 
-// world returns the world that the peering is in. No peering, of which there is no test to fail,
-// panics.
+// world returns the world that the peering is in. A nil peering panics.
 func (p *Peering) world() *netfake.World {
 	if p == nil {
 		panic("gatewayfake: a method of a nil *Peering")

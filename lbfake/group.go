@@ -53,7 +53,7 @@ type TargetGroup struct {
 
 // NewTargetGroup makes a target group for instances of a VPC. A name that is malformed or that the region has
 // already (DuplicateTargetGroupName) fails the test, as does a health check or a delay
-// out of its range (ValidationError). No VPC, of which there is no test to fail, panics.
+// out of its range (ValidationError). A nil VPC panics.
 func NewTargetGroup(vpc *fabricfake.VPC, name string, cfg TargetGroupConfig) *TargetGroup {
 	if vpc == nil {
 		panic("lbfake: NewTargetGroup of no VPC")

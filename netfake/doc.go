@@ -165,9 +165,9 @@
 // search for black holes (RFC 4821, off in Linux); source quench and redirects; queues
 // other than drop-tail; the sizes that SetReadBuffer and SetWriteBuffer of a TCPConn ask
 // for; multicast and broadcast; out-of-band data, type of service and congestion marks
-// (DSCP, ECN), and descriptors of sockets (SyscallConn, File), without which drivers that
-// look whether an idle connection is still open before they use it do not; the hosts file
-// and the cache of a machine's resolver.
+// (DSCP, ECN); descriptors of sockets (SyscallConn, File): drivers that use them to look
+// whether an idle connection is still open skip that; the hosts file and the cache of a
+// machine's resolver.
 //
 // # Real programs
 //

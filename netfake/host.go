@@ -11,9 +11,9 @@ import (
 	"github.com/netspec-go/netspec/internal/wire"
 )
 
-// Host is a machine with sockets. What DialContext, Listen and ListenPacket return
-// are real net types, whose bytes travel as packets. A Host is safe for concurrent
-// use.
+// Host is a machine with sockets. DialContext, Listen and ListenPacket return a net.Conn, a
+// net.Listener and a net.PacketConn, types of this package whose bytes travel as packets.
+// A Host is safe for concurrent use.
 type Host struct {
 	key uint64 // a number made of the name, which tells hosts of equal addresses apart
 

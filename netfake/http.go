@@ -41,8 +41,11 @@ func (h *Host) TLSConfig() *tls.Config {
 	return &tls.Config{RootCAs: h.world.RootCAs()}
 }
 
-// HTTPClient returns a new client with a Transport of its own. Its requests end with the
-// world, even where a response's body was never closed.
+// HTTPClient returns a new client with a Transport of its own, which is no *http.Transport:
+// see Host.Transport for one to configure. Its requests end with the world, even where a
+// response's body was never closed. In virtual time a Timeout is noticed at the very instant
+// at which it is over, and the error lacks what net/http adds to one that is noticed later,
+// "(Client.Timeout exceeded while awaiting headers)": look at Timeout() or errors.Is.
 func (h *Host) HTTPClient() *http.Client {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.world.OnClose(cancel)

@@ -64,8 +64,11 @@ func (w *World) sockets(brief bool) string {
 			fmt.Fprintf(&b, "  %s  %s\n", h.name, line.text)
 		}
 	}
-	if left > 0 {
+	switch {
+	case left > 0 && b.Len() > 0:
 		fmt.Fprintf(&b, "  and %d that listen or have nothing to do\n", left)
+	case left > 0:
+		fmt.Fprintf(&b, "  %d that listen or have nothing to do\n", left)
 	}
 	return b.String()
 }

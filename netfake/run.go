@@ -9,7 +9,8 @@ import (
 
 // Run runs f in a world of its own, inside a synctest bubble: time in it is virtual
 // and passes at once when everybody waits. The t that f is handed is the bubble's and
-// shadows the outer one. The world is closed when f returns. A test in which everybody
+// shadows the outer one; as in any bubble its Run and Parallel panic, so that a table's rows
+// call Run of this package inside of their subtests. The world is closed when f returns. A test in which everybody
 // waits for ever, or in which somebody blocks in a way that stops virtual time, fails
 // with the goroutines that are stuck and what they wait for.
 func Run(t *testing.T, f func(t *testing.T, w *World)) {

@@ -29,8 +29,8 @@ func (w *World) NewTimer(name string, f func(now time.Duration)) *Timer {
 // Set has the timer go off at a time since the world's beginning, and no longer when it
 // was to go off before. A time that has passed is now, once the scheduler gets there.
 //
-// A timer that a keep-alive sets is idle like the keep-alive: it alone does not have time
-// pass in a test whose goroutines all wait for one another.
+// A timer that is set while a keep-alive is handled counts as idle: if nothing else is
+// pending, virtual time does not pass for it, so that deadlocks are found.
 func (t *Timer) Set(at time.Duration) {
 	t.world.queue.Remove(&t.event)
 	t.event.At, t.event.Idle = at, t.world.idle

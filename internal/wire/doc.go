@@ -1,5 +1,5 @@
 // Package wire reads and writes the headers of packets: IPv4, IPv6, TCP, UDP,
-// ICMP for both families, and GENEVE, with the Internet checksum under them, and cuts
+// ICMP for both families, GENEVE and VXLAN, with the Internet checksum under them, and cuts
 // packets into fragments.
 //
 // A Parse function takes bytes from anybody: it checks every length before it
@@ -20,7 +20,8 @@
 //
 // Not modelled: IPv4 options and IPv6 extension headers (skipped, never written but for
 // the fragment header), jumbograms, the TCP options that [TCP] does not
-// name, ICMP extensions, Ethernet.
+// name, ICMP extensions, Ethernet other than
+// inside of VXLAN.
 package wire
 
 import "errors"
