@@ -12,10 +12,14 @@ import (
 // the FIN behind it, but no longer than that many seconds; with a negative one, as by
 // default, Close returns at once. In the last two cases the data goes on being sent.
 func (c *TCPConn) SetLinger(sec int) error {
-	return c.do("set", func(time.Duration) error {
-		c.linger = time.Duration(min(sec, math.MaxInt32)) * time.Second
-		return nil
-	})
+	w := c.host.world
+	w.lockToTake() // it has nothing to do with time
+	defer w.unlock()
+	if c.closed || c.killed {
+		return c.opError("set", net.ErrClosed)
+	}
+	c.linger = time.Duration(min(sec, math.MaxInt32)) * time.Second
+	return nil
 }
 
 // SetNoDelay(false) turns Nagle's algorithm on; as with net, it is off to begin with.
