@@ -93,6 +93,9 @@ func (d *Dialer) DialTCP(ctx context.Context, address string) (net.Conn, error) 
 // Of several addresses it is the error of the first. A ClientTrace of net/http/httptrace in
 // ctx is told of the lookup and of each attempt.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if d.Host == nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: errNoHost}
+	}
 	if until := d.until(); !until.IsZero() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, until)
@@ -102,9 +105,6 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if peer, ok := d.literal(network, address); ok && waits {
 		return d.connect(network, peer)
 	}
-	if d.Host == nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: errNoHost}
-	}
 	peers, err := d.peers(ctx, network, address)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
@@ -112,11 +112,11 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if isUDP(network) {
 		return d.dialUDP(ctx, network, peers)
 	}
-	var c *TCPConn
 	if len(peers) == 1 && waits {
 		return d.connect(network, peers[0])
 	}
-	if c, err = newRace(d, network, peers).run(ctx); err != nil {
+	c, err := newRace(d, network, peers).run(ctx)
+	if err != nil {
 		return nil, err
 	}
 	return c, nil

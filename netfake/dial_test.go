@@ -276,14 +276,18 @@ func TestDialerKeepAlive(t *testing.T) {
 func TestDialNowhere(t *testing.T) { Run(t, testDialNowhere) }
 
 func testDialNowhere(t *testing.T, w *World) {
-	_, err := new(Dialer).DialContext(t.Context(), "tcp", "203.0.113.10:80")
-	if err == nil || err.Error() != "dial tcp: netfake: the Dialer has no Host" {
-		t.Errorf("a Dialer without a Host: %v", err)
+	for _, ctx := range []context.Context{t.Context(), context.Background()} {
+		for _, address := range []string{"203.0.113.10:80", "web.example:80"} {
+			_, err := new(Dialer).DialContext(ctx, "tcp", address)
+			if err == nil || err.Error() != "dial tcp: netfake: the Dialer has no Host" {
+				t.Errorf("a Dialer without a Host, to %s: %v", address, err)
+			}
+		}
 	}
 	_, client := twoHosts(w)
 	client.ServeHTTP(":80", nil)
 	client.SetLookup(func(context.Context, string, string) ([]netip.Addr, error) { return make([]netip.Addr, 2), nil })
-	_, err = client.Dial("tcp", "web.example:80")
+	_, err := client.Dial("tcp", "web.example:80")
 	if err == nil || err.Error() != "dial tcp: address web.example: no suitable address found" {
 		t.Errorf("a name with addresses that are none: %v", err)
 	}
