@@ -35,7 +35,14 @@ type Quotas struct {
 	// PeeringRequests is how many requests of the account's VPCs wait to be accepted. If 0,
 	// 25.
 	PeeringRequests int
+
+	// NATGatewaysPerZone is how many NAT gateways the account has in a zone, those of all
+	// its VPCs together. If 0, 5.
+	NATGatewaysPerZone int
 }
+
+// maxNATGateways is how many NAT gateways a zone has: see Quotas.
+const maxNATGateways = 5
 
 // The most that quotas can be raised to.
 const (
@@ -83,6 +90,7 @@ func (q Quotas) filled() Quotas {
 		{&q.SubnetsPerVPC, maxSubnets},
 		{&q.PeeringsPerVPC, maxPeerings},
 		{&q.PeeringRequests, maxPeeringRequests},
+		{&q.NATGatewaysPerZone, maxNATGateways},
 	} {
 		if *f.quota == 0 {
 			*f.quota = f.standard
@@ -108,6 +116,7 @@ func (q Quotas) check() error {
 		{"SubnetsPerVPC", q.SubnetsPerVPC, unlimited},
 		{"PeeringsPerVPC", q.PeeringsPerVPC, mostPeeringsPerVPC},
 		{"PeeringRequests", q.PeeringRequests, unlimited},
+		{"NATGatewaysPerZone", q.NATGatewaysPerZone, unlimited},
 	} {
 		if f.quota < 1 || f.quota > f.most {
 			return refuse(codeParameterValue, "Quotas.%s is %d: it is from 1 to %d", f.name, f.quota, f.most)

@@ -25,12 +25,16 @@ type pool struct {
 	quotas   map[*fabricfake.Region]int // that were set
 	gateways map[*fabricfake.VPC]*InternetGateway
 	titles   map[title]bool
-	peerings []*Peering // that are pending or active, and some that were
-	numbers  int        // of peerings
+	nats     map[natZone]int // NAT gateways that are not deleted
+	peerings []*Peering      // that are pending or active, and some that were
+	numbers  int             // of peerings
 }
 
 func newPool() *pool {
-	return &pool{held: map[*fabricfake.Region]int{}, quotas: map[*fabricfake.Region]int{}, gateways: map[*fabricfake.VPC]*InternetGateway{}, titles: map[title]bool{}}
+	return &pool{
+		held: map[*fabricfake.Region]int{}, quotas: map[*fabricfake.Region]int{}, gateways: map[*fabricfake.VPC]*InternetGateway{},
+		titles: map[title]bool{}, nats: map[natZone]int{},
+	}
 }
 
 func addresses(w *netfake.World) *pool { return netfake.Shared(w, newPool) }

@@ -80,8 +80,9 @@ type NATStats struct {
 
 // NewNATGateway makes a public NAT gateway in a subnet, which should route to an
 // internet gateway. An elastic IP that is taken or nil fails the test, as do a VPC
-// without an internet gateway (Gateway.NotAttached) and a name that is empty or that
-// another NAT gateway of the VPC has.
+// without an internet gateway (Gateway.NotAttached), a name that is empty or that
+// another NAT gateway of the VPC has, and more in a zone than fabricfake.Quotas has
+// (NatGatewayLimitExceeded).
 func NewNATGateway(subnet *fabricfake.Subnet, name string, eip *ElasticIP) *NATGateway {
 	switch {
 	case subnet == nil && eip == nil:
@@ -98,6 +99,8 @@ func NewNATGateway(subnet *fabricfake.Subnet, name string, eip *ElasticIP) *NATG
 	subnet.World().TB().Helper()
 	title := title{subnet.VPC(), "NAT gateway", name}
 	title.check()
+	zone := natZone{subnet.VPC().Region(), subnet.Zone()}
+	zone.check()
 	n := &NATGateway{
 		vpc: subnet.VPC(), name: name, eip: eip, inUse: map[destination]int{},
 	}
@@ -105,7 +108,23 @@ func NewNATGateway(subnet *fabricfake.Subnet, name string, eip *ElasticIP) *NATG
 	eip.Associate(n.iface)
 	eip.nat = n
 	title.take()
+	addresses(zone.region.World()).nats[zone]++
 	return n
+}
+
+// natZone is a zone, in which there are so many NAT gateways at the most.
+type natZone struct {
+	region *fabricfake.Region
+	zone   string
+}
+
+// check fails the test if there is no room for one more.
+func (z natZone) check() {
+	w := z.region.World()
+	w.TB().Helper()
+	if n := addresses(w).nats[z]; n >= z.region.Quotas().NATGatewaysPerZone {
+		w.TB().Fatalf("gatewayfake: NatGatewayLimitExceeded: zone %s of region %v has %d NAT gateways, and may have no more", z.zone, z.region, n)
+	}
 }
 
 // String returns the gateway's name.
@@ -166,6 +185,7 @@ func (n *NATGateway) Delete() {
 	n.eip.free()
 	n.iface.Withdraw()
 	title{n.vpc, "NAT gateway", n.name}.free()
+	addresses(n.vpc.World()).nats[natZone{n.vpc.Region(), n.iface.Subnet().Zone()}]--
 }
 
 // TakesTrains implements netfake.TrainNode: only headers are translated.
