@@ -47,7 +47,7 @@ func (d *decision) count(packets int) {
 func (d *decision) describe() string {
 	switch {
 	case d.rule != nil:
-		return fmt.Sprintf("rule %d  %s", d.index, d.rule.text(d.dir))
+		return fmt.Sprintf("rule %d  %s", d.index, d.rule.text(d.dir)+d.rule.group.owner(d.group.vpc))
 	case d.code == codeGroupEmpty:
 		return fmt.Sprintf("there is no %v rule", d.dir)
 	}
@@ -199,7 +199,7 @@ func nearestRule(groups []*SecurityGroup, dir netfake.Direction, f netfake.Flow,
 			miss := r.Permission.miss(s.matchesPeer(r), f.Proto, f.Dst.Port(), icmpType, icmpCode)
 			if miss > 0 && (least == 0 || miss < least) {
 				least = miss
-				nearest = fmt.Sprintf("%v %v %d allows %s", g, dir, i+1, r.text(dir))
+				nearest = fmt.Sprintf("%v %v %d allows %s", g, dir, i+1, r.text(dir)+r.group.owner(g.vpc))
 			}
 		}
 	}

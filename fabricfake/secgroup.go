@@ -95,6 +95,15 @@ func (g *SecurityGroup) Name() string { return g.name }
 // the VPC and the group.
 func (g *SecurityGroup) ID() string { return g.id }
 
+// owner says, behind the group's name, of which VPC it is where a rule of another one names it:
+// groups of two peers may have one name. Of no group it says nothing.
+func (g *SecurityGroup) owner(v *VPC) string {
+	if g == nil || g.vpc == v {
+		return ""
+	}
+	return " of vpc " + g.vpc.name
+}
+
 func (g *SecurityGroup) resolve() (ruleTarget, error) {
 	if g == nil {
 		return ruleTarget{}, refuse(codeGroupNotFound, "the rule's security group is nil")
@@ -158,7 +167,7 @@ func (g *SecurityGroup) edit(dir netfake.Direction, perm string, peer Peer, chan
 		g.world.Do(func(time.Duration) {
 			if err = checkAlive(g); err == nil {
 				s := g.side(dir)
-				s.most = g.vpc.quotas().RulesPerGroup
+				s.most, s.of = g.vpc.quotas().RulesPerGroup, g.vpc
 				err = change(s, r)
 			}
 		})
@@ -223,7 +232,7 @@ func (g *SecurityGroup) checkDelete() error {
 	for _, v := range g.vpc.region.vpcs { // those of peers too
 		for _, other := range v.groups {
 			if other != g && other.names(g) && other.checkReference(g) == nil {
-				return refuse(codeDependency, "a rule of %v names the group", other)
+				return refuse(codeDependency, "a rule of %v%s names the group", other, other.owner(g.vpc))
 			}
 		}
 	}
@@ -239,7 +248,8 @@ func (g *SecurityGroup) names(other *SecurityGroup) bool {
 // ruleSet is the rules of a group in one direction.
 type ruleSet struct {
 	rules []Rule
-	most  int // that it may have; 0 is the default
+	most  int  // that it may have; 0 is the default
+	of    *VPC // whose group's they are
 
 	// open tells, for each address family, whether a rule admits every address and
 	// port, which connections need to go untracked.
@@ -265,7 +275,7 @@ func (s *ruleSet) find(r Rule) int {
 func (s *ruleSet) add(r Rule) error {
 	switch {
 	case s.find(r) >= 0:
-		return refuse(codePermissionDuplicate, "%v with %v exists", r.Permission, r.Peer)
+		return refuse(codePermissionDuplicate, "%v with %v%s exists", r.Permission, r.Peer, r.group.owner(s.of))
 	case s.full(&r.ruleTarget):
 		return refuse(codeGroupRuleLimit, "a group has %d rules in each direction at most%s", s.quota(), r.list.cost())
 	}
@@ -295,7 +305,7 @@ func (s *ruleSet) quota() int {
 func (s *ruleSet) remove(r Rule) error {
 	i := s.find(r)
 	if i < 0 {
-		return refuse(codePermissionNotFound, "there is no rule %v with %v", r.Permission, r.Peer)
+		return refuse(codePermissionNotFound, "there is no rule %v with %v%s", r.Permission, r.Peer, r.group.owner(s.of))
 	}
 	s.rules = slices.Delete(s.rules, i, i+1)
 	s.refresh()

@@ -1,9 +1,7 @@
 package gatewayfake_test
 
 import (
-	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"slices"
 	"testing"
@@ -243,74 +241,6 @@ func TestPeeringGoesAway(t *testing.T) {
 			t.Error(err)
 		}
 		say(true)
-	})
-}
-
-// A rule that names a group of a peer that has gone matches nobody, not even the one who has
-// its members' addresses in the next peer.
-// fact: sg.reference.stale
-func TestStaleReference(t *testing.T) {
-	netfake.Run(t, func(t *testing.T, w *netfake.World) {
-		x := buildPeers(t, w)
-		twin := fabricfake.NewVPC(w, "twin", "10.0.0.0/16")
-		group := twin.SecurityGroup("apps")
-		probe := func(name string, from *fabricfake.Instance, code netfake.Code) {
-			t.Helper()
-			wantCode(t, name, from.Probe(x.db.TCP(9)), code)
-		}
-		probe("a peer", x.app, "")
-		x.pcx.Delete()
-		next := gatewayfake.NewPeering(twin, x.data, "next").Accept()
-		heir := twin.Subnet("front", "10.0.1.0/24", "a").Route("10.1.0.0/16", next).Instance("heir", fabricfake.InstanceConfig{
-			PrivateIP: x.app.Addr().String(), Groups: fabricfake.Groups{group},
-		})
-		x.back.RouteTable().ReplaceRoute("10.0.0.0/16", next)
-		probe("the next one", heir, "ENI_SG_RULES_MISMATCH")
-		if n := len(x.stores.IngressRules()); n != 1 {
-			t.Errorf("%d rules are left", n)
-		}
-		x.stores.AllowIngress("tcp/9", group)
-		probe("by a rule of its own", heir, "")
-	})
-}
-
-// Two peers with the same addresses are told apart: what was judged of the one says nothing of
-// the other.
-// fact: sg.reference.peer
-func TestTwins(t *testing.T) {
-	netfake.Run(t, func(t *testing.T, w *netfake.World) {
-		x := buildPeers(t, w)
-		for port := range 40 { // so many that what they say is remembered
-			x.stores.AllowIngress(fmt.Sprint("tcp/", 100+port), fabricfake.Anywhere)
-		}
-		x.stores.AllowIngress("udp/9", x.apps)
-		twin := fabricfake.NewVPC(w, "twin", "10.0.0.0/16")
-		pcx := gatewayfake.NewPeering(twin, x.data, "twins").Accept()
-		double := twin.Subnet("front", "10.0.1.0/24", "a").Route("10.1.0.0/16", pcx).Instance("double", fabricfake.InstanceConfig{PrivateIP: x.app.Addr().String()})
-		in, err := x.db.ListenPacket("udp", ":9")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var out [2]net.PacketConn
-		for n, i := range []*fabricfake.Instance{x.app, double} {
-			if out[n], err = i.ListenPacket("udp", fmt.Sprint(":", 1000+n)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for n := range 6 {
-			out[n%2].WriteTo([]byte{byte(n % 2)}, net.UDPAddrFromAddrPort(x.db.UDP(9).Addr))
-		}
-		for range 3 {
-			b := make([]byte, 1)
-			in.SetReadDeadline(time.Now().Add(time.Second))
-			if _, _, err := in.ReadFrom(b); err != nil || b[0] != 0 {
-				t.Errorf("%v from %d, want the app's", err, b[0])
-			}
-		}
-		in.SetReadDeadline(time.Now().Add(time.Second))
-		if _, from, err := in.ReadFrom(make([]byte, 1)); err == nil {
-			t.Errorf("more comes from %v", from)
-		}
 	})
 }
 
