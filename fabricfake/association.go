@@ -15,6 +15,7 @@ import (
 func (v *VPC) SetMainRouteTable(t *RouteTable) *VPC {
 	tb := v.tb()
 	tb.Helper()
+	v.mustExist()
 	var err error
 	v.world.Do(func(time.Duration) {
 		if err = t.checkSubnetTable(v); err == nil {
@@ -35,6 +36,7 @@ func (v *VPC) SetMainRouteTable(t *RouteTable) *VPC {
 func (s *Subnet) Associate(t *RouteTable) *Subnet {
 	tb := s.tb()
 	tb.Helper()
+	s.mustExist()
 	var err error
 	s.vpc.world.Do(func(time.Duration) {
 		if err = t.checkSubnetTable(s.vpc); err == nil {
@@ -50,7 +52,9 @@ func (s *Subnet) Associate(t *RouteTable) *Subnet {
 // Disassociate gives the subnet the VPC's main table, which it had before it was associated
 // with another.
 func (s *Subnet) Disassociate() *Subnet {
-	s.World().Do(func(time.Duration) { s.table = nil })
+	s.tb().Helper()
+	s.mustExist()
+	s.vpc.world.Do(func(time.Duration) { s.table = nil })
 	return s
 }
 

@@ -17,6 +17,7 @@ import (
 func (v *VPC) AddCIDR(cidr string) *VPC {
 	tb := v.tb()
 	tb.Helper()
+	v.mustExist()
 	block, err := parseVPCBlock(cidr)
 	if err == nil {
 		v.world.Do(func(now time.Duration) {
@@ -43,6 +44,7 @@ func (v *VPC) AddCIDR(cidr string) *VPC {
 func (v *VPC) RemoveCIDR(cidr string) *VPC {
 	tb := v.tb()
 	tb.Helper()
+	v.mustExist()
 	block, err := parseAnyBlock(cidr)
 	if err == nil {
 		v.world.Do(func(time.Duration) { err = v.removeBlock(block) })
@@ -97,6 +99,7 @@ const (
 func (v *VPC) AddIPv6(cidr string) *VPC {
 	tb := v.tb()
 	tb.Helper()
+	v.mustExist()
 	var err error
 	var block netip.Prefix
 	rs := netfake.Shared(v.world, newRegions)
@@ -173,6 +176,7 @@ func (v *VPC) allBlocks() []netip.Prefix { return slices.Concat(v.cidrs, v.cidrs
 func (s *Subnet) AddIPv6(cidr string) *Subnet {
 	tb := s.tb()
 	tb.Helper()
+	s.mustExist()
 	var err error
 	var block netip.Prefix
 	if cidr != "" {

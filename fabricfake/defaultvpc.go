@@ -38,12 +38,13 @@ func NewDefaultVPC(r *Region) *VPC {
 // other VPC, fail the test with InvalidSubnetID.NotFound.
 func (v *VPC) DefaultSubnet(zone string) *Subnet {
 	v.tb().Helper()
+	v.mustExist()
 	for _, s := range v.subnets {
 		if v.isDefault && s.zone == zone && s.name == defaultVPCName+"-"+zone {
 			return s
 		}
 	}
-	v.tb().Fatalf("%v", refuse("InvalidSubnetID.NotFound", "vpc %s has no default subnet in zone %s", v.name, zone))
+	v.tb().Fatalf("%v", refuse(codeSubnetNotFound, "vpc %s has no default subnet in zone %s", v.name, zone))
 	return nil
 }
 

@@ -40,6 +40,7 @@ type DHCPOptions struct {
 // address, fail the test with InvalidParameterValue.
 func (v *VPC) SetDHCPOptions(o DHCPOptions) *VPC {
 	v.tb().Helper()
+	v.mustExist()
 	if err := o.check(); err != nil {
 		v.tb().Fatalf("%v (vpc %s)", err, v.name)
 	}
@@ -112,27 +113,33 @@ type dnsAttributes struct{ supportOff, hostnames bool }
 
 // DisableDNSSupport has the VPC's resolver answer no more, as enableDnsSupport=false does.
 func (v *VPC) DisableDNSSupport() *VPC {
+	v.tb().Helper()
 	return v.setDNS(func(a *dnsAttributes) { a.supportOff = true })
 }
 
 // EnableDNSSupport takes back DisableDNSSupport: a VPC begins with it.
 func (v *VPC) EnableDNSSupport() *VPC {
+	v.tb().Helper()
 	return v.setDNS(func(a *dnsAttributes) { a.supportOff = false })
 }
 
 // EnableDNSHostnames gives instances with a public address a public host name, as
 // enableDnsHostnames=true does. A VPC begins without, the default VPC with it.
 func (v *VPC) EnableDNSHostnames() *VPC {
+	v.tb().Helper()
 	return v.setDNS(func(a *dnsAttributes) { a.hostnames = true })
 }
 
 // DisableDNSHostnames takes back EnableDNSHostnames.
 func (v *VPC) DisableDNSHostnames() *VPC {
+	v.tb().Helper()
 	return v.setDNS(func(a *dnsAttributes) { a.hostnames = false })
 }
 
 func (v *VPC) setDNS(f func(*dnsAttributes)) *VPC {
-	v.World().Do(func(time.Duration) { f(&v.dns) })
+	v.tb().Helper()
+	v.mustExist()
+	v.world.Do(func(time.Duration) { f(&v.dns) })
 	return v
 }
 

@@ -16,6 +16,8 @@ func (e *APIError) Error() string { return "fabricfake: " + e.Code + ": " + e.Me
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 const (
 	codeParameterValue = "InvalidParameterValue"
+	codeVPCNotFound    = "InvalidVpcID.NotFound"
+	codeSubnetNotFound = "InvalidSubnetID.NotFound"
 	codeVPCRange       = "InvalidVpcRange" // older clients print InvalidVpc.Range
 	codeCIDRLimit      = "CidrLimitExceeded"
 	codeSubnetRange    = "InvalidSubnet.Range"

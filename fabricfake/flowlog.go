@@ -72,12 +72,14 @@ type FlowLog struct {
 // format or a window that the API would refuse does with InvalidParameterValue.
 func (v *VPC) FlowLog(name string, cfg FlowLogConfig) *FlowLog {
 	v.tb().Helper()
+	v.mustExist()
 	return v.newFlowLog(name, cfg, func(*Interface) bool { return true })
 }
 
 // FlowLog starts to record at every interface of the subnet: see VPC.FlowLog.
 func (s *Subnet) FlowLog(name string, cfg FlowLogConfig) *FlowLog {
 	s.tb().Helper()
+	s.mustExist()
 	return s.vpc.newFlowLog(name, cfg, func(f *Interface) bool { return f.subnet == s })
 }
 

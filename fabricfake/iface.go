@@ -104,6 +104,7 @@ type InterfaceConfig struct {
 func (s *Subnet) Interface(name string, cfg InterfaceConfig) *Interface {
 	w := s.World()
 	w.TB().Helper()
+	s.mustExist()
 	err := checkName("interface", name)
 	switch {
 	case err != nil:

@@ -123,6 +123,7 @@ type Instance struct {
 func (s *Subnet) Instance(name string, cfg InstanceConfig) *Instance {
 	w := s.World()
 	w.TB().Helper()
+	s.mustExist()
 	err := checkMetadata(&cfg)
 	if err == nil {
 		err = s.checkInstance(&cfg)
@@ -229,6 +230,7 @@ func (i *Instance) Interfaces() (all []*Interface) {
 // interface's Out leaves it. No guest fails the test.
 func (s *Subnet) Appliance(name string, guest netfake.Node) *Interface {
 	s.tb().Helper()
+	s.mustExist()
 	if isNil(guest) {
 		s.tb().Fatalf("%v", refuse(codeParameterValue, "the appliance %s has no guest", name))
 	}

@@ -54,6 +54,10 @@ type Peering struct {
 // NewPeering makes a peering between two VPCs of one region, over which nothing passes yet. It
 // is for the room of the gateways: tests call gatewayfake.NewPeering.
 func NewPeering(requester, accepter *VPC) *Peering {
+	for _, v := range []*VPC{requester, accepter} {
+		v.tb().Helper()
+		v.mustExist()
+	}
 	return &Peering{requester: requester, accepter: accepter}
 }
 

@@ -24,6 +24,7 @@ const (
 func (s *Subnet) AutoAssignPublicIP(a AutoAssign) *Subnet {
 	w := s.World()
 	w.TB().Helper()
+	s.mustExist()
 	if a > AutoAssignOff {
 		w.TB().Fatalf("%v (subnet %s)", refuse(codeParameterValue, "AutoAssign is %d", a), s.name)
 	}

@@ -282,6 +282,7 @@ func (r *vpcResolver) note(p *netfake.Packet, f *Interface) {
 // so that answers come from where was asked. No host fails the test.
 func (v *VPC) AttachResolver(h *netfake.Host) {
 	v.tb().Helper()
+	v.mustExist()
 	if h == nil {
 		v.tb().Fatalf("%v", refuse(codeParameterValue, "vpc %s: there is no host that could be its resolver", v.name))
 	}

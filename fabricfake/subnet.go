@@ -29,6 +29,8 @@ type Subnet struct {
 
 	table *RouteTable // nil: the VPC's main table
 	acl   *NetworkACL
+
+	deleted bool
 }
 
 // Subnet makes a subnet in a zone of the VPC's region: "a", "b" or "c". A block that is
@@ -37,6 +39,7 @@ type Subnet struct {
 func (v *VPC) Subnet(name, cidr, zone string) *Subnet {
 	tb := v.tb()
 	tb.Helper()
+	v.mustExist()
 	v.region.checkZone(zone)
 	block, err := parseSubnetBlock(cidr, v.cidrs, v.blocks)
 	if err == nil {
@@ -53,8 +56,9 @@ func (v *VPC) Subnet(name, cidr, zone string) *Subnet {
 			tb.Fatalf("fabricfake: vpc %s has a subnet %s already", v.name, name)
 		}
 	}
+	v.numbered++
 	s := &Subnet{vpc: v, name: name, zone: zone, block: block, free: newAllocator(block), acl: v.acl}
-	s.id = fmt.Sprintf("subnet-%05x%012x", v.vni, len(v.subnets)+1)
+	s.id = fmt.Sprintf("subnet-%05x%012x", v.vni, v.numbered)
 	v.world.Do(func(time.Duration) {
 		v.subnets = append(v.subnets, s)
 		v.blocks = append(v.blocks, block)
@@ -87,6 +91,7 @@ func (s *Subnet) CIDR() netip.Prefix { return s.block }
 // subnet's name, when it has none yet. It fails the test where RouteTable.Route does.
 func (s *Subnet) Route(destination string, target Target) *Subnet {
 	s.tb().Helper()
+	s.mustExist()
 	if s.table == nil {
 		s.Associate(s.vpc.RouteTable(s.name))
 	}
@@ -98,6 +103,7 @@ func (s *Subnet) Route(destination string, target Target) *Subnet {
 // of another VPC fails the test.
 func (s *Subnet) UseACL(a *NetworkACL) *Subnet {
 	s.tb().Helper()
+	s.mustExist()
 	if !slices.Contains(s.vpc.acls, a) {
 		s.tb().Fatalf("%v", refuse(codeParameterValue, "%v is no ACL of vpc %s", a, s.vpc.name))
 	}

@@ -24,6 +24,7 @@ type VPC struct {
 	acls     []*NetworkACL
 	groups   []*SecurityGroup // the default first
 	subnets  []*Subnet
+	numbered int            // subnets that there ever were
 	blocks   []netip.Prefix // of the subnets
 	resolver vpcResolver
 	dhcp     DHCPOptions
@@ -31,6 +32,7 @@ type VPC struct {
 	peerings []*Peering // also those that were open and are over
 
 	isDefault bool // the region's default VPC
+	deleted   bool
 
 	flowLogs flowLogs
 	gateway  string // of the internet gateway that is attached, "" for none
@@ -123,6 +125,7 @@ func (v *VPC) Contains(addr netip.Addr) bool {
 // the VPC has already fails the test with InvalidGroup.Duplicate.
 func (v *VPC) SecurityGroup(name string) *SecurityGroup {
 	v.tb().Helper()
+	v.mustExist()
 	err := checkGroupName(name, v.groups)
 	if err == nil {
 		err = v.region.checkGroupCount()
@@ -147,6 +150,7 @@ func (v *VPC) DefaultSecurityGroup() *SecurityGroup { return v.groups[0] }
 // that the VPC has already fails the test.
 func (v *VPC) NetworkACL(name string) *NetworkACL {
 	v.tb().Helper()
+	v.mustExist()
 	err := checkName("network ACL", name)
 	if err == nil {
 		err = checkCount("NetworkAclLimitExceeded", "network ACLs", len(v.acls), v.quotas().ACLsPerVPC)
@@ -176,6 +180,7 @@ func (v *VPC) DefaultNetworkACL() *NetworkACL { return v.acl }
 // already fails the test.
 func (v *VPC) RouteTable(name string) *RouteTable {
 	v.tb().Helper()
+	v.mustExist()
 	err := checkName("route table", name)
 	if err == nil {
 		err = checkCount("RouteTableLimitExceeded", "route tables", len(v.tables), v.quotas().TablesPerVPC)
@@ -204,6 +209,7 @@ func (v *VPC) MainRouteTable() (t *RouteTable) {
 // test with Resource.AlreadyAssociated. It is for the room of the gateways.
 func (v *VPC) AttachGateway(name string) {
 	v.tb().Helper()
+	v.mustExist()
 	if v.gateway != "" {
 		v.tb().Fatalf("%v", refuse(codeAlreadyAssociated,
 			"vpc %s has the internet gateway %s attached already", v.name, v.gateway))
