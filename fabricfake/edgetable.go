@@ -114,8 +114,8 @@ func (e *Edge) Enter(p *netfake.Packet) netfake.Next {
 	if e.table == nil {
 		return e.toOwner(p, dst)
 	}
-	r, ok := e.table.lookup(dst)
-	if !ok {
+	r := e.table.lookup(dst)
+	if r == nil {
 		return p.Drop(e.hop(e.table, fmt.Sprintf("no route to %v", dst), codeNoRoute))
 	}
 	if r.State() != Active {

@@ -153,8 +153,8 @@ func (f *Interface) tracks(p *netfake.Packet, d *decision, ids identities) bool 
 // for where the way to it leads, or for the interface that has it.
 func (f *Interface) tracksAll(peer netip.Addr) bool {
 	if !f.subnet.contains(peer) {
-		r, ok := f.subnet.routes().lookup(peer)
-		if ok && r.State() == Active && r.Target.NextHop().Tracks {
+		r := f.subnet.routes().lookup(peer)
+		if r != nil && r.State() == Active && r.Target.NextHop().Tracks {
 			return true
 		}
 	}
@@ -175,8 +175,8 @@ func (f *Interface) path(dst netip.Addr, within bool) TrafficPath {
 	if len(f.logs) == 0 || within {
 		return PathWithinVPC
 	}
-	r, ok := f.subnet.routes().lookup(dst)
-	if !ok {
+	r := f.subnet.routes().lookup(dst)
+	if r == nil {
 		return PathWithinVPC
 	}
 	return r.Target.NextHop().Path
@@ -300,8 +300,8 @@ func (s *Subnet) stopped(p *netfake.Packet, f *Interface, dir netfake.Direction,
 // route sends a packet where the subnet's table says.
 func (f *Interface) route(p *netfake.Packet, m *passage) netfake.Next {
 	table, dst := f.subnet.routes(), p.Flow.Dst.Addr()
-	r, ok := table.lookup(dst)
-	if !ok {
+	r := table.lookup(dst)
+	if r == nil {
 		return p.Drop(f.hop(table, netfake.NoDirection, fmt.Sprintf("no route to %v", dst), codeNoRoute))
 	}
 	if r.State() != Active {

@@ -201,8 +201,8 @@ func (f *Interface) farEnd(dst netip.Addr) *VPC {
 	if len(f.vpc.peerings) == 0 || f.subnet.contains(dst) {
 		return f.vpc
 	}
-	r, ok := f.subnet.routes().lookup(dst)
-	if !ok || r.State() != Active {
+	r := f.subnet.routes().lookup(dst)
+	if r == nil || r.State() != Active {
 		return f.vpc
 	}
 	next := r.Target.NextHop()

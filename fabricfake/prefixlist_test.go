@@ -34,7 +34,7 @@ func TestPrefixList(t *testing.T) {
 	} {
 		row.change()
 		d := checkGroups(Groups{g}, netfake.Ingress, flow(netfake.TCP, row.addr+":40000", "10.0.0.9:443"), 0, 0, nil)
-		_, routed := table.lookup(netip.MustParseAddr(row.addr))
+		routed := table.lookup(netip.MustParseAddr(row.addr)) != nil
 		if d.allowed != row.want || routed != row.want {
 			t.Errorf("%s: allowed %v, routed %v, want %v with %v", row.addr, d.allowed, routed, row.want, l.Entries())
 		}

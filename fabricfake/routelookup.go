@@ -27,17 +27,24 @@ func precedes(a, b Route) bool {
 
 // lookup returns the route that a packet to dst takes: the longest prefix, and of
 // those to one destination the one of the lowest rank. A local route wins against a
-// propagated one even where that is more specific.
-func (t *RouteTable) lookup(dst netip.Addr) (Route, bool) {
-	last := dst.As16()
-	m := &t.memory[last[15]%uint8(len(t.memory))]
+// propagated one even where that is more specific. It is nil for none, and valid until a
+// route is changed.
+func (t *RouteTable) lookup(dst netip.Addr) *Route {
+	m := t.place(dst)
 	if m.dst != dst {
 		*m = lookedUp{dst, t.search(dst)}
 	}
 	if m.at < 0 {
-		return Route{}, false
+		return nil
 	}
-	return t.routes[m.at], true
+	return &t.routes[m.at]
+}
+
+// place returns where the look-up of a destination is remembered: the first addresses of
+// several subnets differ before their last byte.
+func (t *RouteTable) place(dst netip.Addr) *lookedUp {
+	b := dst.As16()
+	return &t.memory[(b[15]^b[14]<<2)%uint8(len(t.memory))]
 }
 
 // lookedUp is the result of a look-up, which holds as long as the routes are the same.

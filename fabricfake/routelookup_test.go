@@ -21,11 +21,11 @@ func TestRoutePriority(t *testing.T) {
 		rtb.install(Route{block, &aTarget{name: fmt.Sprint("gw ", i)}, order[i], nil})
 	}
 	for i := range order {
-		r, ok := rtb.lookup(netip.MustParseAddr(dst))
-		if !ok || r.Origin != order[i] {
-			t.Fatalf("%d: %v, origin %v", i, r, r.Origin)
+		r := rtb.lookup(netip.MustParseAddr(dst))
+		if r == nil || r.Origin != order[i] {
+			t.Fatalf("%d: %v, not of origin %v", i, r, order[i])
 		}
-		rtb.withdraw(r)
+		rtb.withdraw(*r)
 	}
 	if got := find(rtb, dst); got != "none" {
 		t.Errorf("%s takes %q when all routes are withdrawn", dst, got)
@@ -103,9 +103,8 @@ func TestLookupAgainstScan(t *testing.T) {
 			judged()
 			dst := addr.Draw(t, "packet")
 			want := naiveLookup(all, dst)
-			got, ok := rtb.lookup(dst)
-			if ok != (want != nil) || ok && got != *want {
-				t.Fatalf("%v takes %v (%v, %v), want %v among %v", dst, got, got.Origin, ok, want, all)
+			if got := rtb.lookup(dst); (got == nil) != (want == nil) || got != nil && *got != *want {
+				t.Fatalf("%v takes %+v, want %+v among %v", dst, got, want, all)
 			}
 		}
 	})
@@ -143,7 +142,7 @@ func BenchmarkLookupLastOf50(b *testing.B) {
 	dst := netip.MustParseAddr("8.8.8.8")
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, ok := rtb.lookup(dst); !ok {
+		if rtb.lookup(dst) == nil {
 			b.Fatal("no route")
 		}
 	}

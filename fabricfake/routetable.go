@@ -29,7 +29,7 @@ type RouteTable struct {
 	learns  []*Propagation        // the gateways that propagate their routes to it
 	edges   []*Edge               // the gateways that it is associated with
 	deleted bool
-	memory  [16]lookedUp // by the end of the destination
+	memory  [16]lookedUp // by the destination, see place
 }
 
 // newRouteTable returns a table with a local route for each block of the VPC. Subnets

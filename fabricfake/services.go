@@ -37,8 +37,8 @@ func (v *VPC) isBeside(dst netip.Addr) bool {
 
 // leadsAway reports whether a route of the subnet names an address beside its instances.
 func (s *Subnet) leadsAway(dst netip.Addr) bool {
-	r, ok := s.routes().lookup(dst)
-	return ok && besideBlocks[0].Contains(r.Destination.Addr()) && r.Destination.Bits() >= besideBlocks[0].Bits()
+	r := s.routes().lookup(dst)
+	return r != nil && besideBlocks[0].Contains(r.Destination.Addr()) && r.Destination.Bits() >= besideBlocks[0].Bits()
 }
 
 // The codes of what the services refuse. AWS has none for it.
