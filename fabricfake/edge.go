@@ -115,8 +115,8 @@ func (e *Edge) receive(p *netfake.Packet, frame *Frame) netfake.Next {
 	if sender.why != "" {
 		return e.disbelieve(p, e.vpc, frame, sender)
 	}
-	if (memorable(p) || opensUnseen(p)) && !e.missesSender(p, sender.from) {
-		e.came.put(p, &passage{from: sender.from, frame: *frame, begins: true})
+	if (memorable(p) || beginsUnseen(p)) && !e.missesSender(p, sender.from) {
+		e.came.put(p, &passage{from: sender.from, frame: *frame, begins: true, alike: everyPort})
 	}
 	return e.node.Leave(p, sender.from)
 }

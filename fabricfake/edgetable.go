@@ -167,8 +167,8 @@ func (e *Edge) toMapped(p *netfake.Packet, key mappingKey, to *mapping) netfake.
 	if to != nil && p.Traced() {
 		p.Passed(e.hop(e.region.mapping, e.cache.describe(key, to), ""))
 	}
-	if to != nil && (memorable(p) || opensUnseen(p)) && !e.cache.missed(key) {
-		m := passage{frame: e.frame(p, to), begins: true}
+	if to != nil && (memorable(p) || beginsUnseen(p)) && !e.cache.missed(key) {
+		m := passage{frame: e.frame(p, to), begins: true, alike: everyPort}
 		m.way = e.wayTo(m.frame.To)
 		return m.sendFirst(e.device, p, &e.entered)
 	}

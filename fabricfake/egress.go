@@ -372,6 +372,7 @@ func (f *Interface) encapsulate(p *netfake.Packet, to netip.Addr, receiver uint6
 	m.frame = Frame{From: f.device.addr, To: to, Entropy: entropy(p), VNI: m.next.leadsTo(f.vpc).vni, Source: f.id, Receiver: receiver}
 	m.way = f.device.wayTo(to)
 	if m.worthKeeping(f, p) {
+		m.alike = f.treatsAlike(p, netfake.Egress)
 		return m.sendFirst(f.device, p, &f.sent)
 	}
 	return f.device.send(p, &m.frame, m.way)

@@ -130,6 +130,7 @@ func (f *Interface) receive(p *netfake.Packet, frame *Frame, sender *Interface) 
 	}
 	m.partial = f.device.missesSender(p, sender)
 	if m.worthKeeping(f, p) {
+		m.alike = f.treatsAlike(p, netfake.Ingress)
 		f.device.came.put(p, &m)
 	}
 	return p.To(f.guest)

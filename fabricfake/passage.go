@@ -15,8 +15,8 @@ import (
 // the rules, entries, routes and addresses, which change in World.Do and with a timer, and
 // the connections that are tracked. It counts hits and notes the connection's packets as
 // the stages do. A packet that may open a connection goes through the stages, which
-// remember what comes of those that follow it, unless it has a precedent. So does one that
-// somebody traces or that probes, and a fragment.
+// remember what comes of those that follow it, unless it has a precedent; and so does the
+// answer. One that somebody traces or that probes goes through them, and a fragment.
 type passage struct {
 	flow    netfake.Flow
 	changes uint64 // World.Changes at the time; 0 is an empty passage
@@ -28,6 +28,7 @@ type passage struct {
 	opening *Rule       // that let the first one through, nil for none
 	begins  bool        // the first one was judged, if anybody judges, and not let through for its connection
 	entry   *ACLEntry   // that let them through, nil if they do not cross the subnet's border
+	alike   portSpan    // the ports to which answers are treated alike
 	target  Target      // of the route that they took, nil if they took none
 	next    NextHop     // where it led
 
@@ -61,7 +62,7 @@ func (m *passage) worthKeeping(f *Interface, p *netfake.Packet) bool {
 	switch {
 	case m.partial || !m.complete(f) || len(f.logs)+len(f.mirrors) > 0:
 		return false
-	case opensUnseen(p):
+	case beginsUnseen(p):
 		return true
 	}
 	return memorable(p) && p.DataLen() > 0
@@ -87,8 +88,8 @@ func (c *passages) put(p *netfake.Packet, m *passage) {
 	place := c.place(p)
 	*place = *m
 	place.flow, place.changes, place.frame.Inner = p.Flow, p.World().Changes(), nil
-	if m.begins && opensTCP(p) {
-		c.precedents.put(place)
+	if m.begins && opensTCP(p) || answersTCP(p) {
+		c.precedents.put(p, place)
 	}
 }
 

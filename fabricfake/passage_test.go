@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -34,10 +35,12 @@ func newLife(t netfake.TB, w *netfake.World, record bool) *life {
 	l.acl.AllowIngress(200, "all", "0.0.0.0/0").AllowEgress(200, "all", "0.0.0.0/0")
 	l.groups = Groups{vpc.SecurityGroup("one"), vpc.SecurityGroup("two")}
 	l.groups[0].AllowIngress("tcp/80", Anywhere).AllowIngress("udp", CIDR("10.0.0.0/16"))
+	l.groups[0].RestrictEgress().AllowEgress("tcp/40000-40003", Anywhere).AllowEgress("all", Anywhere) // the first for some answers
 	l.groups[1].AllowIngress("tcp", l.groups[0]).AllowIngress("udp/53", Anywhere).RestrictEgress().AllowEgress("tcp", Anywhere).AllowEgress("udp", CIDR("10.0.1.0/24"))
 	for i, zone := range []string{"a", "b"} {
 		s := vpc.Subnet("s"+zone, fmt.Sprintf("10.0.%d.0/24", i+1), zone)
 		l.hosts[i] = s.Instance("h"+zone, InstanceConfig{Groups: Groups{l.groups[i]}})
+		l.hosts[i].SetEphemeralPorts(40000, 40007)
 		listener, err := l.hosts[i].Listen("tcp", ":80")
 		if err != nil {
 			t.Fatalf("%v", err)
@@ -63,7 +66,7 @@ func newLife(t netfake.TB, w *netfake.World, record bool) *life {
 }
 
 // kinds is how many kinds of acts there are.
-const kinds = 16
+const kinds = 19
 
 // do lets something happen, and what comes of it within some milliseconds.
 func (l *life) do(a talk.Act) {
@@ -78,7 +81,7 @@ func (l *life) do(a talk.Act) {
 	case 9:
 		l.Toggle("rule by group", func() { two.RevokeIngress("tcp", one) }, func() { two.AllowIngress("tcp", one) })
 	case 10:
-		perm := []string{"tcp", "udp", "tcp/80", "udp/53"}[a.Which%4]
+		perm := []string{"tcp", "udp", "tcp/80", "udp/53", "tcp/40000-40003", "tcp/40003-40005"}[a.Which%6]
 		l.Toggle("entry", func() { l.acl.DenyIngress(100, perm, "0.0.0.0/0") }, func() { l.acl.RemoveIngress(100) })
 	case 11:
 		f := l.hosts[0].Interface()
@@ -107,6 +110,8 @@ func (l *life) do(a talk.Act) {
 		} else {
 			l.Toggle("ask", func() { mapping.SetMissPolicy(MissAsk) }, func() { mapping.SetMissPolicy(MissDrop) })
 		}
+	case 16, 17, 18:
+		l.Call(a.Which)
 	}
 	l.w.Sleep(20 * time.Millisecond)
 }
@@ -177,7 +182,7 @@ func TestPassagesAreTaken(t *testing.T) {
 func remembered(l *life) (all []*passage) {
 	for _, h := range l.hosts {
 		for _, cache := range []*passages{&h.iface.sent, &h.iface.device.came} {
-			for _, m := range append(cache.of[:], cache.precedents[:]...) {
+			for _, m := range slices.Concat(cache.of[:], cache.precedents.openings[:], cache.precedents.answers[:]) {
 				if m != nil {
 					all = append(all, m)
 				}
