@@ -211,7 +211,6 @@ func TestDeleteVPC(t *testing.T) {
 		{"a table", func(x *deletable) { x.bare().Delete(); x.vpc.RouteTable("t") }, "InvalidVpcID.NotFound"},
 		{"another main table", func(x *deletable) { x.bare().Delete(); x.vpc.SetMainRouteTable(x.vpc.MainRouteTable()) }, "InvalidVpcID.NotFound"},
 		{"a gateway", func(x *deletable) { x.bare().Delete(); x.vpc.AttachGateway("igw") }, "InvalidVpcID.NotFound"},
-		{"an edge", func(x *deletable) { x.bare().Delete(); fabricfake.NewEdge(x.vpc, "edge", swallow{}) }, "InvalidVpcID.NotFound"},
 		{"a peering", func(x *deletable) {
 			x.bare().Delete()
 			fabricfake.NewPeering(fabricfake.NewVPC(x.vpc.World(), "two", "10.1.0.0/16"), x.vpc)
