@@ -122,7 +122,7 @@ func (l *Listener) full() bool { return len(l.ready) > l.backlog }
 // ignores reports whether a segment of a connection in SYN-RECEIVED is one that would
 // make it ready when no more connections may be.
 func (l *Listener) ignores(head *wire.TCP) bool {
-	return l.full() && !l.closed && head.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.ACK
+	return l.full() && head.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.ACK
 }
 
 // receiveSYN begins a connection.
@@ -150,10 +150,6 @@ func (l *Listener) established(c *TCPConn) {
 	c.listener = nil
 	l.waiting--
 	if c.machine.Err() != nil || c.machine.Done() {
-		return
-	}
-	if l.closed {
-		c.machine.Abort(l.host.world.now)
 		return
 	}
 	l.ready = append(l.ready, c)
@@ -206,7 +202,9 @@ func (l *Listener) SetDeadline(t time.Time) error {
 	return nil
 }
 
-// Close stops listening. Connections that nobody accepted are reset.
+// Close stops listening. Connections that nobody accepted are reset. Those whose handshake
+// has not ended are forgotten, as in Linux, without a word: what still comes of them is
+// answered with RST, or begins anew at a listener that has the port by then.
 func (l *Listener) Close() error {
 	w := l.host.world
 	w.lock()
@@ -223,10 +221,24 @@ func (l *Listener) Close() error {
 func (l *Listener) end(now time.Duration) {
 	ready := l.ready
 	l.closeLocked()
+	l.forgetHalfOpen()
 	for _, c := range ready {
 		c.closed = true
 		c.machine.Abort(now)
 		c.sync()
+	}
+}
+
+// forgetHalfOpen ends the connections in SYN-RECEIVED without a packet.
+func (l *Listener) forgetHalfOpen() {
+	for _, c := range l.host.conns {
+		for ; c != nil && l.waiting > 0; c = c.next {
+			if c.listener == l {
+				c.listener = nil
+				l.waiting--
+				c.forget()
+			}
+		}
 	}
 }
 
