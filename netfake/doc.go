@@ -28,6 +28,8 @@
 //	                                              reason if it times out
 //	the peer resets, or a middlebox does          ECONNRESET once, then io.EOF or EPIPE
 //	the peer closes                               io.EOF
+//	the address of a socket's own is taken away,  IPv4: TCP as with silence, and it goes on when the
+//	see NIC.Remove                                address is back; UDP ENETUNREACH. IPv6: silence
 //	a deadline                                    os.ErrDeadlineExceeded
 //	closed by itself                              net.ErrClosed
 //

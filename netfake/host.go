@@ -118,9 +118,12 @@ func (h *Host) Plug(addr netip.Addr, mtu int, out Node, dest ...netip.Prefix) *N
 	return nic
 }
 
-// Remove takes the interface off its host. Sockets that are bound to its address stay, as
-// in Linux, and what they send leaves through another interface, if one leads there. It
-// may be called only inside the scheduler.
+// Remove takes the interface off its host. Sockets that are bound to its address stay, and
+// go on once the host has it again: until then, as in Linux, nothing leaves from an IPv4
+// address. A connection waits, sends again and ends with ETIMEDOUT (on Linux with
+// ENETUNREACH where something was in flight), and a datagram gives ENETUNREACH. From an IPv6
+// address packets leave through another interface, if one leads there, and nothing comes
+// back. It may be called only inside the scheduler.
 func (n *NIC) Remove() {
 	h := n.host
 	h.nics = slices.DeleteFunc(h.nics, func(o *NIC) bool { return o == n })

@@ -1,6 +1,7 @@
 package netfake
 
 import (
+	"fmt"
 	"net/netip"
 	"syscall"
 )
@@ -80,6 +81,8 @@ func (h *Host) bindFor(local, peer netip.Addr) (netip.Addr, int, error) {
 		return src, mtu, sysError("bind", syscall.EADDRNOTAVAIL)
 	case !src.IsValid():
 		return src, mtu, sysError("connect", syscall.ENETUNREACH)
+	case h.staysInside(local, peer):
+		return src, mtu, sysError("connect", syscall.EINVAL)
 	case local.IsValid() && !local.IsUnspecified():
 		return local, mtu, nil
 	}
@@ -112,7 +115,8 @@ func isBetterSource(a, b, dst netip.Addr) bool {
 const loopbackMTU = 65536 - 1
 
 // outlet returns the node that takes what the host sends: the host itself for its
-// own addresses, else the interface that owns the source address.
+// own addresses, else the interface that owns the source address. Without one an IPv6 packet
+// leaves all the same, by another interface, as in Linux, and an IPv4 packet does not.
 func (h *Host) outlet(p *Packet) Node {
 	if h.owns(p.Flow.Dst.Addr()) {
 		return h
@@ -122,8 +126,35 @@ func (h *Host) outlet(p *Packet) Node {
 			return nic.out
 		}
 	}
+	if src := p.Flow.Src.Addr(); h.isAbsent(src) {
+		return (*absent)(h)
+	}
 	if nic := h.nicFor(p.Flow.Dst.Addr()); nic != nil {
 		return nic.out
 	}
 	return h
+}
+
+// isAbsent reports whether an address is one of IPv4 from which the host cannot send, since
+// it is none of its own: Linux looks at the sources of that family alone.
+func (h *Host) isAbsent(src netip.Addr) bool {
+	return src.Is4() && !src.IsUnspecified() && !h.owns(src)
+}
+
+// staysInside reports whether packets from an address must not leave the host for a
+// destination, as from IPv4's loopback. Linux lets those from that of IPv6 out.
+func (h *Host) staysInside(src, dst netip.Addr) bool {
+	return src.Is4() && src.IsLoopback() && !h.owns(dst)
+}
+
+// absent is a host where it drops what it would send from an address that it no longer has.
+type absent Host
+
+func (a *absent) String() string { return a.name }
+
+func (a *absent) Step(p *Packet) Next {
+	h := (*Host)(a)
+	hop := h.hop(fmt.Sprintf("%v is no longer an address of this host", p.Flow.Src.Addr()), "")
+	hop.Direction = Egress
+	return p.Drop(hop)
 }

@@ -304,8 +304,10 @@ func (u *UDPConn) check(call string, b []byte, to netip.AddrPort) (mtu int, err 
 		return 0, sysError(call, syscall.EDESTADDRREQ)
 	case to.Port() == 0:
 		return 0, sysError(call, syscall.EINVAL)
-	case !src.IsValid(), to.Addr().Is4() && !u.at.Addr().Is4() && !u.dual:
+	case !src.IsValid(), to.Addr().Is4() && !u.at.Addr().Is4() && !u.dual, u.host.isAbsent(u.at.Addr()):
 		return 0, sysError(call, syscall.ENETUNREACH)
+	case u.host.staysInside(u.at.Addr(), to.Addr()):
+		return 0, sysError(call, syscall.EINVAL)
 	}
 	return mtu, nil
 }
