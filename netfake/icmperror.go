@@ -85,14 +85,18 @@ func icmpKind(proto Protocol, typ, code uint8) ICMPKind {
 
 // ICMPError returns the ICMP error that tells the packet's sender e, from the address
 // of whoever says so: a packet to be sent. It quotes as much of p as RFC 1812 and RFC
-// 4443 say. It is nil where none may be sent, see [wire.MayComplain], where from is no
-// address of p's family, and for a probe, which only Reject and Expire tell anything. It may
-// be called only inside the scheduler.
+// 4443 say. It is nil where none may be sent, see [wire.MayComplain], and where from is no
+// address of p's family. The error about a probe answers it once World.Send or Answer sends
+// it. It may be called only inside the scheduler.
 func (p *Packet) ICMPError(e ICMPError, from netip.Addr) *Packet {
-	if p.probe != nil || e.Kind == NoICMP {
+	if e.Kind == NoICMP {
 		return nil
 	}
-	return p.icmpError(e, from)
+	out := p.icmpError(e, from)
+	if out != nil {
+		p.objectWith(out, objection{e.tells(p.Flow.Proto), e.errno(p.Flow.Dst.Addr())})
+	}
+	return out
 }
 
 var purposeICMP = hashString("icmp error")
@@ -173,14 +177,15 @@ func (p *Packet) Reject(h Hop, e ICMPError, from netip.Addr, at Node) Next {
 
 // answer sends an ICMP error about the packet and reports whether it deserves one.
 func (p *Packet) answer(place string, e ICMPError, from netip.Addr, at Node) bool {
-	if p.probe != nil && e.Kind != NoICMP {
-		return p.object(place, e, from, at)
-	}
 	out := p.ICMPError(e, from)
-	if out == nil {
+	switch {
+	case out == nil:
 		return false
+	case out.trace != nil: // of a probe
+		out.trace.From = place
+	default:
+		p.world.startTrace(out, place)
 	}
-	p.world.startTrace(out, place)
 	p.world.Send(out, at)
 	return true
 }
@@ -188,7 +193,7 @@ func (p *Packet) answer(place string, e ICMPError, from netip.Addr, at Node) boo
 // complain tells the sender of a packet that came to the host what is wrong with it.
 func (h *Host) complain(p *Packet, kind ICMPKind) {
 	peer := p.Flow.Src.Addr()
-	if !h.owns(peer) && !h.mayComplain(peer) {
+	if p.probe != nil || !h.owns(peer) && !h.mayComplain(peer) {
 		return
 	}
 	if out := p.ICMPError(ICMPError{Kind: kind}, p.Flow.Dst.Addr()); out != nil {

@@ -184,11 +184,14 @@ func (w *World) finish(p *Packet, next Next) {
 // a node that answers, translates or injects.
 func (w *World) Send(p *Packet, n Node) {
 	p.node = n
-	if p.probe != nil {
+	switch {
+	case p.probe == nil:
+		w.ready.push(p)
+	case p.objection != nil:
+		p.probe.hear(p, n)
+	default:
 		p.probe.queue = append(p.probe.queue, p)
-		return
 	}
-	w.ready.push(p)
 }
 
 // NewPacket returns an empty packet with room for size bytes, which the caller fills

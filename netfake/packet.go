@@ -110,7 +110,9 @@ type Packet struct {
 	refused bool // by a filter, which has said why
 	probe   *probe
 	passage *passage // through the stages of a link, nil anywhere else
-	next    *Packet  // that was returned to the pool before this one
+
+	objection *objection // to a probe; nil for all else
+	next      *Packet    // that was returned to the pool before this one
 }
 
 // FlowHash returns the hash of Flow.

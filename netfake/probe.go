@@ -143,7 +143,7 @@ type probe struct {
 	answer *Packet       // what the host that was reached would say, or somebody on the way
 	tells  Outcome       // what the answer means
 	errno  syscall.Errno // and what the caller is told of it
-	midway bool          // it is an ICMP error from before the way's end
+	midway bool          // it is of somebody before the way's end
 	back   bool          // the answer is on its way
 }
 
@@ -205,33 +205,6 @@ func (q *probe) arrives(r *Reach) bool {
 		return true
 	}
 	return q.tells == Refused && len(r.Forward.Blockers()) == 1
-}
-
-// object has an ICMP error about a probe, which a node sends that ends the probe's way, be its
-// answer, unless somebody has ended it before. It reports whether the probe deserves one.
-func (p *Packet) object(place string, e ICMPError, from netip.Addr, at Node) bool {
-	q, out := p.probe, p.icmpError(e, from)
-	if out == nil {
-		return false
-	}
-	tells := e.tells(p.Flow.Proto)
-	if tells == Silence || q.back || q.answer != nil || p.trace == nil || p.trace.Blocker() != nil {
-		return true
-	}
-	out.probe, out.at, out.node, out.trace = q, p.at, at, newTrace(out, place)
-	q.answer, q.tells, q.errno, q.midway = out, tells, e.errno(p.Flow.Dst.Addr()), true
-	return true
-}
-
-// tells says what an ICMP error about the first packet of a conversation means to the caller.
-func (e ICMPError) tells(proto Protocol) Outcome {
-	switch {
-	case e.Kind == PacketTooBig, proto == UDP && !icmpMessages[e.Kind].hard:
-		return Silence
-	case e.Kind == PortUnreachable && !proto.isICMP():
-		return Refused
-	}
-	return Unreachable
 }
 
 // runProbe has the host send p on behalf of q, to a host that may have a name, and returns

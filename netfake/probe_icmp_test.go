@@ -3,6 +3,8 @@ package netfake
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"testing"
@@ -87,6 +89,62 @@ func TestProbeTellsWhatArrives(t *testing.T) {
 			if (err == nil) != (row.want == Answered) || row.err != nil && !errors.Is(err, row.err) {
 				t.Errorf("%s: a dial: %v", row.name, err)
 			}
+		})
+	}
+}
+
+// A node of one's own that answers by itself is believed like one that Rejects: whether it
+// stands on a link and uses Answer, or sends what it has made, an ICMP error or a RST.
+func TestProbeTellsWhatNodesSend(t *testing.T) {
+	refuser := netip.MustParseAddr("192.0.2.1")
+	unreachable := func(p *Packet) *Packet { return p.ICMPError(ICMPError{Kind: AdminProhibited}, refuser) }
+	answer := func(p *Packet, q *Packet, h Hop) Next { return p.Answer(q, h) }
+	send := func(p *Packet, q *Packet, h Hop) Next {
+		p.World().Send(q, p.passage.back())
+		return p.Drop(h)
+	}
+	for _, row := range []struct {
+		name string
+		make func(p *Packet) *Packet
+		send func(p, q *Packet, h Hop) Next
+		want Outcome
+		err  error
+	}{
+		{"answers with an ICMP error", unreachable, answer, Unreachable, syscall.EHOSTUNREACH},
+		{"sends an ICMP error", unreachable, send, Unreachable, syscall.EHOSTUNREACH},
+		{"answers with a RST", (*Packet).Reset, answer, Refused, syscall.ECONNREFUSED},
+		{"sends a RST", (*Packet).Reset, send, Refused, syscall.ECONNREFUSED},
+		{"makes an error and keeps it", unreachable, func(p, _ *Packet, h Hop) Next { return p.Drop(h) }, Silence, os.ErrDeadlineExceeded},
+		{"says nothing", func(*Packet) *Packet { return nil }, answer, Silence, os.ErrDeadlineExceeded},
+		{"has blocked it before", func(p *Packet) *Packet {
+			p.Blocked(Hop{Place: "filter", Rule: "no"})
+			return nil
+		}, answer, Silence, os.ErrDeadlineExceeded},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			Run(t, func(t *testing.T, w *World) {
+				server, client := twoHosts(w)
+				echoServer(t, server, ":7")
+				b := &box{name: "box"}
+				b.step = towards(server, func(p *Packet) Next {
+					return row.send(p, row.make(p), Hop{Place: "box", By: b, Rule: "not here"})
+				})
+				server.Uplink().Link().Insert(b)
+				r := client.Probe(server.TCP(7))
+				if r.Outcome != row.want || row.want != Silence && !errors.Is(r.Err, row.err) || (r.Return == nil) != (row.want == Silence) {
+					t.Errorf("a probe: %v, %v\n%v", r.Outcome, r.Err, r)
+				}
+				if r.Return != nil && r.Return.From != "box" {
+					t.Errorf("the answer comes from %q", r.Return.From)
+				}
+				d := Dialer{Host: client, Timeout: time.Minute}
+				_, err := d.Dial("tcp", "203.0.113.10:7")
+				if row.want != Silence {
+					want(t, "a dial", err, row.err)
+				} else if e, ok := err.(net.Error); !ok || !e.Timeout() {
+					t.Errorf("a dial: %v", err)
+				}
+			})
 		})
 	}
 }

@@ -21,8 +21,9 @@ func (h *Host) refuse(p *Packet, in *wire.TCP, dataLen int) Next {
 }
 
 // Reset returns the RST that answers a TCP packet which belongs to no connection, in
-// the name of the one it was sent to; nil if it deserves none. It is for gateways, and
-// may be called only inside the scheduler.
+// the name of the one it was sent to; nil if it deserves none. The RST of a probe answers it
+// once World.Send or Answer sends it. It is for gateways, and may be called only inside the
+// scheduler.
 func (p *Packet) Reset() *Packet {
 	in, data, err := wire.ParseTCP(p.Payload())
 	if err != nil || p.part.later() {
@@ -33,7 +34,7 @@ func (p *Packet) Reset() *Packet {
 		return nil
 	}
 	answer := p.world.tcpPacket(p.Flow.Reverse(), &out, nil, p.event.Seq)
-	answer.probe, answer.at = p.probe, p.at
+	p.objectWith(answer, objection{tells: Refused})
 	if p.probe == nil {
 		p.world.startTrace(answer, p.node.String())
 	}

@@ -18,7 +18,8 @@ import (
 //	delay        p.OnwardAfter(d)
 //	duplicate    p.Repeat(), and then one of the above
 //	rewrite      p.SetSrc, p.SetDst, or bytes of p.Payload and p.Seal; then Onward
-//	answer       p.Answer(q, Hop{...}): q goes back in its place, as p.Reset() does
+//	answer       p.Answer(q, Hop{...}): q goes back in its place, as p.Reset() and
+//	             p.ICMPError(...) do
 //	elsewhere    p.To(another node)
 //
 // Host.Probe asks it too, with Packet.Probing true: a node that counts takes its
@@ -91,13 +92,14 @@ func (p *Packet) Seal() {
 }
 
 // Answer drops the packet at a node that stands on a link and sends q back where it came
-// from, such as what Reset returns; a nil q is not sent. Of a frame nothing is sent. A
-// probe that is answered with a RST is refused.
+// from, such as what Reset and ICMPError return; a nil q is not sent. Of a frame nothing is
+// sent. A probe that is answered with a RST is refused, and of an ICMP error it says what the
+// caller is told.
 func (p *Packet) Answer(q *Packet, h Hop) Next {
 	answers := q != nil && p.passage != nil && p.l4-p.head <= wire.IPv6HeaderLen
-	if answers && q.TCPFlags()&wire.RST != 0 {
-		h.Rule += ": answered with RST"
-		p.refuse(q)
+	if answers {
+		h.Rule += q.says()
+		p.heardBy(q)
 	}
 	switch {
 	case p.Probing():
@@ -109,15 +111,29 @@ func (p *Packet) Answer(q *Packet, h Hop) Next {
 	return p.Drop(h)
 }
 
-// refuse makes q, from the stage to which a probe has come, the answer to the probe.
-func (p *Packet) refuse(q *Packet) {
-	b := p.probe
-	if b == nil || b.back || b.answer != nil {
+// says tells what a packet is that answers another.
+func (p *Packet) says() string {
+	switch typ, code := p.ICMPType(); {
+	case p.TCPFlags()&wire.RST != 0:
+		return ": answered with RST"
+	case p.isICMPError():
+		return ": answered with " + icmpKind(p.Flow.Proto, typ, code).String()
+	}
+	return ""
+}
+
+// heardBy makes q, from the stage to which a probe has come, the answer to the probe, if it is
+// a RST or an ICMP error. It does nothing for a packet that is no probe.
+func (p *Packet) heardBy(q *Packet) {
+	if p.probe == nil {
 		return
 	}
-	q.probe, q.at, q.node = b, p.at, p.passage.back()
-	q.trace = newTrace(q, p.node.String())
-	b.answer, b.tells = q, Refused
+	if q.objection == nil && q.TCPFlags()&wire.RST != 0 {
+		p.objectWith(q, objection{tells: Refused}) // one of the node's own making
+	}
+	if q.objection != nil {
+		p.probe.hear(q, p.passage.back())
+	}
 }
 
 // back returns the node from which an answer finds to the sender of what was to cross the
