@@ -6,9 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -292,14 +290,9 @@ func (c *duo) say(end int) bool {
 // A living world, with all that it remembers, does with every segment of TCP what an oracle
 // says that looks at everything anew: dials succeed, are refused and time out as it says,
 // connections go on or not as it says, and what is dropped is dropped for its reason, in both
-// families. NETSPEC_CASES=10000 go test -run '^TestTCPAgainstOracle$' ./fabricfake has it
-// judge so many dials and words.
+// families. What is judged is dials and words.
 func TestTCPAgainstOracle(t *testing.T) {
-	n := 1000
-	if more, err := strconv.Atoi(os.Getenv("NETSPEC_CASES")); err == nil {
-		n = more
-	}
-	cases(t, n, func(t *rapid.T, done func()) {
+	cases(t, manyCases, func(t *rapid.T, done func()) {
 		rapid.SyncTest(t, func(t *rapid.T) {
 			x := newJudged(netfake.New(t, netfake.Config{Seed: 1, KeepAlive: -1}))
 			for range rapid.IntRange(1, 30).Draw(t, "steps") {

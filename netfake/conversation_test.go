@@ -51,13 +51,13 @@ var ordinary = regexp.MustCompile(`^(Connection (establish request|establish ack
 	`This frame initiates the connection closing|This frame undergoes the connection closing|TCP window update)$`)
 
 // Wireshark has nothing to say of random conversations but what the links' faults explain,
-// at the client and at the server, each by itself. NETSPEC_STRESS says how many.
+// at the client and at the server, each by itself.
 func TestConversationsDissect(t *testing.T) {
 	path, err := exec.LookPath("tshark")
 	if err != nil {
 		t.Skip("tshark is not on the PATH: the captures are not dissected here")
 	}
-	many := min(often(20), 250)
+	many := min(often(200), 250)
 	rough := map[string]bool{} // the clients whose links have faults
 	for _, host := range []string{"client", "server"} {
 		var file bytes.Buffer

@@ -9,9 +9,12 @@ import (
 )
 
 // Twenty clients over a lossy link give one trace, run after run and on however many
-// processors: ten times each, or as often as NETSPEC_RUNS says.
+// processors: 67 times each, or as often as NETSPEC_RUNS says.
 func TestOneTrace(t *testing.T) {
-	runs := 10
+	runs := 67
+	if testing.Short() {
+		runs = 10
+	}
 	if env := os.Getenv("NETSPEC_RUNS"); env != "" {
 		var err error
 		if runs, err = strconv.Atoi(env); err != nil {

@@ -88,19 +88,23 @@ func converse(t TB, w *World, from string, faults Faults, there, back *speech) (
 	return client.Uplink().Link().Stats(), server.Uplink().Link().Stats()
 }
 
-// often returns how often a test does something, unless NETSPEC_STRESS says more.
+// often returns how often a test does something, unless NETSPEC_STRESS says more: a tenth
+// as often where tests are to be short.
 func often(n int) int {
 	if more, err := strconv.Atoi(os.Getenv("NETSPEC_STRESS")); err == nil {
 		return more
 	}
+	if testing.Short() {
+		return n / 10
+	}
 	return n
 }
 
-// Whatever the links do, both streams of a connection arrive whole and in order.
-// NETSPEC_STRESS=1000 go test -run '^TestStress$' ./netfake does it a thousand times.
+// Whatever the links do, both streams of a connection arrive whole and in order, a thousand
+// times. NETSPEC_STRESS=10000 go test -run '^TestStress$' ./netfake does it more often.
 func TestStress(t *testing.T) {
 	var sum LinkStats
-	for i := range often(100) {
+	for i := range often(1000) {
 		rng := rand.New(rand.NewPCG(uint64(i), 0))
 		draw := func() *speech {
 			return &speech{key: rng.Uint64(), length: rng.IntN(1 << (4 + rng.IntN(17))), chunk: 1 << (4 + rng.IntN(17))}
