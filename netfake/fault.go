@@ -34,6 +34,10 @@ const (
 // scheduler and are handed the fault. What says what is broken, as in "failure of host
 // h-1"; on is the component that is broken, for RepairAt, or nil.
 func (w *World) NewFault(on Component, what string, begin, end func(f *Fault, now time.Duration)) *Fault {
+	w.tb.Helper()
+	if begin == nil || end == nil {
+		w.tb.Fatalf("netfake: %s: a fault needs a beginning and an end", what)
+	}
 	f := &Fault{world: w, what: what, on: on}
 	f.end = func(now time.Duration) { end(f, now) }
 	return f.begin(func(now time.Duration) { begin(f, now) })

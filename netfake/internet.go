@@ -81,6 +81,10 @@ func (n *Internet) parse(name string, addrs []string) []netip.Addr {
 // which the node sends. Packets come to the node once the uplink announces addresses.
 func (n *Internet) Attach(name string, place Place, node Node) *Uplink {
 	w := n.world
+	w.tb.Helper()
+	if node == nil {
+		w.tb.Fatalf("netfake: Attach of no node, %s", name)
+	}
 	u := &Uplink{net: n, name: name, place: place, node: node, tap: w.Tap(name + " internet"), ways: map[*Uplink]*Way{}}
 	mile := name + " last mile"
 	w.Do(func(time.Duration) {

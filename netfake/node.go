@@ -15,7 +15,8 @@ type Node interface {
 	// inside the scheduler: it must not block, start goroutines or call methods
 	// that lock the world. Its answer is made by a method of the packet: To, Over,
 	// Delivered or Drop. The zero Next drops the packet. A Node that is no TrainNode sees
-	// every packet by itself.
+	// every packet by itself. A test that fails in Step does so with Errorf: Fatalf would
+	// end whichever goroutine has sent the packet.
 	Step(p *Packet) Next
 }
 

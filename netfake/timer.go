@@ -21,6 +21,10 @@ type Timer struct {
 // NewTimer makes a timer that is not set. The name gives it its place among the timers
 // of one instant; f runs inside the scheduler, like a Node's Step.
 func (w *World) NewTimer(name string, f func(now time.Duration)) *Timer {
+	if f == nil {
+		w.tb.Helper()
+		w.tb.Fatalf("netfake: timer %s has no function", name)
+	}
 	t := &Timer{world: w, run: f}
 	t.event = sched.Event{Class: sched.Expiry, Key: hashString(name), Task: (*timerTask)(t)}
 	return t

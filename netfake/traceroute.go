@@ -73,6 +73,8 @@ func (h *Host) Traceroute(ctx context.Context, addr netip.Addr) ([]TraceHop, err
 	switch {
 	case down:
 		return nil, fail(errHostDown)
+	case !addr.IsValid():
+		return nil, &net.OpError{Op: "traceroute", Net: "udp", Err: &net.AddrError{Err: "missing address"}}
 	case !src.IsValid():
 		return nil, fail(sysError("connect", syscall.ENETUNREACH))
 	}

@@ -122,6 +122,9 @@ func testTracerouteErrors(t *testing.T, w *World) {
 	_, err := alone.Traceroute(t.Context(), netip.MustParseAddr("203.0.113.1"))
 	want(t, "no way", err, syscall.ENETUNREACH)
 	server, client := twoHosts(w)
+	if hops, err := client.Traceroute(t.Context(), netip.Addr{}); err == nil || err.Error() != "traceroute udp: missing address" || hops != nil {
+		t.Errorf("to nowhere: %v, %v", hops, err)
+	}
 	client.Crash()
 	if _, err := client.Traceroute(t.Context(), server.Addr()); err == nil {
 		t.Error("a host that is down traced a route")

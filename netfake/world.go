@@ -119,6 +119,7 @@ func New(tb TB, cfg Config) *World {
 	w.internet = newInternet(w)
 	w.box = newBlackBox(tb)
 	tb.Cleanup(func() {
+		w.abandonIfLeft()
 		w.reportFailure()
 		w.Close()
 	})
@@ -203,6 +204,10 @@ func (w *World) Events() uint64 {
 // their own change it there. f must not block and must not call methods of the world
 // or its hosts that lock; those that may be called inside say so.
 func (w *World) Do(f func(now time.Duration)) {
+	if f == nil {
+		w.tb.Helper()
+		w.tb.Fatalf("netfake: Do of no function")
+	}
 	w.lock()
 	defer w.unlock()
 	w.changes++
@@ -216,6 +221,10 @@ func (w *World) Changes() uint64 { return w.changes }
 
 // Go runs f in a goroutine that Close waits for. f ends when ctx is done.
 func (w *World) Go(f func(ctx context.Context)) {
+	if f == nil {
+		w.tb.Helper()
+		w.tb.Fatalf("netfake: Go of no function")
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w.OnClose(cancel)
 	w.running.Go(func() { f(ctx) })
@@ -223,6 +232,10 @@ func (w *World) Go(f func(ctx context.Context)) {
 
 // OnClose registers f to run when the world is closed, the last registered first.
 func (w *World) OnClose(f func()) {
+	if f == nil {
+		w.tb.Helper()
+		w.tb.Fatalf("netfake: OnClose of no function")
+	}
 	w.lock()
 	if !w.closed {
 		w.closers = append(w.closers, f)

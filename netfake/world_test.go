@@ -255,6 +255,14 @@ func TestBuilderErrors(t *testing.T) {
 			w.NewHost("a", Place{}).AddNIC(netip.MustParseAddr("10.0.0.1"), 68, nil)
 		}},
 		{"no authority", "TrustCA of no certificate", func(w *World) { w.TrustCA(nil) }},
+		{"nothing to do", "Do of no function", func(w *World) { w.Do(nil) }},
+		{"nothing to run", "Go of no function", func(w *World) { w.Go(nil) }},
+		{"nothing at the end", "OnClose of no function", func(w *World) { w.OnClose(nil) }},
+		{"a timer for nothing", "timer tea has no function", func(w *World) { w.NewTimer("tea", nil) }},
+		{"a fault without an end", "a fault needs a beginning and an end", func(w *World) {
+			w.NewFault(nil, "drought", func(*Fault, time.Duration) {}, nil)
+		}},
+		{"an uplink of nobody", "Attach of no node, gate", func(w *World) { w.Internet().Attach("gate", Place{}, nil) }},
 		{"a resolver without an address", "host a: a resolver cannot have the address invalid IP", func(w *World) {
 			w.NewHost("a", Place{}).SetResolvers(netip.MustParseAddr("192.0.2.53"), netip.Addr{})
 		}},
