@@ -124,15 +124,15 @@
 //
 // The internet has a router at each place. It counts the TTL down and tells senders what
 // becomes of their packets: time exceeded, packet too big, unreachable. Hosts discover
-// path MTUs by that, and [Host.Traceroute] names the routers. Nothing else answers in
+// path MTUs by that, a [Pinger] measures them, and [Host.Traceroute] names the routers. Nothing else answers in
 // their name. A destination that nobody announces is silence, as behind many providers.
 //
 // # Fragments
 //
 // A datagram that is larger than what its host knows of the path leaves in fragments, up to
 // the 65507 bytes that UDP allows (65527 over IPv6), as on Linux by default; so does a large
-// echo reply. A smaller one of IPv4 forbids routers to cut it, which find it too big or not;
-// what the host has cut, routers cut again where a link's MTU asks for it ([LinkStats]
+// echo, of which [MTUDiscovery] has more to say. A smaller one of IPv4 forbids routers to cut
+// it, which find it too big or not; echo replies, and what the host has cut, routers cut again where a link's MTU asks for it ([LinkStats]
 // counts it). Of IPv6 only the sender cuts. A connected socket is told EMSGSIZE once when a
 // router finds a datagram too big, and what it sends then leaves in fragments.
 //

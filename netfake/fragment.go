@@ -91,24 +91,28 @@ var purposeFragment = hashString("fragment")
 
 // sendCut sends a packet that may be larger than the MTU of its path: the host itself cuts
 // it, as Linux does with what UDP and ICMP send by default (IP_PMTUDISC_WANT), and such a
-// packet may be cut again on its way. What tells datagrams from one another is a number
-// made of their flow and the packet's own in it.
+// packet may be cut again on its way.
 func (h *Host) sendCut(p *Packet, mtu int) {
 	if p.Len() <= mtu {
 		h.send(p)
 		return
 	}
-	w := h.world
-	id := uint32(mix(mix(purposeFragment, w.seed), p.FlowHash())) + uint32(p.event.Seq)
-	if uint16(id) == 0 { // for a router that would be none, and Linux does without it in IPv6 too
-		id++
-	}
 	h.fragments.Cut++
-	for _, q := range p.pieces(mtu, id) {
+	for _, q := range p.pieces(mtu, p.fragmentID()) {
 		h.fragments.Sent++
 		h.sendPiece(q, p.Flow)
 	}
-	w.packets.put(p)
+	h.world.packets.put(p)
+}
+
+// fragmentID returns what tells a datagram that its host cuts from others: a number made of
+// their flow and the packet's own in it.
+func (p *Packet) fragmentID() uint32 {
+	id := uint32(mix(mix(purposeFragment, p.world.seed), p.FlowHash())) + uint32(p.event.Seq)
+	if uint16(id) == 0 { // for a router that would be none, and Linux does without it in IPv6 too
+		id++
+	}
+	return id
 }
 
 // sendPiece is send for a fragment of the host's own, which is traced under the flow of its

@@ -1,0 +1,173 @@
+package netfake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// requests stands on a link and notes the packets that go to a host.
+type requests struct {
+	to *Host
+	sniffer
+}
+
+func (r *requests) Step(p *Packet) Next {
+	if p.Flow.Dst.Addr() != r.to.Addr() {
+		return p.Onward()
+	}
+	return r.sniffer.Step(p)
+}
+
+// A ping of a size leaves in packets as Linux's (6.18) does in each mode of ping's -M, over
+// interfaces of 1500 bytes.
+func TestPingSizes(t *testing.T) {
+	const toolong = syscall.EMSGSIZE
+	for _, row := range []struct {
+		mode  MTUDiscovery
+		size  int
+		err   error
+		sent  []seen // nil if that is not compared
+		hosts func(*World) (server, client *Host)
+	}{
+		// IPv4, whose headers take 28 bytes
+		{MTUWant, 0, nil, []seen{{28, 0, false, true}}, twoHosts},
+		{MTUWant, 1472, nil, []seen{{1500, 0, false, true}}, twoHosts},
+		{MTUWant, 1473, nil, []seen{{1500, 0, true, false}, {21, 1480, false, false}}, twoHosts},
+		{MTUDo, 1472, nil, []seen{{1500, 0, false, true}}, twoHosts},
+		{MTUDo, 1473, toolong, nil, twoHosts},
+		{MTUProbe, 1472, nil, []seen{{1500, 0, false, true}}, twoHosts},
+		{MTUProbe, 1473, toolong, nil, twoHosts},
+		{MTUDont, 1472, nil, []seen{{1500, 0, false, false}}, twoHosts},
+		{MTUDont, 1473, nil, []seen{{1500, 0, true, false}, {21, 1480, false, false}}, twoHosts},
+		// IPv6, whose headers take 48
+		{MTUWant, 1452, nil, []seen{{1500, 0, false, true}}, onlyIPv6},
+		{MTUWant, 1453, nil, []seen{{1496, 0, true, true}, {61, 1448, false, true}}, onlyIPv6},
+		{MTUDo, 1452, nil, []seen{{1500, 0, false, true}}, onlyIPv6},
+		{MTUDo, 1453, toolong, nil, onlyIPv6},
+		{MTUProbe, 1453, toolong, nil, onlyIPv6},
+		{MTUDont, 1452, nil, []seen{{1500, 0, false, true}}, onlyIPv6},
+		{MTUDont, 1453, nil, []seen{{1496, 0, true, true}, {61, 1448, false, true}}, onlyIPv6},
+		// what IP's length field allows
+		{MTUWant, 65507, nil, nil, twoHosts},
+		{MTUWant, 65508, toolong, nil, twoHosts},
+		{MTUDont, 65508, toolong, nil, twoHosts},
+		{MTUWant, 65527, nil, nil, onlyIPv6},
+		{MTUWant, 65528, toolong, nil, onlyIPv6},
+	} {
+		Run(t, func(t *testing.T, w *World) {
+			server, client := row.hosts(w)
+			m := &requests{to: server}
+			client.Uplink().Link().Insert(m)
+			g := Pinger{Host: client, Size: row.size, Discovery: row.mode}
+			what := fmt.Sprintf("%v bytes to %v, %v", row.size, server.Addr(), row.mode)
+			rtt, err := g.Ping(t.Context(), server.Addr())
+			want(t, what, err, row.err)
+			if err == nil && rtt != 2*oneWay {
+				t.Errorf("%s: took %v", what, rtt)
+			}
+			if got := m.taken(w).packets; row.sent != nil && !slices.Equal(got, row.sent) || err != nil && len(got) > 0 {
+				t.Errorf("%s:\nsent %v\nwant %v", what, got, row.sent)
+			}
+		})
+	}
+}
+
+// What becomes of large pings on a path that carries less than its ends: one that must not be
+// cut comes to a router that says so, and the next one knows.
+func TestPingPathMTU(t *testing.T) {
+	const toolong = syscall.EMSGSIZE
+	for _, row := range []struct {
+		mode          MTUDiscovery
+		size          int
+		first, second error
+		call          string // that gives the second error
+		cut           []seen // the second request, where it leaves
+		hosts         func(*World) (server, client *Host)
+	}{
+		{MTUWant, 1372, nil, nil, "", []seen{{1400, 0, false, true}}, twoHosts},
+		{MTUWant, 1373, toolong, nil, "", []seen{{1396, 0, true, false}, {25, 1376, false, false}}, twoHosts},
+		{MTUDo, 1372, nil, nil, "", []seen{{1400, 0, false, true}}, twoHosts},
+		{MTUDo, 1373, toolong, toolong, "sendto", nil, twoHosts},
+		{MTUProbe, 1373, toolong, toolong, "recvfrom", []seen{{1401, 0, false, true}}, twoHosts},
+		{MTUDont, 1373, nil, nil, "", []seen{{1401, 0, false, false}}, twoHosts},
+		{MTUDo, 1353, toolong, toolong, "sendto", nil, onlyIPv6},
+		// The reply, too, has to be told first: of IPv6 no router cuts it.
+		{MTUDont, 1353, toolong, errNoReply, "", []seen{{1400, 0, true, true}, {57, 1352, false, true}}, onlyIPv6},
+	} {
+		Run(t, func(t *testing.T, w *World) {
+			server, client := row.hosts(w)
+			w.Internet().Between(server.Place(), client.Place()).SetMTU(1400)
+			g := Pinger{Host: client, Size: row.size, Discovery: row.mode}
+			what := fmt.Sprintf("%v bytes to %v, %v", row.size, server.Addr(), row.mode)
+			_, err := g.Ping(t.Context(), server.Addr())
+			want(t, what, err, row.first)
+			if err != nil && client.PathMTU(server.Addr()) != 1400 {
+				t.Errorf("%s: the path's MTU is %d", what, client.PathMTU(server.Addr()))
+			}
+			m := &requests{to: server}
+			client.Uplink().Link().Insert(m)
+			_, err = g.Ping(t.Context(), server.Addr())
+			want(t, what+", again", err, row.second)
+			if row.call != "" && !strings.Contains(err.Error(), row.call+": message too long") {
+				t.Errorf("%s: %v", what, err)
+			}
+			if got := m.taken(w).packets; !slices.Equal(got, row.cut) {
+				t.Errorf("%s:\nsent %v\nwant %v", what, got, row.cut)
+			}
+		})
+	}
+}
+
+// A search by halves finds the path's MTU as one does by hand, with ping -M probe.
+func TestPingFindsPathMTU(t *testing.T) { Run(t, testPingFindsPathMTU) }
+
+func testPingFindsPathMTU(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	w.Internet().Between(server.Place(), client.Place()).SetMTU(1337)
+	fits, not := 0, 1473
+	for not-fits > 1 {
+		g := Pinger{Host: client, Size: (fits + not) / 2, Discovery: MTUProbe}
+		if _, err := g.Ping(t.Context(), server.Addr()); err == nil {
+			fits = g.Size
+		} else {
+			want(t, fmt.Sprintf("%d bytes", g.Size), err, syscall.EMSGSIZE)
+			not = g.Size
+		}
+	}
+	if fits+28 != 1337 {
+		t.Errorf("packets of %d bytes come through", fits+28)
+	}
+}
+
+// Bad pingers are told so.
+func TestPingerErrors(t *testing.T) {
+	addr := loopback
+	_, err := new(Pinger).Ping(t.Context(), addr)
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "ping" || !errors.Is(err, errNoPinger) {
+		t.Errorf("without a host: %v", err)
+	}
+	for _, bad := range []struct {
+		set  func(g *Pinger)
+		text string
+	}{
+		{func(g *Pinger) { g.Size = -1 }, "netfake: host server: there is no ping of -1 bytes with want"},
+		{func(g *Pinger) { g.Discovery = 4 }, "netfake: host server: there is no ping of 0 bytes with mode 4"},
+	} {
+		got := fatal(t, func(tb TB) {
+			h, _ := twoHosts(New(tb, Config{}))
+			g := h.Pinger()
+			bad.set(g)
+			g.Ping(context.Background(), addr)
+		})
+		if got != bad.text {
+			t.Errorf("got %q, want %q", got, bad.text)
+		}
+	}
+}
