@@ -73,15 +73,14 @@ func (c *cache) told(key mappingKey) *mapping {
 // lookup is told for a packet that needs the answer. It reports whether the device has to
 // ask for it.
 func (c *cache) lookup(p *netfake.Packet, key mappingKey) (e *mapping, ask bool) {
-	e = c.told(key)
-	if c.missed(key) {
-		c.service.hit(p)
-	}
-	if !e.live() {
+	if e = c.told(key); !e.live() {
 		e = nil
 	}
 	if c.service.misses == MissAsk && (e == nil || e.device != c.device && !c.asked[key]) {
 		return nil, true
+	}
+	if c.missed(key) {
+		c.service.hit(p)
 	}
 	return e, false
 }

@@ -65,6 +65,7 @@ type late struct {
 	vpc      *fabricfake.VPC
 	igw      *gatewayfake.InternetGateway
 	old, new *fabricfake.Instance
+	inner    *fabricfake.Instance // behind a NAT gateway, if there is one
 	group    *fabricfake.SecurityGroup
 	eip      *gatewayfake.ElasticIP
 }
@@ -89,6 +90,50 @@ func newLate(t *testing.T, w *netfake.World) *late {
 	x.eip = gatewayfake.NewElasticIP(x.vpc)
 	x.eip.Associate(x.old.Interface())
 	return x
+}
+
+// A failure of the mapping service counts a packet through a gateway once, though its edge looks
+// up both addresses of a translation, and where what these belong to is; a NAT gateway asks
+// who the sender is, whom its host has judged before.
+func TestMappingFailureCountsTranslatedPacketsOnce(t *testing.T) {
+	eip, site := func(x *late) netip.AddrPort { return x.eip.UDP(9).Addr }, func(x *late) netip.AddrPort { return x.site.UDP(9).Addr }
+	touch := func(i *fabricfake.Instance) { i.Interface().SetGroups(i.Interface().Groups()) } // which is news to everybody
+	for _, row := range []struct {
+		name   string
+		change func(x *late)
+		from   string
+		to     func(x *late) netip.AddrPort
+		hits   uint64
+	}{
+		{"in, of nothing new", func(*late) {}, "site", eip, 0},
+		{"in, when the address has moved", (*late).move, "site", eip, 1},
+		{"out, of nothing new", func(*late) {}, "old", site, 0},
+		{"out, when the address has moved", (*late).move, "old", site, 1},
+		{"out, when another has changed", func(x *late) { touch(x.new) }, "old", site, 0},
+		{"through a NAT gateway", func(x *late) { touch(x.inner) }, "inner", site, 1},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			x := newLate(t, w)
+			nat := gatewayfake.NewNATGateway(x.old.Interface().Subnet(), "nat", gatewayfake.NewElasticIP(x.vpc))
+			x.inner = x.vpc.Subnet("private", "10.0.1.0/24", "a").Route("0.0.0.0/0", nat).Instance("inner", fabricfake.InstanceConfig{})
+			x.group.AllowIngress("udp/9", fabricfake.Anywhere)
+			sockets := map[string]net.PacketConn{} // of all, so that nobody answers
+			for _, h := range []*netfake.Host{x.site, x.old.Host, x.new.Host, x.inner.Host} {
+				c, err := h.ListenPacket("udp", ":9")
+				if err != nil {
+					t.Fatal(err)
+				}
+				sockets[h.Name()] = c
+			}
+			failure := x.vpc.Region().Mapping().Fail()
+			row.change(x)
+			sockets[row.from].WriteTo([]byte("x"), net.UDPAddrFromAddrPort(row.to(x)))
+			w.Sleep(time.Second)
+			if got := failure.Hits(); got != row.hits {
+				t.Errorf("%s: %d hits, want %d", row.name, got, row.hits)
+			}
+		})
+	}
 }
 
 func echo(l net.Listener) {

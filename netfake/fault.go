@@ -64,10 +64,11 @@ func (f *Fault) Hits() uint64 {
 	return f.hits
 }
 
-// Hit counts a packet that the fault has taken hold of. It may be called only inside
-// the scheduler; a probe counts nothing.
+// Hit counts a packet that the fault has taken hold of, once, wherever else on its way it
+// meets the fault again. It may be called only inside the scheduler; a probe counts nothing.
 func (f *Fault) Hit(p *Packet) {
-	if p.probe == nil {
+	if p.probe == nil && !slices.Contains(p.hitBy, f) {
+		p.hitBy = append(p.hitBy, f)
 		f.hits += uint64(p.Segments())
 	}
 }

@@ -186,6 +186,51 @@ func TestNewFault(t *testing.T) {
 	})
 }
 
+// A fault counts a packet once, wherever it meets it, and so for each part that the packet is
+// taken into on its way; every fault counts for itself.
+func TestHitOnce(t *testing.T) {
+	Run(t, func(t *testing.T, w *World) {
+		none := func(*Fault, time.Duration) {}
+		flood, fire := w.NewFault(nil, "flood", none, none), w.NewFault(nil, "fire", none, none)
+		hit := func(packets ...*Packet) {
+			for range 2 {
+				for _, p := range packets {
+					flood.Hit(p)
+					fire.Hit(p)
+				}
+			}
+		}
+		want := func(what string, n uint64) {
+			t.Helper()
+			if flood.hits != n || fire.hits != n {
+				t.Errorf("%s: %d and %d hits, want %d each", what, flood.hits, fire.hits, n)
+			}
+		}
+		w.Do(func(time.Duration) {
+			train := trainPacket(w, 1000, 2500)
+			hit(train)
+			want("a train of three", 3)
+			hit(train.segment(0), train.segment(1), train.segment(2))
+			want("its segments", 3)
+			late := trainPacket(w, 1000, 2500)
+			first, rest := late.segment(0), late.segment(1)
+			hit(first)
+			want("one of another's", 4)
+			hit(rest)
+			want("and the next", 5)
+
+			whole := trainPacket(w, 0, 2500)
+			hit(whole)
+			want("a packet", 6)
+			hit(whole.cut(1000, 1, Hop{})...)
+			want("its fragments", 6)
+			w.packets.put(whole)
+			hit(trainPacket(w, 0, 2500))
+			want("the next packet in its place", 7)
+		})
+	})
+}
+
 // The table of verbs in the package's documentation: what somebody sees who dials while
 // a fault is in force that ends after two seconds. SYNs go out after 0, 1 and 3 s.
 func TestVerbs(t *testing.T) {

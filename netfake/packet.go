@@ -106,6 +106,7 @@ type Packet struct {
 	from    *Host    // whose stack sent it; nil for what a gateway made
 	conn    *TCPConn // and of which connection, nil for none
 	trace   *Trace
+	hitBy   []*Fault // that have counted it
 	steps   int  // nodes that it has been at
 	refused bool // by a filter, which has said why
 	probe   *probe
