@@ -13,13 +13,15 @@ import (
 // router and nothing else.
 func TestPathMTUDiscovery(t *testing.T) { Run(t, testPathMTUDiscovery) }
 
-func testPathMTUDiscovery(t *testing.T, w *World) {
-	server, client := twoHosts(w)
-	read := sink(t, server, ":80")
-	mile := server.Uplink().Link()
-	mile.SetMTU(1400)
-
-	c := dialTCPFrom(t, client, "203.0.113.10:80")
+// discover has a client send 10,000 bytes to a server behind a link that carries so much, and
+// learn of that in one round trip to the router in front of it. The client can send more,
+// which read waits for.
+func discover(t *testing.T, w *World, server, client *Host, mtu int) (mile *Link, read func(n int) time.Duration) {
+	t.Helper()
+	read = sink(t, server, ":80")
+	mile = server.Uplink().Link()
+	mile.SetMTU(mtu)
+	c := dialTCPFrom(t, client, server.TCP(80).Addr.String())
 	began := w.Now()
 	c.Write(make([]byte, 10000))
 	c.CloseWrite()
@@ -27,17 +29,23 @@ func testPathMTUDiscovery(t *testing.T, w *World) {
 	if at := read(10000) - began; at != 2*toRouter+oneWay {
 		t.Errorf("arrived after %v, want %v", at, 2*toRouter+oneWay)
 	}
-	if got := client.PathMTU(server.Addr()); got != 1400 {
-		t.Errorf("the path's MTU is %d", got)
+	if got := client.PathMTU(server.Addr()); got != mtu {
+		t.Errorf("the path's MTU is %d, want %d", got, mtu)
 	}
+	return mile, read
+}
+
+func testPathMTUDiscovery(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	mile, read := discover(t, w, server, client, 1400)
 	// 10,000 bytes are 6 segments of 1,448 and one that the link carries as it is.
 	if s := mile.Stats(); s.TooBig != 6 {
 		t.Errorf("%d packets were too big", s.TooBig)
 	}
 
 	// The next connection knows, and loses nothing.
-	c = dialTCPFrom(t, client, "203.0.113.10:80")
-	began = w.Now()
+	c := dialTCPFrom(t, client, "203.0.113.10:80")
+	began := w.Now()
 	c.Write(make([]byte, 10000))
 	c.CloseWrite()
 	if at := read(10000) - began; at != oneWay || mile.Stats().TooBig != 6 {
@@ -51,20 +59,7 @@ func TestPathMTUDiscovery6(t *testing.T) { Run(t, testPathMTUDiscovery6) }
 
 func testPathMTUDiscovery6(t *testing.T, w *World) {
 	server, client := onlyIPv6(w)
-	read := sink(t, server, ":80")
-	mile := server.Uplink().Link()
-	mile.SetMTU(1300)
-	c := dialTCPFrom(t, client, "[2001:db8::10]:80")
-	began := w.Now()
-	c.Write(make([]byte, 10000))
-	c.CloseWrite()
-	toRouter := LastMile + Sydney.Delay(Melbourne)
-	if at := read(10000) - began; at != 2*toRouter+oneWay {
-		t.Errorf("arrived after %v, want %v", at, 2*toRouter+oneWay)
-	}
-	if got := client.PathMTU(server.Addr()); got != 1300 {
-		t.Errorf("the path's MTU is %d", got)
-	}
+	mile, _ := discover(t, w, server, client, 1300)
 	u, err := client.Dial("udp", "[2001:db8::10]:9")
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +74,7 @@ func testPathMTUDiscovery6(t *testing.T, w *World) {
 
 	mile.SetMTU(1000)
 	time.Sleep(time.Minute)
-	c = dialTCPFrom(t, client, "[2001:db8::10]:80")
+	c := dialTCPFrom(t, client, "[2001:db8::10]:80")
 	c.Write(make([]byte, 5000))
 	time.Sleep(time.Minute)
 	if got := client.PathMTU(server.Addr()); got != 1280 {
