@@ -1,9 +1,7 @@
 package gatewayfake
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -38,59 +36,33 @@ func newLife(t netfake.TB, w *netfake.World, record bool) *life {
 	private.Route("0.0.0.0/0", l.nat)
 	l.hosts = [2]*fabricfake.Instance{private.Instance("app", fabricfake.InstanceConfig{}), public.Instance("web", fabricfake.InstanceConfig{})}
 	l.eip.Associate(l.hosts[1].Interface())
-	listener, err := l.site.Listen("tcp", ":80")
-	if err != nil {
-		t.Fatalf("%v", err)
-	}
-	w.Go(func(context.Context) { talk.Answer(listener) })
+	answer(t, l.site)
 	for i, h := range l.hosts {
-		s := &l.Sides[i]
-		s.Dial, s.To, s.UDPTo = h.DialContext, "203.0.113.80:80", net.UDPAddrFromAddrPort(l.site.UDP(53).Addr)
-		if s.UDP, err = h.ListenPacket("udp", ":53"); err != nil {
-			t.Fatalf("%v", err)
-		}
+		l.Sides[i] = sideOf(t, h.Host, l.site)
 	}
-	if record {
-		w.Record(nil)
-	}
-	l.Call(0)
-	l.Call(1)
+	begin(w, l.Talk, record)
 	return l
 }
 
 // kinds is how many kinds of acts there are.
-const kinds = 13
+const kinds = commonKinds + 4
 
-// do lets something happen, and what comes of it within some milliseconds. The first kinds
-// send something, the others change something.
+// do lets something happen, and what comes of it within some milliseconds.
 func (l *life) do(a talk.Act) {
 	site := netip.MustParseAddr("203.0.113.80")
-	switch a.Kind {
-	case 0, 1, 2, 3:
-		l.Write(a.Which, 100+a.Which)
-	case 4, 5:
-		l.Datagram(a.Which)
-	case 6:
-		l.Call(a.Which)
-	case 7:
+	switch a.Kind - commonKinds {
+	case 0:
 		l.Toggle("elastic IP", l.eip.Disassociate, func() { l.eip.Associate(l.hosts[1].Interface()) })
-	case 8:
+	case 1:
 		l.Toggle("site", func() { l.site.Uplink().Withdraw(site) }, func() { l.site.Uplink().Announce(site) })
-	case 9:
+	case 2:
 		l.w.Sleep([]time.Duration{8 * time.Second, 349 * time.Second, 351 * time.Second}[a.Which%3])
-	case 10:
-		l.Hangup()
-	case 11:
+	case 3:
 		if a.Which == 0 {
 			l.nat.Delete()
 		}
-	case 12:
-		mapping := l.hosts[0].Interface().VPC().Region().Mapping()
-		if a.Which%2 == 0 {
-			l.Toggle("mapping", func() { mapping.Fail() }, mapping.Repair)
-		} else {
-			l.Toggle("delay", func() { mapping.SetDelay(30 * time.Millisecond) }, func() { mapping.SetDelay(0) })
-		}
+	default:
+		common(l.Talk, a, l.hosts[0].Interface().VPC().Region().Mapping())
 	}
 	l.w.Sleep(20 * time.Millisecond)
 }

@@ -1,9 +1,7 @@
 package gatewayfake
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,22 +36,10 @@ func newPeerLife(t netfake.TB, w *netfake.World, record bool) *peerLife {
 	for i, h := range l.hosts {
 		l.subnets[i].Route(l.vpcs[1-i].CIDR().String(), l.pcx)
 		l.groups[i].AllowIngress("all", l.groups[1-i])
-		listener, err := h.Listen("tcp", ":80")
-		if err != nil {
-			t.Fatalf("%v", err)
-		}
-		w.Go(func(context.Context) { talk.Answer(listener) })
-		s, to := &l.Sides[i], l.hosts[1-i]
-		s.Dial, s.To, s.UDPTo = h.DialContext, to.TCP(80).Addr.String(), net.UDPAddrFromAddrPort(to.UDP(53).Addr)
-		if s.UDP, err = h.ListenPacket("udp", ":53"); err != nil {
-			t.Fatalf("%v", err)
-		}
+		answer(t, h.Host)
+		l.Sides[i] = sideOf(t, h.Host, l.hosts[1-i].Host)
 	}
-	if record {
-		w.Record(nil)
-	}
-	l.Call(0)
-	l.Call(1)
+	begin(w, l.Talk, record)
 	return l
 }
 
@@ -67,43 +53,27 @@ func (l *peerLife) route() {
 }
 
 // peerKinds is how many kinds of acts there are.
-const peerKinds = 14
+const peerKinds = commonKinds + 5
 
 // do lets something happen, and what comes of it within some milliseconds.
 func (l *peerLife) do(a talk.Act) {
 	i := a.Which % 2
-	switch a.Kind {
-	case 0, 1, 2, 3:
-		l.Write(a.Which, 100+a.Which)
-	case 4, 5:
-		l.Datagram(i)
-	case 6:
-		l.Call(i)
-	case 7:
+	switch a.Kind - commonKinds {
+	case 0:
 		l.Toggle("peering", func() { l.pcx.Delete() }, func() { l.connect(); l.route() })
-	case 8:
+	case 1:
 		g := l.groups[i]
 		l.Toggle(fmt.Sprint("rule", i), func() { g.AllowIngress("all", fabricfake.Anywhere) }, func() { g.RevokeIngress("all", fabricfake.Anywhere) })
-	case 9:
+	case 2:
 		f, none := l.hosts[i].Interface(), fabricfake.Groups{l.vpcs[i].DefaultSecurityGroup()}
 		l.Toggle(fmt.Sprint("groups", i), func() { f.SetGroups(none) }, func() { f.SetGroups(fabricfake.Groups{l.groups[i]}) })
-	case 10:
+	case 3:
 		acl := l.vpcs[i].DefaultNetworkACL()
 		l.Toggle(fmt.Sprint("acl", i), func() { acl.DenyIngress(1, "tcp", "0.0.0.0/0") }, func() { acl.RemoveIngress(1) })
-	case 11:
+	case 4:
 		l.w.Sleep([]time.Duration{8 * time.Second, 60 * time.Second, 351 * time.Second}[a.Which%3])
-	case 12:
-		l.Hangup()
-	case 13:
-		mapping := l.vpcs[0].Region().Mapping()
-		switch a.Which % 3 {
-		case 0:
-			l.Toggle("mapping", func() { mapping.Fail() }, mapping.Repair)
-		case 1:
-			l.Toggle("delay", func() { mapping.SetDelay(30 * time.Millisecond) }, func() { mapping.SetDelay(0) })
-		case 2:
-			l.Toggle("miss", func() { mapping.SetMissPolicy(fabricfake.MissAsk) }, func() { mapping.SetMissPolicy(fabricfake.MissDrop) })
-		}
+	default:
+		common(l.Talk, a, l.vpcs[0].Region().Mapping())
 	}
 	l.w.Sleep(20 * time.Millisecond)
 }
