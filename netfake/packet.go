@@ -107,8 +107,8 @@ type Packet struct {
 	conn    *TCPConn // and of which connection, nil for none
 	trace   *Trace
 	hitBy   []*Fault // that have counted it
-	steps   int  // nodes that it has been at
-	refused bool // by a filter, which has said why
+	steps   int      // nodes that it has been at
+	refused bool     // by a filter, which has said why
 	probe   *probe
 	passage *passage // through the stages of a link, nil anywhere else
 
