@@ -389,4 +389,9 @@ func TestMappingDelayErrors(t *testing.T) {
 			t.Errorf("%s: %q", name, text)
 		}
 	}
+	for policy, want := range map[fabricfake.MissPolicy]string{fabricfake.MissAsk: "", 2: "fabricfake: region ap-southeast-2: MissPolicy is 2"} {
+		if text := fatal(t, func(w *netfake.World) { fabricfake.DefaultRegion(w).Mapping().SetMissPolicy(policy) }); text != want {
+			t.Errorf("policy %d: %q", policy, text)
+		}
+	}
 }

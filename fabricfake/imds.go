@@ -82,6 +82,9 @@ func (o *MetadataOptions) check() error {
 	if o.HTTPPutResponseHopLimit < 0 || o.HTTPPutResponseHopLimit > maxHopLimit {
 		return refuse(codeParameterValue, "HttpPutResponseHopLimit is %d, and may be 1 to %d", o.HTTPPutResponseHopLimit, maxHopLimit)
 	}
+	if o.HTTPTokens > MetadataTokensOptional || o.HTTPEndpoint > MetadataDisabled || o.HTTPProtocolIPv6 > MetadataIPv6Enabled {
+		return refuse(codeParameterValue, "HttpTokens is %d, HttpEndpoint %d, HttpProtocolIpv6 %d, and each may be 0 or 1", o.HTTPTokens, o.HTTPEndpoint, o.HTTPProtocolIPv6)
+	}
 	return nil
 }
 

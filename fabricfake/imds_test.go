@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netspec-go/netspec/internal/faketb"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -259,6 +260,36 @@ func TestSetMetadataOptions(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
+}
+
+// Options that the API does not have are refused, at a launch and after it.
+func TestMetadataOptionsRefused(t *testing.T) {
+	for _, row := range []struct {
+		options MetadataOptions
+		want    string
+	}{
+		{MetadataOptions{HTTPPutResponseHopLimit: 64}, ""},
+		{MetadataOptions{HTTPPutResponseHopLimit: 65}, "HttpPutResponseHopLimit is 65, and may be 1 to 64"},
+		{MetadataOptions{HTTPPutResponseHopLimit: -1}, "HttpPutResponseHopLimit is -1, and may be 1 to 64"},
+		{MetadataOptions{HTTPTokens: 2}, "HttpTokens is 2, HttpEndpoint 0, HttpProtocolIpv6 0, and each may be 0 or 1"},
+		{MetadataOptions{HTTPEndpoint: 2}, "HttpTokens is 0, HttpEndpoint 2, HttpProtocolIpv6 0, and each may be 0 or 1"},
+		{MetadataOptions{HTTPProtocolIPv6: 2}, "HttpTokens is 0, HttpEndpoint 0, HttpProtocolIpv6 2, and each may be 0 or 1"},
+	} {
+		for where, f := range map[string]func(s *Subnet){
+			"i in subnet s": func(s *Subnet) { s.Instance("i", InstanceConfig{Metadata: row.options}) },
+			"i":             func(s *Subnet) { s.Instance("i", InstanceConfig{}).SetMetadataOptions(row.options) },
+		} {
+			want := row.want
+			if want != "" {
+				want = "fabricfake: InvalidParameterValue: " + want + " (" + where + ")"
+			}
+			if got := faketb.Fatal(t, func(tb *faketb.TB) {
+				f(NewVPC(netfake.New(tb, netfake.Config{Instant: true}), "prod", "10.0.0.0/16").Subnet("s", "10.0.0.0/24", "a"))
+			}); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
+	}
 }
 
 // bridge is a router on an instance, with a container behind it.

@@ -132,7 +132,12 @@ const LatencyLookup = 2 * LatencyZone
 // SetMissPolicy sets what all devices of the region do about addresses that they do not
 // know. It empties what they remember of answers.
 func (m *MappingService) SetMissPolicy(policy MissPolicy) {
-	made(m, "*MappingService").region.world.Do(func(time.Duration) {
+	w := made(m, "*MappingService").region.world
+	if policy > MissAsk {
+		w.TB().Helper()
+		w.TB().Fatalf("fabricfake: region %s: MissPolicy is %d", m.region.name, policy)
+	}
+	w.Do(func(time.Duration) {
 		m.misses = policy
 		for _, d := range m.region.inOrder {
 			clear(d.cache.asked)

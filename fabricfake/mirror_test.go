@@ -142,6 +142,42 @@ func TestMirrorFilter(t *testing.T) {
 	}
 }
 
+// Filters choose packets of IPv6 by their blocks as those of IPv4, and neither by the
+// other's; copies travel over IPv4.
+// fact: mirror.filter.match
+func TestMirrorFilter6(t *testing.T) {
+	for _, row := range []struct {
+		source, destination fabricfake.CIDR
+		want                int // of one ping
+	}{
+		{"2001:db8:7:1::/64", "", 1},
+		{"", "2001:db8:7:2::/64", 1},
+		{"2001:db8:7::/56", fabricfake.AnywhereIPv6, 1},
+		{"2001:db8:7:2::/64", "", 0},
+		{"", "2001:db8:7:1::/64", 0},
+		{fabricfake.Anywhere, "", 0},
+		{"", "", 1},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			p := newPair(t, w)
+			p.vpc.AddIPv6("2001:db8:7::/56")
+			p.a.AddIPv6("2001:db8:7:1::/64")
+			p.b.AddIPv6("2001:db8:7:2::/64")
+			p.one.Interface().AssignIPv6("")
+			p.group.AllowIngress("icmpv6", fabricfake.AnywhereIPv6)
+			m := newMonitor(t, p.a, "monitor")
+			rule := fabricfake.MirrorRule{Number: 1, Action: fabricfake.MirrorAccept, Source: row.source, Destination: row.destination}
+			p.one.Interface().Mirror("session", fabricfake.MirrorConfig{Target: m.Interface(), Filter: fabricfake.MirrorFilter{Egress: []fabricfake.MirrorRule{rule}}})
+			if _, err := p.one.Ping(t.Context(), p.two.Interface().AssignIPv6("")); err != nil {
+				t.Fatal(err)
+			}
+			if got := m.copies(t); len(got) != row.want || row.want > 0 && got[0].Packet[0]>>4 != 6 {
+				t.Errorf("from %q to %q: copies %v of a ping, want %d", row.source, row.destination, got, row.want)
+			}
+		})
+	}
+}
+
 // Ports choose packets of protocols that have them.
 // fact: mirror.filter.match
 func TestMirrorPorts(t *testing.T) {

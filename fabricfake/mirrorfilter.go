@@ -48,7 +48,7 @@ type MirrorRule struct {
 	Number              int // from 1 to 32766
 	Action              MirrorAction
 	Protocol            netfake.Protocol // 0 is every protocol
-	Source, Destination CIDR             // if "", any address
+	Source, Destination CIDR             // of either family; if "", any address
 
 	// SourcePorts and DestinationPorts are first and last port. The zero PortRange is
 	// any port, and is what protocols without ports have.
@@ -80,6 +80,8 @@ func readMirrorRules(rules []MirrorRule) (read []mirrorRule, err error) {
 			return nil, refuse(codeParameterValue, "rule number %d: it is from 1 to %d", r.Number, maxMirrorNumber)
 		case slices.ContainsFunc(read, func(o mirrorRule) bool { return o.Number == r.Number }):
 			return nil, refuse(codeParameterValue, "there are two rules %d", r.Number)
+		case r.Action > MirrorAccept:
+			return nil, refuse(codeParameterValue, "rule %d: MirrorAction is %d", r.Number, r.Action)
 		case r.SourcePorts.From > r.SourcePorts.To || r.DestinationPorts.From > r.DestinationPorts.To:
 			return nil, refuse(codeParameterValue, "rule %d: a range of ports ends before it begins", r.Number)
 		}
@@ -88,6 +90,9 @@ func readMirrorRules(rules []MirrorRule) (read []mirrorRule, err error) {
 		}
 		if m.dst, err = optionalCIDR(r.Destination); err != nil {
 			return nil, err
+		}
+		if m.src.IsValid() && m.dst.IsValid() && m.src.Addr().Is4() != m.dst.Addr().Is4() {
+			return nil, refuse(codeParameterValue, "rule %d: no packet goes from %v to %v", r.Number, m.src, m.dst)
 		}
 		read = append(read, m)
 	}
@@ -100,7 +105,7 @@ func optionalCIDR(c CIDR) (netip.Prefix, error) {
 	if c == "" {
 		return netip.Prefix{}, nil
 	}
-	return parseBlock(string(c))
+	return parseAnyBlock(string(c))
 }
 
 func (r *mirrorRule) matches(f netfake.Flow) bool {

@@ -161,13 +161,23 @@ func (a *NetworkACL) RemoveEgress(number int) *NetworkACL {
 // counts its hits from 0. It fails the test if there is none.
 func (a *NetworkACL) ReplaceIngress(number int, action ACLAction, perm, cidr string) *NetworkACL {
 	a.tb().Helper()
+	a.mustKnow(action)
 	return a.edit(netfake.Ingress, ACLEntry{Number: number, Allow: action == Allow}, perm, cidr, (*NetworkACL).replaceEntry)
 }
 
 // ReplaceEgress puts another entry in the place of the one with that number.
 func (a *NetworkACL) ReplaceEgress(number int, action ACLAction, perm, cidr string) *NetworkACL {
 	a.tb().Helper()
+	a.mustKnow(action)
 	return a.edit(netfake.Egress, ACLEntry{Number: number, Allow: action == Allow}, perm, cidr, (*NetworkACL).replaceEntry)
+}
+
+// mustKnow fails the test for an action that is none.
+func (a *NetworkACL) mustKnow(action ACLAction) {
+	if tb := a.tb(); action > Allow {
+		tb.Helper()
+		tb.Fatalf("%v (%v)", refuse(codeParameterValue, "ACLAction is %d", action), a)
+	}
 }
 
 // Delete deletes the ACL. It fails the test for the default ACL

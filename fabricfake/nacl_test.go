@@ -98,6 +98,8 @@ func TestReplaceACLEntry(t *testing.T) {
 	tb.wantFatal(t, "fabricfake: InvalidNetworkAclEntry.NotFound: there is no entry 101 (acl data ingress entry 101)")
 	a.ReplaceIngress(32767, Allow, "all", "0.0.0.0/0")
 	tb.wantFatal(t, "fabricfake: InvalidParameterValue: 32767: an entry's number is from 1 to 32766 (acl data ingress entry 32767)")
+	a.ReplaceIngress(100, 2, "all", "0.0.0.0/0")
+	tb.wantFatal(t, "fabricfake: InvalidParameterValue: ACLAction is 2 (acl data)")
 
 	// Into a family that is full it cannot go; within the family it can.
 	for n := range maxACLEntries {

@@ -96,3 +96,20 @@ func TestTellTime(t *testing.T) {
 		}
 	}
 }
+
+// Whatever the service is sent, it answers what a client asks, and nothing else.
+func FuzzTellTime(f *testing.F) {
+	for _, head := range []byte{4<<3 | 3, 3, 4<<3 | 6} {
+		f.Add(append([]byte{head}, make([]byte, ntpLen-1)...))
+	}
+	f.Add([]byte{4<<3 | 3})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		out, ok := tellTime(in, time.Unix(0, 0))
+		if asks := len(in) >= ntpLen && in[0]&7 == ntpClient && in[0]>>3&7 >= 1 && in[0]>>3&7 <= 4; ok != asks {
+			t.Fatalf("% x is answered: %v", in, ok)
+		}
+		if ok && (!bytes.Equal(out[24:32], in[40:48]) || out[0]&7 != ntpServer) {
+			t.Fatalf("% x is answered % x", in, out)
+		}
+	})
+}
