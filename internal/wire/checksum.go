@@ -130,20 +130,25 @@ func UpdateChecksum(check uint16, old, new []byte) uint16 { return ChangeOf(old,
 
 // Change is what the replacing of bytes does to every checksum that covers them. Changes
 // of several places add up; the zero Change is none.
-type Change uint64
+type Change uint32
 
 // ChangeOf returns the change from old to new, which are as for [UpdateChecksum].
 func ChangeOf(old, new []byte) (c Change) {
 	for i := 0; i+1 < len(old) && i+1 < len(new); i += 2 { // a few words, seldom more than an address
-		c += changeOfWord(binary.BigEndian.Uint16(old[i:]), binary.BigEndian.Uint16(new[i:]))
+		c += ChangeOfWord(binary.BigEndian.Uint16(old[i:]), binary.BigEndian.Uint16(new[i:]))
 	}
 	return c
 }
 
-func changeOfWord(old, new uint16) Change { return Change(^old) + Change(new) }
+// ChangeOfWord is [ChangeOf] for one word.
+func ChangeOfWord(old, new uint16) Change { return Change(^old) + Change(new) }
 
 // Update is [UpdateChecksum].
-func (c Change) Update(check uint16) uint16 { return ^Fold(uint64(^check) + uint64(c)) }
+func (c Change) Update(check uint16) uint16 {
+	acc := uint32(^check) + uint32(c)
+	acc = acc>>16 + acc&0xffff
+	return ^uint16(acc>>16 + acc&0xffff)
+}
 
 // UpdateUDP is [UpdateUDPChecksum].
 func (c Change) UpdateUDP(check uint16) uint16 {

@@ -266,10 +266,11 @@ func TTL(packet []byte) uint8 {
 func SetTTL(packet []byte, ttl uint8) {
 	switch {
 	case version(packet) == 4 && len(packet) >= IPv4HeaderLen:
-		old := binary.BigEndian.Uint16(packet[8:])
-		packet[8] = ttl
-		change := changeOfWord(old, binary.BigEndian.Uint16(packet[8:]))
-		binary.BigEndian.PutUint16(packet[10:], change.Update(binary.BigEndian.Uint16(packet[10:])))
+		word := binary.BigEndian.Uint64(packet[8:]) // the checksum with it
+		was := uint16(word >> 48)
+		is := uint16(ttl)<<8 | was&0xff
+		check := ChangeOfWord(was, is).Update(uint16(word >> 32))
+		binary.BigEndian.PutUint64(packet[8:], uint64(is)<<48|uint64(check)<<32|word&0xffffffff)
 	case version(packet) == 6 && len(packet) >= IPv6HeaderLen:
 		packet[7] = ttl
 	}

@@ -202,14 +202,10 @@ func (h *TCP) lenWithoutSACK() int {
 func (h *TCP) Put(b []byte) {
 	n := h.Len()
 	b = b[:n]
-	binary.BigEndian.PutUint16(b, h.SrcPort)
-	binary.BigEndian.PutUint16(b[2:], h.DstPort)
-	binary.BigEndian.PutUint32(b[4:], h.Seq)
-	binary.BigEndian.PutUint32(b[8:], h.Ack)
-	b[12], b[13] = uint8(n/4)<<4, h.Flags
-	binary.BigEndian.PutUint16(b[14:], h.Window)
-	b[16], b[17] = 0, 0
-	binary.BigEndian.PutUint16(b[18:], h.Urgent)
+	_ = b[TCPHeaderLen-1]
+	binary.BigEndian.PutUint64(b, uint64(h.SrcPort)<<48|uint64(h.DstPort)<<32|uint64(h.Seq))
+	binary.BigEndian.PutUint64(b[8:], uint64(h.Ack)<<32|uint64(n/4)<<28|uint64(h.Flags)<<16|uint64(h.Window))
+	binary.BigEndian.PutUint32(b[16:], uint32(h.Urgent))
 	if n > TCPHeaderLen {
 		h.putOptions(b[TCPHeaderLen:])
 	}
