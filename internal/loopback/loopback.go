@@ -37,7 +37,7 @@ func Compare(b *testing.B, open func(b *testing.B) Network) {
 	for _, row := range []struct {
 		name  string
 		bytes int64
-		setup func(b *testing.B, n Network) work
+		setup func(b *scope, n Network) work
 	}{
 		{"bulk", bulkSize, bulk},
 		{"roundtrip", 0, roundtrip},
@@ -47,7 +47,7 @@ func Compare(b *testing.B, open func(b *testing.B) Network) {
 		b.Run(row.name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(row.bytes)
-			inTurns(b, row.setup(b, open(b)), row.setup(b, Kernel()))
+			inTurns(b, row.setup(&scope{B: b}, open(b)), func(s *scope) work { return row.setup(s, Kernel()) })
 		})
 	}
 }
@@ -55,10 +55,33 @@ func Compare(b *testing.B, open func(b *testing.B) Network) {
 // turns is into how many pieces a comparison is cut.
 const turns = 10
 
-// inTurns does b.N pieces of both works, by turns, and counts the time of ours.
-func inTurns(b *testing.B, ours, kernels work) {
+// scope is a benchmark whose resources are given back before it ends, if somebody does so.
+type scope struct {
+	*testing.B
+	cleanups []func()
+}
+
+func (s *scope) Cleanup(f func()) {
+	if s.cleanups == nil {
+		s.B.Cleanup(s.end)
+	}
+	s.cleanups = append(s.cleanups, f)
+}
+
+func (s *scope) end() {
+	for len(s.cleanups) > 0 {
+		last := len(s.cleanups) - 1
+		f := s.cleanups[last]
+		s.cleanups = s.cleanups[:last]
+		f()
+	}
+}
+
+// inTurns does b.N pieces of both works, by turns, and counts the time of ours. The kernel's
+// sockets are there for its turns alone: for one at which somebody waits, Go's scheduler
+// asks the kernel whenever it finds nothing else to do, at the expense of ours.
+func inTurns(b *testing.B, ours work, setup func(*scope) work) {
 	ours(1) // what only the first does is not of interest
-	kernels(1)
 	var spent, kernel time.Duration
 	step := (b.N + turns - 1) / turns
 	b.ResetTimer()
@@ -68,16 +91,20 @@ func inTurns(b *testing.B, ours, kernels work) {
 		ours(n)
 		spent += time.Since(began)
 		b.StopTimer()
+		own := &scope{B: b}
+		kernels := setup(own)
+		kernels(1)
 		began = time.Now()
 		kernels(n)
 		kernel += time.Since(began)
+		own.end()
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(kernel)/float64(spent), "x-loopback")
 }
 
 // connect opens a connection whose other end serve has. Both close with the benchmark.
-func connect(b *testing.B, network Network, serve func(net.Conn)) net.Conn {
+func connect(b *scope, network Network, serve func(net.Conn)) net.Conn {
 	b.Helper()
 	l := must[net.Listener](b)(network.Listen())
 	c := must[net.Conn](b)(network.Dial(l.Addr().String()))
@@ -96,7 +123,7 @@ func connect(b *testing.B, network Network, serve func(net.Conn)) net.Conn {
 	return c
 }
 
-func must[T any](b *testing.B) func(T, error) T {
+func must[T any](b testing.TB) func(T, error) T {
 	return func(v T, err error) T {
 		if err != nil {
 			b.Helper() // it takes longer than much of what is measured
@@ -109,7 +136,7 @@ func must[T any](b *testing.B) func(T, error) T {
 const bulkSize = 64 << 10
 
 // bulk sends pieces of 64 KiB one way, and waits at the end until all have come.
-func bulk(b *testing.B, network Network) work {
+func bulk(b *scope, network Network) work {
 	arrived := make(chan int, 1)
 	want := make(chan int, 1)
 	c := connect(b, network, func(s net.Conn) {
@@ -140,7 +167,7 @@ func bulk(b *testing.B, network Network) work {
 }
 
 // roundtrip sends one byte to and fro.
-func roundtrip(b *testing.B, network Network) work {
+func roundtrip(b *scope, network Network) work {
 	c := connect(b, network, func(s net.Conn) {
 		buf := make([]byte, 1)
 		for {
@@ -163,7 +190,7 @@ func roundtrip(b *testing.B, network Network) work {
 
 // dial opens, accepts and closes a connection. The client resets it, on either side of
 // the comparison, so that none waits in TIME-WAIT.
-func dial(b *testing.B, network Network) work {
+func dial(b *scope, network Network) work {
 	l := must[net.Listener](b)(network.Listen())
 	b.Cleanup(func() { l.Close() })
 	addr := l.Addr().String()
@@ -179,7 +206,7 @@ func dial(b *testing.B, network Network) work {
 }
 
 // get fetches a KiB over a connection that is kept alive.
-func get(b *testing.B, network Network) work {
+func get(b *scope, network Network) work {
 	l := must[net.Listener](b)(network.Listen())
 	page := make([]byte, 1<<10)
 	server := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.Write(page) })}
