@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -60,6 +61,9 @@ func (c *TCPConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.flow.
 func (c *TCPConn) Read(b []byte) (int, error) {
 	var chunks [8]tcp.Chunk
 	w := c.host.world
+	if !c.news.Load() {
+		runtime.Gosched() // who has asked something often finds the answer there afterwards, and need not sleep
+	}
 	w.lockToTake()
 	taken, n, err := c.read(b, chunks[:])
 	w.unlock()
@@ -75,7 +79,7 @@ func (c *TCPConn) Read(b []byte) (int, error) {
 // the rest it has copied behind them.
 func (c *TCPConn) read(b []byte, chunks []tcp.Chunk) (taken, n int, err error) {
 	w, m := c.host.world, c.machine
-	for yielded := false; ; {
+	for {
 		switch {
 		case c.closed, c.killed:
 			return 0, 0, net.ErrClosed
@@ -99,11 +103,6 @@ func (c *TCPConn) read(b []byte, chunks []tcp.Chunk) (taken, n int, err error) {
 			}
 			c.failed = true
 			return 0, 0, machineError("read", m.Err())
-		}
-		if !yielded {
-			yielded = true
-			w.yield()
-			continue
 		}
 		q := c.waiters()
 		q.readers++

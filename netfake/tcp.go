@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -120,12 +121,13 @@ type TCPConn struct {
 	linger          time.Duration // how long Close waits; 0 is that it resets, negative the default
 	path            seenPath
 
-	passive bool  // the other end opened it
-	writing bool  // a Write has sent a part and waits for room
-	closed  bool  // by the application
-	killed  bool  // the host or the world went down
-	failed  bool  // the application has been told why the connection died
-	ttl     uint8 // of what it sends; 0 is the default
+	news    atomic.Bool // a Read has something to say; to be looked at without the lock
+	passive bool        // the other end opened it
+	writing bool        // a Write has sent a part and waits for room
+	closed  bool        // by the application
+	killed  bool        // the host or the world went down
+	failed  bool        // the application has been told why the connection died
+	ttl     uint8       // of what it sends; 0 is the default
 }
 
 func (h *Host) newConn(network string, flow Flow) *TCPConn {
@@ -212,8 +214,12 @@ func (c *TCPConn) sync() {
 		c.listener.established(c)
 	}
 	dead := m.Err() != nil || m.Done()
+	news := m.Buffered() > 0 || m.EOF() || dead
+	if news != c.news.Load() {
+		c.news.Store(news)
+	}
 	if q := c.queue; q != nil {
-		if q.readers > 0 && (m.Buffered() > 0 || m.EOF() || dead) {
+		if q.readers > 0 && news {
 			w.wake(&q.readable)
 		}
 		if q.writers > 0 && (m.Writable() || dead || c.closed && !m.Closing()) {

@@ -356,15 +356,6 @@ func (w *World) wait(c *sync.Cond) {
 	c.Wait() // in a bubble no time passes from the waking to here, and outside of one little
 }
 
-// yield leaves the scheduler for as long as others who are ready to run take. Who has
-// asked something and is about to wait for the answer often finds it there afterwards,
-// and need not be put to sleep and woken.
-func (w *World) yield() {
-	w.unlock()
-	runtime.Gosched()
-	w.mu.Lock()
-}
-
 // wake has c's waiters woken when the scheduler is left. The segments of a burst all
 // wake the same.
 func (w *World) wake(c *sync.Cond) {
