@@ -24,8 +24,8 @@
 //	a filter, a partition, no route, a crash      silence: the SYN is sent again, until the
 //	                                              dialer's deadline or, after 127 s, ETIMEDOUT
 //	a router that says no, see Link.Refuse        a dial fails at once: EHOSTUNREACH and its kin; an
-//	                                              open connection goes on and gives it as the
-//	                                              reason if it times out
+//	                                              open connection goes on, asks more often (RFC
+//	                                              6069), and gives it as the reason if it times out
 //	the peer resets, or a middlebox does          ECONNRESET once, then io.EOF or EPIPE
 //	the peer closes                               io.EOF
 //	the address of a socket's own is taken away,  IPv4: TCP as with silence, and it goes on when the

@@ -264,6 +264,9 @@ func (h *Host) tcpError(sent Flow, seq uint32, e ICMPError) {
 		}
 	case c.listener == nil || icmpMessages[e.Kind].ends:
 		c.machine.Unreachable(e.errno(dst), now)
+		if e.Kind == NetUnreachable || e.Kind == HostUnreachable && dst.Is4() { // as Linux chooses
+			c.machine.Unblock(seq, now)
+		}
 	}
 	c.sync()
 }

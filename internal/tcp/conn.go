@@ -59,8 +59,10 @@ type Conn struct {
 
 	rtt       rttEstimator
 	retries   int
-	probes    int  // keep-alive or zero-window probes without an answer
-	persisted uint // zero-window probes since the window closed
+	lostAt    time.Duration // when the first of them went
+	unblocked bool          // a router has made them come sooner
+	probes    int           // keep-alive or zero-window probes without an answer
+	persisted uint          // zero-window probes since the window closed
 	rexmitAt  time.Duration
 	ackAt     time.Duration
 	persistAt time.Duration

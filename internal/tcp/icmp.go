@@ -50,6 +50,31 @@ func (c *Conn) Unreachable(err error, now time.Duration) {
 	c.soft = err
 }
 
+// Unblock takes the last doubling of the retransmission timeout back, if the segment at the
+// head is the one of which a router says that it knows no way on: it was not congestion
+// that took it (RFC 6069). As in Linux the connection asks again and again then, and is as
+// patient as with a peer that is silent.
+func (c *Conn) Unblock(seq uint32, now time.Duration) {
+	if seq != c.una || c.retries == 0 || c.rtt.backoff == 0 || c.rexmitAt == 0 || !c.state.synchronized() {
+		return
+	}
+	sent := c.rexmitAt - c.rtt.timeout()
+	c.rtt.backoff--
+	c.unblocked = true
+	c.rexmitAt = max(sent+c.rtt.timeout(), now)
+}
+
+// hypothetical returns how long so many retransmissions take whose timeout begins at its
+// least: how long Linux is patient (net.ipv4.tcp_retries2), whatever they took.
+func hypothetical(retries int) time.Duration {
+	sum, rto := time.Duration(0), minRTO
+	for range retries + 1 {
+		sum += rto
+		rto = min(2*rto, maxRTO)
+	}
+	return sum
+}
+
 // timeoutError is why a connection dies whose retransmissions were in vain.
 func (c *Conn) timeoutError() error {
 	if c.soft != nil {

@@ -217,6 +217,8 @@ func (s *script) call(verb, arg string) {
 		s.conn.Abort(s.now)
 	case "mtu":
 		s.conn.SetMTU(n, s.now)
+	case "noroute":
+		s.conn.Unblock(s.conn.iss+uint32(n), s.now)
 	default:
 		s.Fatalf("no such step")
 	}

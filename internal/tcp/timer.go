@@ -60,7 +60,10 @@ func (c *Conn) Expire(now time.Duration) {
 // segment goes again, the timeout doubles, and what follows starts slowly.
 func (c *Conn) retransmit(now time.Duration) {
 	c.rexmitAt = 0
-	if c.exhausted() {
+	if c.retries == 0 {
+		c.lostAt, c.unblocked = now, false
+	}
+	if c.exhausted(now) {
 		c.die(c.timeoutError())
 		return
 	}
@@ -79,7 +82,9 @@ func (c *Conn) retransmit(now time.Duration) {
 	}
 }
 
-func (c *Conn) exhausted() bool {
+// exhausted reports whether the connection has sent one segment often enough; if routers
+// have made it ask more often, whether it has done so for as long as that takes otherwise.
+func (c *Conn) exhausted(now time.Duration) bool {
 	limit := cmp.Or(c.cfg.Retries, 15)
 	switch {
 	case c.orphan && c.state.synchronized():
@@ -88,6 +93,9 @@ func (c *Conn) exhausted() bool {
 		limit = cmp.Or(c.cfg.SYNRetries, 5)
 	case !c.state.synchronized():
 		limit = cmp.Or(c.cfg.SYNRetries, 6)
+	}
+	if c.unblocked {
+		return now-c.lostAt >= hypothetical(limit)
 	}
 	return c.retries >= limit
 }

@@ -72,6 +72,41 @@ func TestRetransmission(t *testing.T) {
 			= ESTABLISHED
 			@924.6s
 			= CLOSED timeout`},
+		{"RFC 6069: of a router that knows no way on, each takes a doubling back", Config{}, `
+			established
+			write 10
+			0s > A 1+10 ack 1
+			@10ms
+			noroute 1
+			200ms > A 1+10 ack 1
+			@210ms
+			noroute 1
+			noroute 1
+			400ms > A 1+10 ack 1
+			@410ms
+			noroute 2
+			800ms > A 1+10 ack 1
+			1.6s > A 1+10 ack 1
+			@2.9s
+			noroute 1
+			2.9s > A 1+10 ack 1
+			4.5s > A 1+10 ack 1`},
+		{"and it is patient for as long as without: 1 s after the first", Config{Retries: 2}, `
+			established
+			write 10
+			0s > A 1+10 ack 1
+			200ms > A 1+10 ack 1
+			noroute 1
+			400ms > A 1+10 ack 1
+			noroute 1
+			600ms > A 1+10 ack 1
+			noroute 1
+			800ms > A 1+10 ack 1
+			1.2s > A 1+10 ack 1
+			@1.999999999s
+			= ESTABLISHED
+			@2s
+			= CLOSED timeout`},
 		{"Config.Retries", Config{Retries: 1}, `
 			established
 			write 10
