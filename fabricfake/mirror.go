@@ -19,7 +19,8 @@ const (
 	// MirrorPort is the UDP port to which mirrored packets are sent.
 	MirrorPort = wire.VXLANPort
 
-	maxMirrorSessions = 3 // of one source
+	maxMirrorSessions = 3   // of one source
+	maxMirrorSources  = 100 // of one target, for the largest instance types: of others it is 10
 	maxMirrorVNI      = 1<<24 - 1
 
 	// mirrorOverhead is what the documentation adds to a packet's length before it
@@ -62,7 +63,7 @@ type MirrorSession struct {
 
 // Mirror starts a session. It fails the test for what the API refuses: a target that is
 // missing or of another VPC, an interface that is source and target, a fourth session of
-// one source, an eleventh rule, a number that is taken or out of range.
+// one source, a target with 100 other sources, an eleventh rule, a number that is taken or out of range.
 func (f *Interface) Mirror(name string, cfg MirrorConfig) *MirrorSession {
 	f.tb().Helper()
 	w := f.vpc.world
@@ -111,6 +112,8 @@ func (s *MirrorSession) check() error {
 		return refuse("InterfaceInUseByTrafficMirrorSession", "%s is a source", t.name)
 	case len(f.mirrors) == maxMirrorSessions:
 		return refuse("TrafficMirrorSessionsPerInterfaceLimitExceeded", "%s has %d sessions", f.name, maxMirrorSessions)
+	case t.mirrorSources(f) >= maxMirrorSources:
+		return refuse("TrafficMirrorSourcesPerTargetLimitExceeded", "%s is the target of %d sources", t.name, maxMirrorSources)
 	case s.cfg.Number < 1 || s.cfg.Number > maxMirrorNumber:
 		return refuse(codeParameterValue, "session number %d: it is from 1 to %d", s.cfg.Number, maxMirrorNumber)
 	case slices.ContainsFunc(f.mirrors, func(o *MirrorSession) bool { return o.cfg.Number == s.cfg.Number }):
@@ -121,6 +124,21 @@ func (s *MirrorSession) check() error {
 		return refuse(codeParameterValue, "packet length %d", s.cfg.PacketLength)
 	}
 	return nil
+}
+
+// mirrorSources returns how many interfaces other than one have sessions to f.
+func (f *Interface) mirrorSources(but *Interface) (n int) {
+	if f.mirrorTarget < maxMirrorSources {
+		return 0 // of so few sessions there is room for one more
+	}
+	f.vpc.world.Do(func(time.Duration) {
+		for _, source := range f.vpc.interfaces() {
+			if source != but && slices.ContainsFunc(source.mirrors, func(s *MirrorSession) bool { return s.cfg.Target == f }) {
+				n++
+			}
+		}
+	})
+	return n
 }
 
 // takes reports whether the session's filter chooses a packet.

@@ -2,6 +2,7 @@ package fabricfake_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -123,6 +124,47 @@ func TestMirrorErrors(t *testing.T) {
 		})
 		if !strings.Contains(failure, want) {
 			t.Errorf("fails with %q, want %q", failure, want)
+		}
+	}
+}
+
+// A target has a hundred sources at most, however many sessions each of them has.
+// fact: mirror.limit.sources
+func TestMirrorSources(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		last func(sources []*fabricfake.Interface, target, other *fabricfake.Interface)
+		want string // "": accepted
+	}{
+		{"one more", func(all []*fabricfake.Interface, target, _ *fabricfake.Interface) {
+			all[100].Mirror("m", fabricfake.MirrorConfig{Target: target})
+		}, "TrafficMirrorSourcesPerTargetLimitExceeded: target is the target of 100 sources"},
+		{"one more to another", func(all []*fabricfake.Interface, _, other *fabricfake.Interface) {
+			all[100].Mirror("m", fabricfake.MirrorConfig{Target: other})
+		}, ""},
+		{"one of them again", func(all []*fabricfake.Interface, target, _ *fabricfake.Interface) {
+			all[0].Mirror("n", fabricfake.MirrorConfig{Target: target, Number: 2})
+		}, ""},
+		{"one in the place of another", func(all []*fabricfake.Interface, target, _ *fabricfake.Interface) {
+			all[0].Delete()
+			all[100].Mirror("m", fabricfake.MirrorConfig{Target: target})
+		}, ""},
+	} {
+		failure := fatal(t, func(w *netfake.World) {
+			s := fabricfake.NewVPC(w, "prod", "10.0.0.0/16").Subnet("s", "10.0.0.0/24", "a")
+			at := func(name string) *fabricfake.Interface { return s.Interface(name, fabricfake.InterfaceConfig{}) }
+			target, other := at("target"), at("other")
+			var sources []*fabricfake.Interface
+			for n := range 101 {
+				sources = append(sources, at(fmt.Sprint("source", n)))
+			}
+			for _, f := range sources[:100] {
+				f.Mirror("m", fabricfake.MirrorConfig{Target: target})
+			}
+			row.last(sources, target, other)
+		})
+		if (row.want == "") != (failure == "") || !strings.Contains(failure, row.want) {
+			t.Errorf("%s: fails with %q, want %q", row.name, failure, row.want)
 		}
 	}
 }
