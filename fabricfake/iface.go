@@ -256,10 +256,16 @@ func (f *Interface) PrivateIP() netip.Addr { return f.addr }
 func (f *Interface) PhysicalHost() *PhysicalHost { return f.host.Load() }
 
 // SetGroups gives the interface other security groups. A group of another VPC fails the
-// test with InvalidGroup.NotFound.
+// test with InvalidGroup.NotFound; no group at all, of which an interface has one at least,
+// with InvalidParameterCombination. Sources:
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html
+// and, for the code, https://github.com/hashicorp/terraform-provider-aws/issues/524
 func (f *Interface) SetGroups(gs Groups) {
 	f.tb().Helper()
 	f.modify(func(time.Duration) error {
+		if len(gs) == 0 {
+			return refuse(codeParameterMix, "%s is to have no group, and an interface has at least one", f.name)
+		}
 		if err := f.vpc.checkGroups(gs); err != nil {
 			return err
 		}

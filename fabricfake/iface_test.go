@@ -71,6 +71,15 @@ func TestInterfaceRefusals(t *testing.T) {
 		{func(x x) { x.managed.SetSourceDestCheck(fabricfake.SourceDestCheckOn) }, "OperationNotPermitted"},
 		{func(x x) { x.managed.SetConnectionTracking(fabricfake.ConnectionTracking{}) }, "OperationNotPermitted"},
 		{func(x x) { x.managed.AssignPrivateIP("") }, ""}, // which is the service's own doing
+		// fact: eni.managed
+		{func(x x) { x.f.MovePrivateIP(x.managed.AssignPrivateIP("").String()) }, "OperationNotPermitted: 10.0.1.8 is an address of service"},
+		{func(x x) {
+			x.managed.Subnet().Appliance("heir", &sink{}).MovePrivateIP(x.managed.AssignPrivateIP("").String())
+		}, ""},
+		// fact: eni.groups.one
+		{func(x x) { x.f.SetGroups(nil) }, "InvalidParameterCombination: f is to have no group"},
+		// fact: eni.groups.one
+		{func(x x) { x.f.SetGroups(fabricfake.Groups{x.v.DefaultSecurityGroup()}) }, ""},
 		// What its owner may set.
 		{func(x x) { x.f.SetSourceDestCheck(2) }, "SourceDestCheck is 2"},
 		{func(x x) { x.f.SetConnectionTracking(fabricfake.ConnectionTracking{TCPEstablished: 59 * time.Second}) }, "ConnectionTracking.TCPEstablished is 59s: it is from 1m0s"},

@@ -33,7 +33,8 @@ func (f *Interface) AssignIPv6(addr string) netip.Addr {
 // MovePrivateIP takes a secondary IPv4 address from the interface of the subnet that has
 // it, as AssignPrivateIpAddresses does with AllowReassignment: packets to it come here from
 // then on, and an elastic IP that belongs to it comes with it. Connections of the one who
-// had it get no answer any more.
+// had it get no answer any more. An address of an interface that a service manages fails the
+// test with OperationNotPermitted, unless it is for another one of a service.
 func (f *Interface) MovePrivateIP(addr string) netip.Addr {
 	f.tb().Helper()
 	return f.assign(32, func() (netip.Addr, error) {
@@ -45,6 +46,8 @@ func (f *Interface) MovePrivateIP(addr string) netip.Addr {
 		switch {
 		case from == nil || from.subnet != f.subnet:
 			return ip, refuse(codeParameterValue, "no interface of the subnet %s has %v", f.subnet.name, ip)
+		case from.managed && !f.managed:
+			return ip, refuse(codeNotPermitted, "%v is an address of %s, which a service manages", ip, from.name)
 		case !ip.Is4() || !slices.Contains(from.more, ip):
 			return ip, refuse(codeParameterValue, "%v is no secondary IPv4 address of %s", ip, from.name)
 		}

@@ -114,7 +114,10 @@ func TestRefusalsNameTheVPCOfAPeersGroup(t *testing.T) {
 		{func(x *peers) { x.stores.AllowIngress("tcp/9", x.apps) }, "InvalidPermission.Duplicate: tcp/9 with sg apps of vpc shop exists (sg stores ingress)"},
 		{func(x *peers) { x.stores.RevokeIngress("tcp/7", x.apps) }, "InvalidPermission.NotFound: there is no rule tcp/7 with sg apps of vpc shop (sg stores ingress)"},
 		{func(x *peers) { x.stores.RevokeIngress("tcp/7", x.stores) }, "InvalidPermission.NotFound: there is no rule tcp/7 with sg stores (sg stores ingress)"},
-		{func(x *peers) { x.app.Interface().SetGroups(nil); x.apps.Delete() }, "DependencyViolation: a rule of sg stores of vpc data names the group (sg apps)"},
+		{func(x *peers) {
+			x.app.Interface().SetGroups(fabricfake.Groups{x.shop.DefaultSecurityGroup()})
+			x.apps.Delete()
+		}, "DependencyViolation: a rule of sg stores of vpc data names the group (sg apps)"},
 	} {
 		failure := faketb.Fatal(t, func(tb *faketb.TB) { row.do(buildPeers(t, netfake.New(tb, netfake.Config{Instant: true}))) })
 		if !strings.Contains(failure, row.want) {

@@ -60,7 +60,9 @@ func TestHealthTimes(t *testing.T) {
 		// They give up at 65 s and 95 s.
 		{"crashed", func(i *fabricfake.Instance, _ *http.Server) { i.Crash() },
 			95 * time.Second, down + "Target.Timeout: Request timed out"},
-		{"filtered", func(i *fabricfake.Instance, _ *http.Server) { i.Interface().SetGroups(nil) },
+		{"filtered", func(i *fabricfake.Instance, _ *http.Server) {
+			i.Interface().SetGroups(fabricfake.Groups{i.Interface().VPC().SecurityGroup("shut")})
+		},
 			95 * time.Second, down + "Target.Timeout: Request timed out"},
 		{"failing", func(i *fabricfake.Instance, server *http.Server) {
 			server.Close()

@@ -99,7 +99,9 @@ func TestConnectErrors(t *testing.T) {
 	}{
 		{"nobody listens", func(_ *fabricfake.Instance, server *http.Server) { server.Close() }, 502, 0},
 		{"the instance is dead", func(i *fabricfake.Instance, _ *http.Server) { i.Crash() }, 504, 10 * time.Second},
-		{"a group drops it", func(i *fabricfake.Instance, _ *http.Server) { i.Interface().SetGroups(nil) }, 504, 10 * time.Second},
+		{"a group drops it", func(i *fabricfake.Instance, _ *http.Server) {
+			i.Interface().SetGroups(fabricfake.Groups{i.Interface().VPC().SecurityGroup("shut")})
+		}, 504, 10 * time.Second},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			instant(t, func(t *testing.T, s *site) {
