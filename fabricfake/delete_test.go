@@ -221,6 +221,7 @@ func TestDeleteVPC(t *testing.T) {
 		{"DHCP options", func(x *deletable) { x.bare().Delete(); x.vpc.SetDHCPOptions(fabricfake.DHCPOptions{}) }, "InvalidVpcID.NotFound"},
 		{"host names", func(x *deletable) { x.bare().Delete(); x.vpc.EnableDNSHostnames() }, "InvalidVpcID.NotFound"},
 		{"a resolver", func(x *deletable) { x.bare().Delete(); x.vpc.AttachResolver(x.vpc.World().NewHost("r", x.vpc.Place())) }, "InvalidVpcID.NotFound"},
+		{"an edge", func(x *deletable) { x.bare().Delete(); fabricfake.NewEdge(x.vpc, "edge", swallow{}) }, "InvalidVpcID.NotFound"},
 		{"a flow log", func(x *deletable) { x.bare().Delete(); x.vpc.FlowLog("log", fabricfake.FlowLogConfig{}) }, "InvalidVpcID.NotFound"},
 	} {
 		text := fatal(t, func(w *netfake.World) { row.do(newDeletable(w)) })

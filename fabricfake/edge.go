@@ -78,6 +78,7 @@ func NewEdge(v *VPC, name string, node EdgeNode) *Edge {
 		panic("fabricfake: NewEdge of no VPC")
 	}
 	v.tb().Helper()
+	v.mustExist()
 	if isNil(node) {
 		v.tb().Fatalf("%v", refuse(codeParameterValue, "the edge %s has no node", name))
 	}
