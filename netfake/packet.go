@@ -109,6 +109,7 @@ type Packet struct {
 	hitBy   []*Fault // that have counted it
 	steps   int      // nodes that it has been at
 	refused bool     // by a filter, which has said why
+	inside  bool     // it goes from its host to itself
 	probe   *probe
 	passage *passage // through the stages of a link, nil anywhere else
 

@@ -119,6 +119,7 @@ const loopbackMTU = 65536 - 1
 // leaves all the same, by another interface, as in Linux, and an IPv4 packet does not.
 func (h *Host) outlet(p *Packet) Node {
 	if h.owns(p.Flow.Dst.Addr()) {
+		p.inside = true
 		return h
 	}
 	for _, nic := range h.nics {
