@@ -1,48 +1,26 @@
 package netfake
 
-import (
-	"math"
-	"runtime"
-	"strings"
-)
+import "math"
 
-// abandonIfLeft ends a world for a test that has left its scheduler in the middle of
-// something: a Step or a timer's function has panicked, or failed the test with Fatalf, on
-// the test's own goroutine, and nobody has unlocked the world. Close would wait for that
-// for ever, and nobody would read why.
-func (w *World) abandonIfLeft() {
-	for range 1000 { // others are inside for a moment only
-		if w.mu.TryLock() {
-			w.mu.Unlock()
-			return
+// settle is drain for who enters or leaves the scheduler. Where somebody's Step or timer
+// leaves it in the middle of something, with a panic or because it has failed the test with
+// Fatal, nobody else would unlock the world, and whoever uses it next would wait for ever.
+func (w *World) settle() {
+	settled := false
+	defer func() {
+		if !settled {
+			w.abandon()
 		}
-		runtime.Gosched()
-	}
-	if insideDrain() {
-		w.abandon()
-	}
+	}()
+	w.drain()
+	settled = true
 }
 
-// insideDrain reports whether the calling goroutine is inside the scheduler. What a panic
-// or Fatalf leaves stays on the stack until all that was deferred has run, which a test's
-// Cleanups are.
-func insideDrain() bool {
-	pcs := make([]uintptr, 200)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
-	for {
-		f, more := frames.Next()
-		if strings.HasSuffix(f.Function, "netfake.(*World).drain") {
-			return true
-		}
-		if !more {
-			return false
-		}
-	}
-}
-
-// abandon leaves the scheduler for a goroutine that is inside and will not come back:
-// nothing moves any more, and whoever waits gets net.ErrClosed.
+// abandon ends the world for a goroutine that leaves the scheduler and does not come back:
+// nothing moves any more, and whoever waits gets net.ErrClosed. It says so, since whoever
+// runs goroutines, as net/http does, may recover from a panic.
 func (w *World) abandon() {
+	w.tb.Errorf("netfake: the world ends at %v: a Step or a timer's function has panicked or ended its goroutine", w.now)
 	w.closed, w.ready = true, fifo{}
 	for w.queue.Pop(math.MaxInt64) != nil {
 	}

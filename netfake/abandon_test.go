@@ -14,15 +14,28 @@ import (
 var leavings = []struct {
 	name string
 	step func(t *testing.T)
-	far  bool // at the server, on the world's own goroutine, and not on the test's
+	on   leaver
 	says string
 }{
-	{"a panic", func(*testing.T) { panic("a middlebox's own") }, false, "panic: a middlebox's own"},
-	{"a panic far away", func(*testing.T) { panic("a middlebox's own") }, true, "panic: a middlebox's own"},
-	{"Fatal", func(t *testing.T) { t.Fatal("a middlebox fails") }, false, ": a middlebox fails\n"},
-	{"Fatal far away", func(t *testing.T) { t.Fatal("a middlebox fails") }, true, ": a middlebox fails\n"},
-	{"nothing", func(*testing.T) {}, false, "PASS\n"},
+	{"a panic", func(*testing.T) { panic("a middlebox's own") }, tests, "panic: a middlebox's own"},
+	{"a panic far away", func(*testing.T) { panic("a middlebox's own") }, worlds, "panic: a middlebox's own"},
+	{"a panic that is recovered from", func(*testing.T) { panic("a middlebox's own") }, handlers, "netfake: the world ends at 11.138ms: a Step"},
+	{"Fatal", func(t *testing.T) { t.Fatal("a middlebox fails") }, tests, ": a middlebox fails\n"},
+	{"Fatal far away", func(t *testing.T) { t.Fatal("a middlebox fails") }, worlds, ": a middlebox fails\n"},
+	{"Fatal of a handler", func(t *testing.T) { t.Fatal("a middlebox fails") }, handlers, ": a middlebox fails\n"},
+	{"nothing", func(*testing.T) {}, tests, "PASS\n"},
+	{"nothing far away", func(*testing.T) {}, worlds, "PASS\n"},
+	{"nothing of a handler", func(*testing.T) {}, handlers, "PASS\n"},
 }
+
+// leaver is which goroutine leaves the scheduler.
+type leaver int
+
+const (
+	tests    leaver = iota
+	worlds          // its own, at the server
+	handlers        // one whose panics are recovered from
+)
 
 // TestLeave leaves the scheduler as TestLeavingTheScheduler asks it to, in the middle of
 // a conversation, while others wait.
@@ -40,14 +53,24 @@ func TestLeave(t *testing.T) {
 			}
 			w.Go(func(context.Context) { waits.Read(make([]byte, 1)) })
 			link := client.Uplink().Link()
-			if row.far {
+			if row.on == worlds {
 				link = server.Uplink().Link()
 			}
 			link.Insert(&box{"box", func(p *Packet) Next {
 				row.step(t)
 				return p.Onward()
 			}})
-			waits.Write([]byte("word"))
+			if row.on == handlers {
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					defer func() { recover() }()
+					waits.Write([]byte("word"))
+				}()
+				<-done
+			} else {
+				waits.Write([]byte("word"))
+			}
 			client.Ping(t.Context(), server.Addr())
 		})
 	}
@@ -63,7 +86,7 @@ func TestLeavingTheScheduler(t *testing.T) {
 			cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestLeave$", "-test.timeout=30s")
 			cmd.Env = append(os.Environ(), "NETFAKE_LEAVE="+row.name)
 			out, err := cmd.CombinedOutput()
-			if text := string(out); (err == nil) != (row.name == "nothing") || !strings.Contains(text, row.says) || strings.Contains(text, "timed out") {
+			if text := string(out); (err == nil) != strings.HasPrefix(row.name, "nothing") || !strings.Contains(text, row.says) || strings.Contains(text, "timed out") {
 				t.Errorf("%v; it should say %q:\n%s", err, row.says, text)
 			}
 		})

@@ -151,7 +151,7 @@ func (c *TCPConn) write(b []byte) (int, error) {
 			c.writing = false
 			continue
 		}
-		w.drain() // what is acknowledged at once need not be copied
+		w.settle() // what is acknowledged at once need not be copied
 		m.Keep()
 		c.sync()
 		if taken += n; taken == len(b) {

@@ -16,7 +16,7 @@ type Node interface {
 	// that lock the world. Its answer is made by a method of the packet: To, Over,
 	// Delivered or Drop. The zero Next drops the packet. A Node that is no TrainNode sees
 	// every packet by itself. A test that fails in Step does so with Errorf: Fatalf would
-	// end whichever goroutine has sent the packet.
+	// end whichever goroutine has sent the packet, and that, as a panic does, the world.
 	Step(p *Packet) Next
 }
 

@@ -51,7 +51,7 @@ func (w *World) catchUp() {
 		w.rest.rests = false
 		for head := w.queue.Head(); head != nil && head.At < now; head = w.queue.Head() {
 			w.now = head.At
-			w.drain()
+			w.settle()
 		}
 	}
 	w.now = now

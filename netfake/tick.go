@@ -23,13 +23,7 @@ func (w *World) arm() {
 // the world's one goroutine: one for each time the timer goes off would cost as much as
 // what a packet does then, most of all for the stack that has to grow anew.
 func (w *World) keepTime() {
-	closed := false
-	defer func() {
-		if !closed { // somebody's Step has failed the test with Fatalf
-			w.abandon()
-		}
-	}()
-	for !closed {
+	for closed := false; !closed; {
 		<-w.timer.C
 		w.mu.Lock()
 		w.catchUp()

@@ -119,7 +119,6 @@ func New(tb TB, cfg Config) *World {
 	w.internet = newInternet(w)
 	w.box = newBlackBox(tb)
 	tb.Cleanup(func() {
-		w.abandonIfLeft()
 		w.reportFailure()
 		w.Close()
 	})
@@ -312,14 +311,14 @@ func (w *World) enter() {
 	w.catchUp()
 	w.rest.since = w.now
 	if head := w.queue.Head(); head != nil && head.At <= w.now {
-		w.drain()
+		w.settle()
 	}
 }
 
 // unlock moves the packets that the caller set going, leaves the scheduler, and then
 // wakes whom they concern.
 func (w *World) unlock() {
-	w.drain()
+	w.settle()
 	w.arm()
 	if len(w.wakes) == 0 {
 		w.mu.Unlock()
