@@ -310,15 +310,23 @@ func (w *World) lockToTake() {
 func (w *World) enter() {
 	w.catchUp()
 	w.rest.since = w.now
-	if head := w.queue.Head(); head != nil && head.At <= w.now {
+	if w.due() {
 		w.settle()
 	}
+}
+
+// due reports whether a timer is to go off.
+func (w *World) due() bool {
+	head := w.queue.Head()
+	return head != nil && head.At <= w.now
 }
 
 // unlock moves the packets that the caller set going, leaves the scheduler, and then
 // wakes whom they concern.
 func (w *World) unlock() {
-	w.settle()
+	if len(w.ready.items) > 0 || w.due() {
+		w.settle()
+	}
 	w.arm()
 	if len(w.wakes) == 0 {
 		w.mu.Unlock()
