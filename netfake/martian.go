@@ -1,21 +1,28 @@
 package netfake
 
-import "net/netip"
+import "encoding/binary"
 
 // isMartian reports whether a packet that has come to its destination has addresses which
 // nothing from outside can have, as Linux decides by default (without accept_local and
 // route_localnet): a loopback address, a source that is no single host's, and over IPv4, of
-// which alone Linux asks that, the host's own as its source. The latter is why nobody reaches
-// himself through a load balancer that preserves clients' addresses.
+// which alone Linux asks that, a source that is the destination; of another of the host's
+// addresses it is not asked here. The latter is why nobody reaches himself through a load
+// balancer that preserves clients' addresses.
 func (p *Packet) isMartian() bool {
-	src, dst := p.Flow.Src.Addr(), p.Flow.Dst.Addr()
 	switch {
 	case p.inside:
 		return false
-	case src.IsLoopback(), dst.IsLoopback(), src.IsMulticast():
+	case !p.Flow.Dst.Addr().Is4():
+		src, dst := p.Flow.Src.Addr(), p.Flow.Dst.Addr()
+		return src.IsLoopback() || dst.IsLoopback() || src.IsMulticast()
+	}
+	ip := p.Bytes()
+	src, dst := binary.BigEndian.Uint32(ip[12:]), binary.BigEndian.Uint32(ip[16:])
+	switch {
+	case src>>24 == 127, dst>>24 == 127: // loopback
+		return true
+	case src>>28 == 0b1110, src == 0, src == 0xffffffff: // a group, nobody, everybody
 		return true
 	}
-	return src.Is4() && (src == dst || src.IsUnspecified() || src == broadcast)
+	return src == dst
 }
-
-var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
