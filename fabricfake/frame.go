@@ -21,14 +21,15 @@ const (
 const (
 	interfaceOptionLen = 4 + 8
 	optionsLen         = 2 * interfaceOptionLen
+	maxFrameLen        = 1<<16 - 1 // what the length in the outer header can say
 	frameHeaderLen     = wire.IPv4HeaderLen + wire.UDPHeaderLen + wire.GeneveHeaderLen + optionsLen
 )
 
 // Frame is what travels on the substrate: a packet of a VPC, in GENEVE, in UDP.
 type Frame struct {
-	From, To netip.Addr // physical hosts or edges
+	From, To netip.Addr // physical hosts or edges, IPv4
 	Entropy  uint16     // the UDP source port: a hash of the inner flow
-	VNI      uint32     // the VPC's number
+	VNI      uint32     // the VPC's number, 24 bits
 	Source   uint64     // the interface that sent the packet; 0 for an edge
 	Receiver uint64     // the interface that is to receive it; 0 for an edge
 	Inner    []byte     // the packet, from its IP header on
@@ -47,7 +48,10 @@ var (
 )
 
 // Marshal returns the frame's bytes, for a test that puts frames of its own on the
-// wire.
+// wire, broken ones too: it never fails. What does not fit into its field is cut. Of a VNI
+// the lowest 24 bits are written; of the lengths of a frame above 65,535 bytes the lowest
+// 16, which ParseFrame does not take and Inject refuses; and an address that is not IPv4
+// is 0.0.0.0.
 func (f Frame) Marshal() []byte {
 	b := make([]byte, frameHeaderLen+len(f.Inner))
 	copy(b[frameHeaderLen:], f.Inner)

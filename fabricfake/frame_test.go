@@ -78,6 +78,72 @@ func TestInjectErrors(t *testing.T) {
 	}
 }
 
+// The lengths in a frame's header end at 65,535. Longer frames fail the test; those that are
+// shorter are put on the wire, and the receiver has the last word.
+func TestInjectLongFrames(t *testing.T) {
+	const headers = outerLen + geneveLen + 24
+	for _, row := range []struct {
+		name   string
+		length int    // of the packet inside
+		want   string // why the test fails, "": it does not
+		alarm  string // of the receiver, "": the packet arrives
+	}{
+		{"the longest packet of an interface", fabricfake.MTU, "", ""},
+		{"a packet that no interface sends", fabricfake.MTU + 1, "", "a packet of 9002 bytes"},
+		{"the longest frame", 65535 - headers, "", "a packet of 65475 bytes"},
+		{"a byte more", 65536 - headers, "65536 bytes, and IPv4 carries 65535 at most", ""},
+		{"the longest packet of IPv4", 65535, "65595 bytes, and IPv4 carries 65535 at most", ""},
+	} {
+		text := fatal(t, func(w *netfake.World) {
+			b := newBank(t, w)
+			frame := b.honest()
+			frame.Inner = datagram(tellerPort, vaultPort, strings.Repeat("x", row.length-outerLen))
+			host(b.teller).Inject(frame.Marshal())
+			if got := len(b.received()); row.alarm == "" && got != row.length-outerLen || row.alarm != "" && got != 0 {
+				t.Errorf("%s: %d bytes received", row.name, got)
+			}
+			if alarms := w.Alarms(); len(alarms) > 1 || (row.alarm == "") != (len(alarms) == 0) || len(alarms) == 1 && !strings.Contains(alarms[0].String(), row.alarm) {
+				t.Errorf("%s: alarms %v, want %q", row.name, alarms, row.alarm)
+			}
+		})
+		if (row.want == "") != (text == "") || !strings.Contains(text, row.want) {
+			t.Errorf("%s: fails with %q, want %q", row.name, text, row.want)
+		}
+	}
+}
+
+// What does not fit into a field of a frame is cut.
+func TestMarshalCuts(t *testing.T) {
+	for _, row := range []struct {
+		name      string
+		put, want func(f *fabricfake.Frame)
+		unread    string // why it cannot be read back
+	}{
+		{"all fits", func(f *fabricfake.Frame) {}, func(f *fabricfake.Frame) {}, ""},
+		// fact: geneve.vni
+		{"a VNI of 25 bits", func(f *fabricfake.Frame) { f.VNI = 1<<24 + 7 }, func(f *fabricfake.Frame) { f.VNI = 7 }, ""},
+		{"an address of IPv6", func(f *fabricfake.Frame) { f.To = netip.MustParseAddr("2001:db8::1") },
+			func(f *fabricfake.Frame) { f.To = netip.IPv4Unspecified() }, ""},
+		{"the zero address", func(f *fabricfake.Frame) { f.From = netip.Addr{} },
+			func(f *fabricfake.Frame) { f.From = netip.IPv4Unspecified() }, ""},
+		{"a packet above the length in the header", func(f *fabricfake.Frame) { f.Inner = make([]byte, 65535) }, nil, "fabricfake: "},
+	} {
+		f := fabricfake.Frame{From: ourEdge, To: theirEdge, Entropy: 50000, VNI: 3, Source: 1, Receiver: 2, Inner: datagram(tellerPort, vaultPort, "money")}
+		row.put(&f)
+		got, err := fabricfake.ParseFrame(f.Marshal())
+		if row.unread != "" {
+			if err == nil || !strings.HasPrefix(err.Error(), row.unread) {
+				t.Errorf("%s: read as %+v, error %v", row.name, got, err)
+			}
+			continue
+		}
+		row.want(&f)
+		if diff := cmp.Diff(f, got, cmpopts.EquateComparable(netip.Addr{})); err != nil || diff != "" {
+			t.Errorf("%s: error %v (-want +got):\n%s", row.name, err, diff)
+		}
+	}
+}
+
 // What is marshalled is read back; what is not a frame is refused without a panic.
 func FuzzParseFrame(f *testing.F) {
 	whole := fabricfake.Frame{

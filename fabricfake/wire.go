@@ -108,7 +108,9 @@ func (a arrival) Step(p *netfake.Packet) netfake.Next {
 }
 
 // Inject puts bytes on the host's wire, at its far end, as somebody could who owns it. Where
-// they go is what their outer header says. Bytes that have none fail the test.
+// they go is what their outer header says. Bytes that have none fail the test, and so do more
+// than the 65,535 that IPv4 can carry. What is longer than GENEVE and a packet of MTU is put
+// there and rejected by who receives it.
 func (h *PhysicalHost) Inject(frame []byte) {
 	h.tb().Helper()
 	h.inject(frame)
@@ -127,7 +129,10 @@ func (d *device) inject(frame []byte) {
 	w.Do(func(time.Duration) {
 		p := w.NewPacket(len(frame), uint64(len(frame)), 0)
 		copy(p.Bytes(), frame)
-		if err = p.Decode(); err == nil && !p.Flow.Dst.Addr().Is4() {
+		switch err = p.Decode(); {
+		case len(frame) > maxFrameLen:
+			err = fmt.Errorf("%d bytes, and IPv4 carries %d at most", len(frame), maxFrameLen)
+		case err == nil && !p.Flow.Dst.Addr().Is4():
 			err = errNotGeneve
 		}
 		if err == nil {
