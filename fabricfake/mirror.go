@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"time"
@@ -40,7 +41,8 @@ type MirrorConfig struct {
 	// Filter chooses the packets. The zero MirrorFilter chooses none.
 	Filter MirrorFilter
 
-	// VNI marks the copies, up to 24 bits. If 0, it is drawn from the world's seed.
+	// VNI marks the copies, up to 24 bits; two sessions may have the same. If 0, one that no
+	// session has is drawn from the world's seed.
 	VNI uint32
 
 	// PacketLength is how many bytes behind the VXLAN header are sent at most. If 0,
@@ -84,10 +86,11 @@ func (f *Interface) Mirror(name string, cfg MirrorConfig) *MirrorSession {
 	if err != nil {
 		w.TB().Fatalf("%v (mirror session %s of %s)", err, name, f.name)
 	}
-	if cfg.VNI == 0 {
-		s.cfg.VNI = 1 + w.Rand("vni of mirror session "+f.ID()+" "+name).Uint32N(maxMirrorVNI)
-	}
+	everywhere := netfake.Shared(w, newRegions)
 	w.Do(func(time.Duration) {
+		if cfg.VNI == 0 {
+			s.cfg.VNI = everywhere.drawMirrorVNI(w.Rand("vni of mirror session " + f.ID() + " " + name))
+		}
 		f.mirrors = append(f.mirrors, s)
 		slices.SortFunc(f.mirrors, func(a, b *MirrorSession) int { return cmp.Compare(a.cfg.Number, b.cfg.Number) })
 		f.device.mirrored++
@@ -124,6 +127,24 @@ func (s *MirrorSession) check() error {
 		return refuse(codeParameterValue, "packet length %d", s.cfg.PacketLength)
 	}
 	return nil
+}
+
+// drawMirrorVNI draws a number that no session of the account has. Source:
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTrafficMirrorSession.html
+func (rs *regions) drawMirrorVNI(from *rand.Rand) uint32 {
+	used := map[uint32]bool{}
+	for _, r := range rs.all {
+		for _, f := range r.interfaces {
+			for _, s := range f.mirrors {
+				used[s.cfg.VNI] = true
+			}
+		}
+	}
+	for {
+		if vni := 1 + from.Uint32N(maxMirrorVNI); !used[vni] {
+			return vni
+		}
+	}
 }
 
 // mirrorSources returns how many interfaces other than one have sessions to f.

@@ -3,6 +3,7 @@ package fabricfake_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -97,6 +98,43 @@ func TestMirror(t *testing.T) {
 			t.Errorf("%d copies more, %d sent", len(rest), s.Sent())
 		}
 	})
+}
+
+// A number that is drawn depends on the seed and the session alone, unless another session in
+// whatever region has it; two sessions that name the same number have it.
+// fact: mirror.vni.drawn
+func TestMirrorVNI(t *testing.T) {
+	sessions := func(others ...uint32) (drawn uint32) {
+		text := fatal(t, func(w *netfake.World) {
+			p := newPair(t, w)
+			far := fabricfake.NewRegion(w, "eu-west-1", netfake.London).VPC("far", "10.0.0.0/16").Subnet("far", "10.0.0.0/24", "a")
+			from, to := far.Interface("from", fabricfake.InterfaceConfig{}), far.Interface("to", fabricfake.InterfaceConfig{})
+			for n, vni := range others {
+				s := from.Mirror(fmt.Sprint("other", n), fabricfake.MirrorConfig{Target: to, Number: n + 1, VNI: vni})
+				if s.VNI() != vni {
+					t.Errorf("VNI %d, want %d", s.VNI(), vni)
+				}
+			}
+			s := p.one.Interface().Mirror("session", fabricfake.MirrorConfig{Target: p.two.Interface()})
+			drawn = s.VNI()
+			s.Delete()
+			if again := p.one.Interface().Mirror("session", fabricfake.MirrorConfig{Target: p.two.Interface()}).VNI(); again != drawn {
+				t.Errorf("once the session is deleted, another gets VNI %d, want %d", again, drawn)
+			}
+		})
+		if text != "" {
+			t.Fatal(text)
+		}
+		return drawn
+	}
+	first := sessions()
+	if other := sessions(first + 1); first == 0 || other != first {
+		t.Errorf("beside another number: VNI %d, want %d", other, first)
+	}
+	second := sessions(first, first)
+	if third := sessions(first, second); second == first || third == first || third == second {
+		t.Errorf("VNI %d; when that is taken %d, and when both are %d", first, second, third)
+	}
 }
 
 // The rules of a filter: the lowest number decides, without a rule nothing is taken.
