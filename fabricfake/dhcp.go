@@ -199,8 +199,11 @@ func (i *Instance) hostname() string {
 
 // LookupHostname returns the private address that a host name of the VPC's instances has
 // inside of the VPC, with or without a dot at its end: private names, and public ones too,
-// which have the public address only outside. It is for the VPC's resolver, and may not be
-// called inside the scheduler.
+// which have the public address only outside. A name lives as long as an interface has its
+// address: a private one through a stop of the instance until that is terminated, the one of
+// an assigned public address until the stop. It is for the VPC's resolver, and may not be
+// called inside the scheduler. Source:
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-naming.html
 func (v *VPC) LookupHostname(name string) (addr netip.Addr, ok bool) {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	v.world.Do(func(time.Duration) { addr, ok = v.lookupHostname(name) })
@@ -211,19 +214,29 @@ func (v *VPC) lookupHostname(name string) (netip.Addr, bool) {
 	label, domain, _ := strings.Cut(name, ".")
 	kind, dashed, _ := strings.Cut(label, "-")
 	addr, err := netip.ParseAddr(strings.ReplaceAll(dashed, "-", "."))
-	if err != nil {
+	if err != nil || !addr.Is4() {
 		return netip.Addr{}, false
 	}
 	switch {
-	case kind == "ip" && domain == v.region.privateDomain():
-		f := v.region.mapping.find(v.vni, addr)
-		return addr, f != nil
-	case kind == "ec2" && domain == v.region.publicDomain():
-		for _, f := range v.region.interfaces {
-			if f.vpc == v && f.publicDNSName() == name {
-				return f.addr, true
-			}
-		}
+	case kind == "ip" && domain == v.region.privateDomain() && v.owned(addr):
+		return addr, true
+	case kind == "ec2" && domain == v.region.publicDomain() && v.dns.hostnames && !v.dns.supportOff:
+		f, private := v.PublicOwner(addr)
+		return private, f != nil
 	}
 	return netip.Addr{}, false
+}
+
+// owned reports whether an interface of the VPC has an address, also one that is on no
+// physical host, which the mapping service knows nothing of.
+func (v *VPC) owned(addr netip.Addr) bool {
+	if v.region.mapping.find(v.vni, addr) != nil {
+		return true
+	}
+	for _, f := range v.region.interfaces {
+		if f.vpc == v && f.owns(addr) {
+			return true
+		}
+	}
+	return false
 }

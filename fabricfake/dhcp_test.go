@@ -124,3 +124,75 @@ func TestHostnames(t *testing.T) {
 		})
 	}
 }
+
+// A private name lives as long as its instance, a public one as long as the instance has the
+// public address.
+func TestHostnamesInALife(t *testing.T) {
+	const (
+		private   = "ip-10-0-1-5.ap-southeast-2.compute.internal"
+		secondary = "ip-10-0-1-6.ap-southeast-2.compute.internal"
+		elastic   = "ec2-203-0-113-25.ap-southeast-2.compute.amazonaws.com"
+	)
+	nobody, first, second := netip.Addr{}, netip.MustParseAddr("10.0.1.5"), netip.MustParseAddr("10.0.1.6")
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		v := NewVPC(w, "prod", "10.0.0.0/16").EnableDNSHostnames()
+		s := v.Subnet("app", "10.0.1.0/24", "a").AutoAssignPublicIP(AutoAssignOn)
+		i := s.Instance("app", InstanceConfig{PrivateIP: "10.0.1.5", SecondaryIPs: []string{"10.0.1.6"}})
+		i.Interface().SetPublicIPOf(second, netip.MustParseAddr("203.0.113.25"))
+		assigned := i.Interface().PublicDNSName()
+		for _, row := range []struct {
+			rule                                  string
+			change                                func()
+			private, assigned, secondary, elastic netip.Addr // of the names, zero for none
+		}{
+			{"runs", func() {}, first, first, second, second},
+			{"stops", i.Stop, first, first, second, second},
+			// fact: dns.names.life, dns.names.public.life
+			{"is stopped", func() { i.Await(Stopped) }, first, nobody, second, second},
+			{"has lost its elastic IP", func() { i.Interface().SetPublicIPOf(second, nobody) }, first, nobody, second, nobody},
+			// fact: dns.names.life
+			{"is terminated", i.Terminate, nobody, nobody, nobody, nobody},
+		} {
+			row.change()
+			for name, want := range map[string]netip.Addr{private: row.private, assigned: row.assigned, secondary: row.secondary, elastic + ".": row.elastic} {
+				if got, ok := v.LookupHostname(name); got != want || ok != want.IsValid() {
+					t.Errorf("%s: %s is %v, %v; want %v", row.rule, name, got, ok, want)
+				}
+			}
+		}
+	})
+}
+
+// What looks like a host name and is none.
+func TestNoHostname(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		v := NewVPC(w, "prod", "10.0.0.0/16").AddIPv6("2001:db8::/56").EnableDNSHostnames()
+		s := v.Subnet("app", "10.0.1.0/24", "a").AddIPv6("2001:db8::/64")
+		i := s.Instance("app", InstanceConfig{PrivateIP: "10.0.1.5", IPv6Addresses: []string{"2001:db8::5"}})
+		i.Interface().SetPublicIP(netip.MustParseAddr("203.0.113.25"))
+		const domain, public = ".ap-southeast-2.compute.internal", ".ap-southeast-2.compute.amazonaws.com"
+		for name, want := range map[string]bool{
+			"ip-10-0-1-5" + domain:        true,
+			"IP-10-0-1-5" + domain + ".":  true,
+			"ip-10-0-1-6" + domain:        false,
+			"ip-10-0-1-05" + domain:       false,
+			"ip-2001:db8::5" + domain:     false,
+			"ip-10-0-1" + domain:          false,
+			"ip" + domain:                 false,
+			"ip-10-0-1-5" + public:        false,
+			"ec2-203-0-113-25" + public:   true,
+			"ec2-203-0-113-26" + public:   false,
+			"ec2-10-0-1-5" + public:       false,
+			"ec2-203-0-113-25" + domain:   false,
+			"ip-203-0-113-25" + domain:    false,
+			"ip-10-0-1-5.ec2.internal":    false,
+			"":                            false,
+			".":                           false,
+			"ip-169-254-169-254" + domain: false,
+		} {
+			if _, ok := v.LookupHostname(name); ok != want {
+				t.Errorf("%q is found: %v", name, ok)
+			}
+		}
+	})
+}
