@@ -131,5 +131,5 @@
 // metadata what an instance here does not have, such as an image, a type, tags and keys,
 // and signatures; the status "associated" of an interface; hibernation; of flow logs the
 // versions from 6 on, and the minutes until a record is delivered; load balancers as
-// targets of mirrors, and mirrors across VPCs; a substrate between regions; the quota of VPCs.
+// targets of mirrors, and mirrors across VPCs; a substrate between regions.
 package fabricfake

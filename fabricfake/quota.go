@@ -6,6 +6,9 @@ import "time"
 // service's default. Source:
 // https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
 type Quotas struct {
+	// VPCs is how many VPCs the region has, the default VPC included. If 0, 5.
+	VPCs int
+
 	// RulesPerGroup is how many rules a security group has in each direction and for
 	// each address family. If 0, 60.
 	RulesPerGroup int
@@ -40,6 +43,9 @@ type Quotas struct {
 	// its VPCs together. If 0, 5.
 	NATGatewaysPerZone int
 }
+
+// maxVPCs is how many VPCs a region has: see Quotas.
+const maxVPCs = 5
 
 // maxNATGateways is how many NAT gateways a zone has: see Quotas.
 const maxNATGateways = 5
@@ -80,6 +86,7 @@ func (q Quotas) filled() Quotas {
 		quota    *int
 		standard int
 	}{
+		{&q.VPCs, maxVPCs},
 		{&q.RulesPerGroup, maxGroupRules},
 		{&q.GroupsPerInterface, maxInterfaceGroups},
 		{&q.EntriesPerACL, maxACLEntries},
@@ -106,6 +113,7 @@ func (q Quotas) check() error {
 		name        string
 		quota, most int
 	}{
+		{"VPCs", q.VPCs, unlimited},
 		{"RulesPerGroup", q.RulesPerGroup, mostRulesPerInterface},
 		{"GroupsPerInterface", q.GroupsPerInterface, mostGroupsPerInterface},
 		{"EntriesPerACL", q.EntriesPerACL, mostEntriesPerACL},

@@ -53,6 +53,18 @@ func TestQuotas(t *testing.T) {
 				rtb.Route(fmt.Sprintf("172.16.%d.%d/32", n/256, n%256), &throughInterface{f})
 			}
 		}, fabricfake.Quotas{RoutesPerTable: 501}},
+		// fact: code.quota.vpc
+		{"VPCs of a region", "VpcLimitExceeded: the region has 5 VPCs, and may have no more: Region.SetQuotas raises that (vpc v4)", func(v vpc) {
+			for n := range 5 {
+				v.Region().VPC(fmt.Sprint("v", n), "10.0.0.0/16")
+			}
+		}, fabricfake.Quotas{VPCs: 6}},
+		{"a default VPC is one of them", "VpcLimitExceeded: the region has 5", func(v vpc) {
+			for n := range 4 {
+				v.Region().VPC(fmt.Sprint("v", n), "10.0.0.0/16")
+			}
+			fabricfake.NewDefaultVPC(v.Region())
+		}, fabricfake.Quotas{VPCs: 6}},
 		// fact: code.quota.sgs
 		{"groups of a region", "SecurityGroupLimitExceeded: the region has 2500", func(v vpc) {
 			for n := range 2500 { // the default group makes one more
@@ -108,6 +120,25 @@ func TestQuotasByFamily(t *testing.T) {
 	}
 }
 
+// Each region has its own five VPCs, and one that is deleted makes room for another.
+// fact: code.quota.vpc
+func TestQuotaOfVPCsByRegion(t *testing.T) {
+	text := fatal(t, func(w *netfake.World) {
+		for _, name := range []string{"ap-southeast-2", "eu-west-1"} {
+			r := fabricfake.NewRegion(w, name, netfake.London)
+			for n := range 6 {
+				v := r.VPC(fmt.Sprint("v", n), "10.0.0.0/16")
+				if n == 4 {
+					v.Delete()
+				}
+			}
+		}
+	})
+	if text != "" {
+		t.Errorf("five in each of two regions: %s", text)
+	}
+}
+
 // What no request for an increase gets.
 func TestSetQuotas(t *testing.T) {
 	for _, row := range []struct {
@@ -127,6 +158,8 @@ func TestSetQuotas(t *testing.T) {
 		{fabricfake.Quotas{EntriesPerACL: 40, RoutesPerTable: 1000}, ""},
 		{fabricfake.Quotas{EntriesPerACL: 41}, "Quotas.EntriesPerACL is 41: it is from 1 to 40"},
 		{fabricfake.Quotas{RoutesPerTable: 1001}, "Quotas.RoutesPerTable is 1001: it is from 1 to 1000"},
+		{fabricfake.Quotas{VPCs: 100}, ""},
+		{fabricfake.Quotas{VPCs: -1}, "Quotas.VPCs is -1"},
 		{fabricfake.Quotas{SubnetsPerVPC: -1}, "Quotas.SubnetsPerVPC is -1"},
 	} {
 		var got fabricfake.Quotas

@@ -45,7 +45,8 @@ type VPC struct {
 
 // NewVPC makes a VPC in the world's default region, ap-southeast-2 in Sydney unless another
 // was made first: see DefaultRegion. A malformed or forbidden block
-// fails the test, as does a name that the region has already.
+// fails the test, as does a name that the region has already, and a sixth VPC unless
+// Region.SetQuotas has raised the quota (VpcLimitExceeded).
 func NewVPC(w *netfake.World, name, cidr string) *VPC {
 	in(w, "NewVPC").Helper()
 	return DefaultRegion(w).VPC(name, cidr)
@@ -58,6 +59,9 @@ func (r *Region) VPC(name, cidr string) *VPC {
 	block, err := parseVPCBlock(cidr)
 	if err == nil {
 		err = checkName("VPC", name)
+	}
+	if n, most := len(r.vpcs), r.Quotas().VPCs; err == nil && n >= most {
+		err = refuse("VpcLimitExceeded", "the region has %d VPCs, and may have no more: Region.SetQuotas raises that", n)
 	}
 	if err != nil {
 		tb.Fatalf("%v (vpc %s)", err, name)

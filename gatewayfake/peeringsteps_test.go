@@ -282,6 +282,7 @@ func TestPeeringQuotas(t *testing.T) {
 	} {
 		netfake.Run(t, func(t *testing.T, _ *netfake.World) {
 			x := buildPeerable(t)
+			row.quotas.VPCs = 100
 			x.a.Region().SetQuotas(row.quotas)
 			for n := range row.n {
 				want := ""
