@@ -48,7 +48,7 @@ func TestSecondaryBlock(t *testing.T) {
 func TestBlockRefusals(t *testing.T) {
 	for _, row := range []struct {
 		do   func(v *fabricfake.VPC, s *fabricfake.Subnet)
-		want string
+		want string // "": accepted
 	}{
 		// Five blocks, of which the first stays.
 		// fact: vpc.secondary.quota
@@ -83,9 +83,21 @@ func TestBlockRefusals(t *testing.T) {
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) { v.AddIPv6("2001:db8::/64") }, "InvalidVpcRange: 2001:db8::/64"},
 		// fact: vpc.ipv6.size
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) { v.AddIPv6("2001:db8::/57") }, "in steps of 4"},
+		// fact: vpc.ipv6.size
+		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) {
+			for n, bits := range []int{44, 48, 52, 56, 60} {
+				v.AddIPv6(fmt.Sprintf("2001:db8:%x::/%d", 16*n, bits))
+			}
+		}, ""},
 		{func(v *fabricfake.VPC, _ *fabricfake.Subnet) { v.AddIPv6("10.0.0.0/16") }, "is not an IPv6 CIDR block"},
 		// fact: subnet.ipv6.size
 		{func(v *fabricfake.VPC, s *fabricfake.Subnet) { v.AddIPv6("2001:db8::/56"); s.AddIPv6("2001:db8::/65") }, "InvalidSubnet.Range"},
+		// fact: subnet.ipv6.size
+		{func(v *fabricfake.VPC, s *fabricfake.Subnet) { v.AddIPv6("2001:db8::/56"); s.AddIPv6("2001:db8::/62") }, "InvalidSubnet.Range"},
+		// fact: subnet.ipv6.size
+		{func(v *fabricfake.VPC, s *fabricfake.Subnet) { v.AddIPv6("2001:db8::/44"); s.AddIPv6("2001:db8::/44") }, ""},
+		// fact: subnet.ipv6.size
+		{func(v *fabricfake.VPC, s *fabricfake.Subnet) { v.AddIPv6("2001:db8::/44"); s.AddIPv6("2001:db8::/64") }, ""},
 		{func(v *fabricfake.VPC, s *fabricfake.Subnet) {
 			v.AddIPv6("2001:db8::/56")
 			s.AddIPv6("2001:db8:1::/64")
@@ -119,6 +131,12 @@ func TestBlockRefusals(t *testing.T) {
 		{address("2001:db8::3"), "InvalidParameterValue: 2001:db8::3 is reserved"},
 		// fact: subnet.ipv6.reserved
 		{address("2001:db8::ffff:ffff:ffff:ffff"), "is reserved"},
+		// fact: subnet.ipv6.reserved
+		{address("2001:db8::"), "InvalidParameterValue: 2001:db8:: is reserved"},
+		// fact: subnet.ipv6.reserved
+		{address("2001:db8::4"), ""},
+		// fact: subnet.ipv6.reserved
+		{address("2001:db8::ffff:ffff:ffff:fffe"), ""},
 		{address("2001:db8:1::4"), "InvalidParameterValue: 2001:db8:1::4 is not in the subnet's 2001:db8::/64"},
 		{address("10.0.1.9"), `"10.0.1.9" is no IPv6 address`},
 		// fact: eni.secondary.ipv6
@@ -128,6 +146,14 @@ func TestBlockRefusals(t *testing.T) {
 			s.Instance("one", fabricfake.InstanceConfig{IPv6Addresses: []string{"2001:db8::9"}})
 			s.Instance("two", fabricfake.InstanceConfig{IPv6Addresses: []string{"2001:db8::9"}})
 		}, "InvalidIPAddress.InUse: 2001:db8::9 is in use"},
+		// fact: eni.secondary.ipv6
+		{func(v *fabricfake.VPC, s *fabricfake.Subnet) {
+			v.AddIPv6("2001:db8::/56")
+			s.AddIPv6("")
+			one := s.Instance("one", fabricfake.InstanceConfig{IPv6Addresses: []string{"2001:db8::9"}}).Interface()
+			one.Unassign(netip.MustParseAddr("2001:db8::9"))
+			s.Instance("two", fabricfake.InstanceConfig{IPv6Addresses: []string{"2001:db8::9"}})
+		}, ""},
 		{func(v *fabricfake.VPC, s *fabricfake.Subnet) {
 			s.Instance("one", fabricfake.InstanceConfig{IPv6AddressCount: 1})
 		}, "the subnet has no IPv6 block"},
@@ -136,7 +162,7 @@ func TestBlockRefusals(t *testing.T) {
 			v := fabricfake.NewVPC(w, "prod", "10.0.0.0/16")
 			row.do(v, v.Subnet("s", "10.0.1.0/24", "a"))
 		})
-		if !strings.Contains(failure, row.want) {
+		if (row.want == "") != (failure == "") || !strings.Contains(failure, row.want) {
 			t.Errorf("fails with %q, want %q", failure, row.want)
 		}
 	}

@@ -119,6 +119,10 @@ func TestCheckSecondary(t *testing.T) {
 		// fact: vpc.mix.10.15
 		{"10.1.0.0/16", "", "10.2.0.0/16", ""},
 		{"10.1.0.0/16", "", "172.16.0.0/16", codeVPCRange},
+		// fact: vpc.mix.10
+		{"10.4.0.0/16", "", "172.31.255.0/24", codeVPCRange},
+		// fact: vpc.mix.10.may
+		{"10.4.0.0/16", "", "10.255.0.0/16", ""},
 		// 172.16/12: not 172.31/16 either.
 		// fact: vpc.mix.172.may
 		{"172.16.0.0/16", "", "172.17.0.0/16", ""},
@@ -132,6 +136,14 @@ func TestCheckSecondary(t *testing.T) {
 		{"172.16.0.0/16", "", "198.19.0.0/16", codeVPCRange},
 		// fact: vpc.mix.172.may
 		{"172.16.0.0/16", "", "100.64.0.0/16", ""},
+		// fact: vpc.mix.172
+		{"172.16.0.0/16", "", "198.19.255.0/24", codeVPCRange},
+		// fact: vpc.mix.172.may
+		{"172.16.0.0/16", "", "172.30.0.0/16", ""},
+		// fact: vpc.mix.172.may
+		{"172.16.0.0/16", "", "203.0.113.0/24", ""},
+		// fact: vpc.mix.172.may
+		{"172.31.0.0/20", "", "172.30.0.0/16", ""},
 		// 192.168/16
 		// fact: vpc.mix.192.may
 		{"192.168.0.0/20", "", "192.168.16.0/20", ""},
@@ -143,9 +155,17 @@ func TestCheckSecondary(t *testing.T) {
 		{"192.168.0.0/20", "", "198.19.0.0/16", codeVPCRange},
 		// fact: vpc.mix.192.may
 		{"192.168.0.0/20", "", "8.8.0.0/16", ""},
+		// fact: vpc.mix.192.may
+		{"192.168.0.0/20", "", "100.127.0.0/16", ""},
 		// 198.19/16: nothing private.
 		// fact: vpc.mix.198
 		{"198.19.0.0/20", "", "10.5.0.0/16", codeVPCRange},
+		// fact: vpc.mix.198
+		{"198.19.0.0/20", "", "172.20.0.0/16", codeVPCRange},
+		// fact: vpc.mix.198
+		{"198.19.0.0/20", "", "192.168.0.0/24", codeVPCRange},
+		// fact: vpc.mix.198.may
+		{"198.19.0.0/20", "", "203.0.113.0/24", ""},
 		// fact: vpc.mix.198.may
 		{"198.19.0.0/20", "", "100.64.0.0/16", ""},
 		// Public or shared: nothing private, unless a private block was first.
@@ -155,6 +175,16 @@ func TestCheckSecondary(t *testing.T) {
 		{"203.0.113.0/24", "", "192.168.0.0/24", codeVPCRange},
 		// fact: vpc.mix.public
 		{"203.0.113.0/24", "", "198.19.0.0/24", codeVPCRange},
+		// fact: vpc.mix.public
+		{"100.64.0.0/16", "", "172.20.0.0/16", codeVPCRange},
+		// fact: vpc.mix.public
+		{"100.64.0.0/16", "", "192.168.0.0/24", codeVPCRange},
+		// fact: vpc.mix.public
+		{"100.64.0.0/16", "", "198.19.0.0/24", codeVPCRange},
+		// fact: vpc.mix.public
+		{"203.0.113.0/24", "", "10.5.0.0/16", codeVPCRange},
+		// fact: vpc.mix.public
+		{"203.0.113.0/24", "", "172.16.0.0/16", codeVPCRange},
 		// fact: vpc.mix.public.may
 		{"203.0.113.0/24", "", "100.64.0.0/16", ""},
 		// fact: vpc.mix.public.may

@@ -27,9 +27,11 @@ func TestDefaultVPC(t *testing.T) {
 				t.Errorf("subnet %v has %d addresses, want 4091", s, n)
 			}
 		}
-		f := v.DefaultSubnet("a").Instance("app", InstanceConfig{}).Interface()
-		if !f.PublicIP().IsValid() || f.PublicDNSName() == "" {
-			t.Errorf("public address %v, host name %q", f.PublicIP(), f.PublicDNSName())
+		for _, zone := range []string{"a", "b", "c"} {
+			f := v.DefaultSubnet(zone).Instance("app in "+zone, InstanceConfig{}).Interface()
+			if !f.PublicIP().IsValid() || f.PublicDNSName() == "" {
+				t.Errorf("zone %s: public address %v, host name %q", zone, f.PublicIP(), f.PublicDNSName())
+			}
 		}
 		if NewVPC(w, "prod", "10.0.0.0/16").IsDefault() {
 			t.Error("another VPC is the default one too")

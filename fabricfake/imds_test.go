@@ -244,6 +244,7 @@ func TestMetadataDocuments(t *testing.T) {
 }
 
 // Options can be changed, IPv6 among them.
+// fact: service.imds
 func TestSetMetadataOptions(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		b := newBeside(t, w, InstanceConfig{})

@@ -55,9 +55,11 @@ func TestMirrorErrors(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		cfg  fabricfake.MirrorConfig
-		want string
+		want string // "": accepted
 	}{
 		{"", fabricfake.MirrorConfig{}, "the mirror session has no name"},
+		// fact: mirror.limit.rules
+		{"x", ingress(rules(10)...), ""},
 		// fact: mirror.limit.rules
 		{"x", ingress(rules(11)...), "TrafficMirrorFilterRuleLimitExceeded"},
 		{"x", ingress(fabricfake.MirrorRule{}), "rule number 0"},
@@ -66,8 +68,10 @@ func TestMirrorErrors(t *testing.T) {
 		{"x", ingress(fabricfake.MirrorRule{Number: 1, Source: "10.0.0.0/8", Destination: "::/0"}), "no packet goes from 10.0.0.0/8 to ::/0"},
 		{"x", ingress(fabricfake.MirrorRule{Number: 1, Action: 2}), "rule 1: MirrorAction is 2"},
 		{"x", ingress(fabricfake.MirrorRule{Number: 1, SourcePorts: fabricfake.PortRange{From: 2, To: 1}}), "ends before it begins"},
-		{"x", fabricfake.MirrorConfig{Number: 40000}, "session number 40000"},
+		{"x", fabricfake.MirrorConfig{Number: 32767}, "session number 32767"},
+		{"x", fabricfake.MirrorConfig{Number: 32766}, ""},
 		{"x", fabricfake.MirrorConfig{VNI: 1 << 24}, "more than 24 bits"},
+		{"x", fabricfake.MirrorConfig{VNI: 1<<24 - 1}, ""},
 		{"x", fabricfake.MirrorConfig{PacketLength: -1}, "packet length -1"},
 	} {
 		failure := fatal(t, func(w *netfake.World) {
@@ -75,11 +79,18 @@ func TestMirrorErrors(t *testing.T) {
 			row.cfg.Target = s.Instance("target", fabricfake.InstanceConfig{}).Interface()
 			s.Instance("source", fabricfake.InstanceConfig{}).Interface().Mirror(row.name, row.cfg)
 		})
-		if !strings.Contains(failure, row.want) {
+		if (row.want == "") != (failure == "") || !strings.Contains(failure, row.want) {
 			t.Errorf("%q fails with %q, want %q", row.name, failure, row.want)
 		}
 	}
 	for want, f := range map[string]func(source, target, other, foreign, service *fabricfake.Interface){
+		// fact: mirror.limit.sessions, mirror.inuse
+		"": func(source, target, other, foreign, service *fabricfake.Interface) {
+			for i := range 3 {
+				source.Mirror("m", fabricfake.MirrorConfig{Target: target, Number: i + 1})
+			}
+			other.Mirror("n", fabricfake.MirrorConfig{Target: target})
+		},
 		"has no target": func(source, target, other, foreign, service *fabricfake.Interface) {
 			source.Mirror("m", fabricfake.MirrorConfig{})
 		},
@@ -122,7 +133,7 @@ func TestMirrorErrors(t *testing.T) {
 			f(instance("source"), instance("target"), instance("other"),
 				foreign.Instance("foreign", fabricfake.InstanceConfig{}).Interface(), s.Appliance("service", &sink{}))
 		})
-		if !strings.Contains(failure, want) {
+		if (want == "") != (failure == "") || !strings.Contains(failure, want) {
 			t.Errorf("fails with %q, want %q", failure, want)
 		}
 	}

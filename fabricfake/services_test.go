@@ -103,7 +103,7 @@ func TestDNSSupport(t *testing.T) {
 		for _, row := range []struct {
 			change func() *VPC
 			want   netfake.Outcome
-		}{{b.vpc.DisableDNSSupport, netfake.Silence}, {b.vpc.EnableDNSSupport, netfake.Answered}} {
+		}{{func() *VPC { return b.vpc }, netfake.Answered}, {b.vpc.DisableDNSSupport, netfake.Silence}, {b.vpc.EnableDNSSupport, netfake.Answered}} {
 			row.change()
 			for _, at := range b.vpc.ResolverAddrs() {
 				r := b.app.Probe(netfake.Endpoint{Proto: netfake.UDP, Addr: netip.AddrPortFrom(at, 53)})
@@ -211,6 +211,7 @@ func TestLinkLocalAllowanceIsShared(t *testing.T) {
 		for range LinkLocalAllowance {
 			conn.Write(nil)
 		}
+		questions := w.Record(func(f netfake.Flow) bool { return f.Dst.Port() == 53 })
 		for _, i := range []*Instance{b.app, other} {
 			u, err := i.Dial("udp", "10.0.0.2:53")
 			if err != nil {
@@ -221,6 +222,15 @@ func TestLinkLocalAllowanceIsShared(t *testing.T) {
 		w.Sleep(time.Second)
 		if a, o := b.app.Interface().LinkLocalAllowanceExceeded(), other.Interface().LinkLocalAllowanceExceeded(); a != 1 || o != 0 {
 			t.Errorf("%d and %d packets exceed, want 1 and 0", a, o)
+		}
+		if n := len(questions.Traces()); n != 2 {
+			t.Errorf("%d questions, want one of each", n)
+		}
+		for _, trace := range questions.Traces() {
+			stop := trace.Blocker()
+			if exceeds := stop != nil && stop.Code == "LINKLOCAL_ALLOWANCE_EXCEEDED"; exceeds != (trace.From == b.app.Name()) {
+				t.Errorf("the question of %s is stopped by %v", trace.From, stop)
+			}
 		}
 	})
 }
