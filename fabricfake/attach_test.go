@@ -49,6 +49,7 @@ func TestInterfaceMoves(t *testing.T) {
 		if b := r.Blocker(); b == nil || b.Code != "BAD_STATE" || b.Rule != "172.31.32.100 is of no use: floating is attached to no instance" {
 			t.Errorf("blocked by %v", b)
 		}
+		f.SetSourceDestCheck(fabricfake.SourceDestCheckOff)
 		f.Attach(p.two)
 		wantStatus(t, f, fabricfake.InterfaceInUse)
 		if f.PhysicalHost() != p.two.Interface().PhysicalHost() || len(p.two.Interfaces()) != 2 || f.Instance() != p.two {
@@ -81,6 +82,18 @@ func TestInterfaceMoves(t *testing.T) {
 		}
 		if err := say(c, time.Second); err != nil || fmt.Sprint(f.Groups()[0]) != "sg only" {
 			t.Errorf("anew: %v, groups %v", err, f.Groups())
+		}
+		// It is still unchecked, though the instance's own interface is not.
+		for _, row := range []struct {
+			of      *fabricfake.Interface
+			refused bool
+		}{{f, false}, {three.Interface(), true}} {
+			before := len(w.Drops())
+			row.of.Inject(datagram("172.31.32.77:1", "172.31.32.78:9", "x"))
+			d := w.Drops()
+			if refused := d[len(d)-1].Hop.Code == "ENI_SOURCE_DEST_CHECK_RESTRICTION"; len(d) != before+1 || refused != row.refused {
+				t.Errorf("%v sends from another address: %v", row.of, d[before:])
+			}
 		}
 		// Its groups, and not the instance's, still guard it.
 		p.one.Interface().SetGroups(fabricfake.Groups{p.group})

@@ -64,7 +64,7 @@ func TestBytesOnTheWire(t *testing.T) {
 	}{
 		// fact: walk.encapsulate, walk.subnets
 		{"outer source", netip.AddrFrom4([4]byte(b[12:16])), from.PhysicalHost().Addr()},
-		// fact: walk.encapsulate, walk.subnets
+		// fact: walk.encapsulate, walk.subnets, fabric.mapping
 		{"outer destination", netip.AddrFrom4([4]byte(b[16:20])), to.PhysicalHost().Addr()},
 		// fact: geneve.df
 		{"outer do not fragment", b[6] & 0x40, byte(0x40)},
@@ -88,6 +88,7 @@ func TestBytesOnTheWire(t *testing.T) {
 		// fact: geneve.class
 		{"class of the second option", be.Uint16(options[12:]), uint16(0xff01)},
 		{"its type and length in words", be.Uint16(options[14:]), uint16(0x0202)},
+		// fact: fabric.mapping
 		{"the receiving interface", be.Uint64(options[16:]), to.Number()},
 		{"what is inside", string(inner), string(datagram("10.0.1.4:1000", "10.0.2.4:9", "hello"))},
 		// fact: geneve.entropy

@@ -65,6 +65,30 @@ func TestOrderOfStages(t *testing.T) {
 	}
 }
 
+// All stages stand on the sender's host or on the receiver's, before the substrate and behind
+// it: what else there is in the region may fail.
+// fact: fabric.host.stages
+func TestStagesStandOnTheHosts(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		p := newPlace(t, w)
+		allowWeb(p)
+		other := p.front.Instance("other", fabricfake.InstanceConfig{})
+		other.Interface().PhysicalHost().Fail()
+		p.vpc.Region().Zone("c").Fail()
+		p.vpc.Region().Mapping().Fail()
+		r := p.app.Probe(p.web.TCP(80))
+		if r.Outcome != netfake.Answered || len(r.Forward.Hops) != 8 {
+			t.Errorf("%v, %d hops, want 8:\n%v", r.Outcome, len(r.Forward.Hops), r.Forward)
+		}
+		for _, h := range r.Forward.Hops {
+			sends, gets := h.Place == "app", h.Place == "web" || h.Place == "host of web"
+			if !(sends && h.At == 0) && !(gets && h.At == fabricfake.LatencyZones) {
+				t.Errorf("%v decides at %s after %v", h.By, h.Place, h.At)
+			}
+		}
+	})
+}
+
 // An interface whose check is on sends as itself only, before its groups are asked, and
 // takes what is for itself only, after they were. With the check off both are its own affair.
 func TestSourceDestCheck(t *testing.T) {

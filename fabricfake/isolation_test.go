@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -225,6 +226,15 @@ func testOtherTenantIsOutOfReach(t *testing.T, w *netfake.World) {
 	// The same address in one's own VPC, where nobody listens.
 	if outcome, _, err := call(w, red.Host, blue.TCP(80)); outcome != netfake.Refused || err != nil {
 		t.Errorf("from the other VPC: %v, %v", outcome, err)
+	}
+	// An address that only the other VPC has.
+	alone := blue.Interface().AssignPrivateIP("10.0.1.99")
+	for tenant, want := range []netfake.Outcome{netfake.Silence, netfake.Answered} {
+		r := all[tenant][0].Probe(netfake.Endpoint{Proto: netfake.TCP, Addr: netip.AddrPortFrom(alone, 80)})
+		b := r.Blocker()
+		if r.Outcome != want || want == netfake.Silence && (b == nil || b.Code != "NO_POSSIBLE_DESTINATION") {
+			t.Errorf("%v: %v, stopped by %v", all[tenant][0], r.Outcome, b)
+		}
 	}
 	if outcome, _, err := call(w, all[1][0].Host, blue.TCP(80)); outcome != netfake.Answered || err != nil {
 		t.Errorf("from the same VPC: %v, %v", outcome, err)

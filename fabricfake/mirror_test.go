@@ -100,6 +100,66 @@ func TestMirror(t *testing.T) {
 	})
 }
 
+// The bytes of copies, field for field what RFC 7348 says: a header, and in it an Ethernet
+// frame of the packet as it was. Those of one flow come from one port.
+// fact: vxlan.header, vxlan.payload, vxlan.port, mirror.outer
+func TestMirrorBytes(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		p := newPair(t, w)
+		p.vpc.AddIPv6("2001:db8::/56")
+		p.a.AddIPv6("2001:db8::/64")
+		p.one.Interface().AssignIPv6("2001:db8::9")
+		m := newMonitor(t, p.b, "monitor")
+		p.one.Interface().Mirror("session", fabricfake.MirrorConfig{
+			Target: m.Interface(), VNI: 0xabcdef, Filter: fabricfake.MirrorFilter{Egress: everything},
+		})
+		ports := map[string][]int{} // by the packet inside
+		for _, row := range []struct {
+			name      string
+			packet    []byte
+			etherType string
+		}{
+			{"first", datagram("172.31.16.139:1000", "172.31.32.21:9", "x"), "\x08\x00"},
+			{"again", datagram("172.31.16.139:1000", "172.31.32.21:9", "x"), "\x08\x00"},
+			{"another flow", datagram("172.31.16.139:1001", "172.31.32.21:9", "x"), "\x08\x00"},
+			{"IPv6", datagram6("[2001:db8::9]:1000", "[2001:db8::7]:9", "x"), "\x86\xdd"},
+		} {
+			p.one.Interface().Inject(row.packet)
+			b := make([]byte, 9001)
+			m.conn.SetReadDeadline(time.Now().Add(time.Second))
+			n, from, err := m.conn.ReadFrom(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const macs = wire.VXLANHeaderLen + 12
+			b = b[:n]
+			if got := string(b[:wire.VXLANHeaderLen]); got != "\x08\x00\x00\x00\xab\xcd\xef\x00" {
+				t.Errorf("%s: header %x", row.name, got)
+			}
+			if got := string(b[macs : macs+2]); got != row.etherType || !bytes.Equal(b[macs+2:], row.packet) {
+				t.Errorf("%s: EtherType %x, packet %x, want %x", row.name, got, b[macs+2:], row.packet)
+			}
+			src := from.(*net.UDPAddr).AddrPort()
+			if src.Addr().Unmap() != p.one.Addr() || src.Port() < 49152 {
+				t.Errorf("%s: from %v", row.name, src)
+			}
+			ports[string(row.packet)] = append(ports[string(row.packet)], int(src.Port()))
+		}
+		var all []int
+		for _, of := range ports {
+			slices.Sort(of)
+			if of = slices.Compact(of); len(of) != 1 {
+				t.Errorf("a flow comes from the ports %v", of)
+			}
+			all = append(all, of...)
+		}
+		slices.Sort(all)
+		if len(slices.Compact(all)) != 3 {
+			t.Errorf("three flows come from the ports %v", all)
+		}
+	})
+}
+
 // A number that is drawn depends on the seed and the session alone, unless another session in
 // whatever region has it; two sessions that name the same number have it.
 // fact: mirror.vni.drawn

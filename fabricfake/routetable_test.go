@@ -3,7 +3,9 @@ package fabricfake
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 )
 
 func aTable(t *testing.T) (*RouteTable, *refusals) {
@@ -99,6 +101,34 @@ func TestRouteTable(t *testing.T) {
 	}
 	if got := fmt.Sprint(rtb, rtb.Name(), rtb.Routes()); got != "rtb privateprivate[10.0.0.0/16 → local 10.0.0.0/8 → pcx b 0.0.0.0/0 → pcx b]" {
 		t.Errorf("table: %s", got)
+	}
+}
+
+// The families have local routes and others of their own, and a route tells where it is from.
+// fact: rtb.local, rtb.destination.ipv4, rtb.destination.ipv6, rtb.lpm, rtb.origin
+func TestRoutesOfBothFamilies(t *testing.T) {
+	w, tb := refusingWorld(t)
+	v := NewVPC(w, "prod", "10.0.0.0/16")
+	vgw := NewPropagation(v, &aTarget{name: "vgw"})
+	rtb := v.RouteTable("t").Route("0.0.0.0/0", &aTarget{name: "four"}).Route("::/0", &aTarget{name: "six"}).EnablePropagation(vgw)
+	v.AddIPv6("2001:db8::/56").AddCIDR("100.64.0.0/16")
+	w.Do(func(time.Duration) { vgw.Learn(netip.MustParsePrefix("192.168.0.0/16"), OriginVPN) })
+	tb.wantFatal(t, "")
+	for _, row := range []struct{ dst, want, origin string }{
+		{"10.0.9.9", "10.0.0.0/16 → local", "CreateRouteTable"},
+		{"100.64.9.9", "100.64.0.0/16 → local", "CreateRouteTable"},
+		{"2001:db8:0:ff::9", "2001:db8::/56 → local", "CreateRouteTable"},
+		{"2001:db8:0:100::9", "::/0 → six", "CreateRoute"},
+		{"8.8.8.8", "0.0.0.0/0 → four", "CreateRoute"},
+		{"192.168.7.7", "192.168.0.0/16 → vgw", "EnableVgwRoutePropagation"},
+	} {
+		if got := find(rtb, row.dst); got != row.want {
+			t.Errorf("%s takes %q, want %q", row.dst, got, row.want)
+		}
+		listed := slices.ContainsFunc(rtb.Routes(), func(r Route) bool { return r.String() == row.want && r.Origin.String() == row.origin })
+		if !listed {
+			t.Errorf("%v, want %s by %s", rtb.Routes(), row.want, row.origin)
+		}
 	}
 }
 

@@ -1,6 +1,10 @@
 package gatewayfake_test
 
 import (
+	"encoding/binary"
+	"io"
+	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -9,6 +13,7 @@ import (
 	"github.com/netspec-go/netspec/fabricfake"
 	"github.com/netspec-go/netspec/gatewayfake"
 	"github.com/netspec-go/netspec/internal/faketb"
+	"github.com/netspec-go/netspec/internal/wire"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -38,12 +43,11 @@ func TestInternetGateway(t *testing.T) {
 			to   netfake.Endpoint
 			code netfake.Code // "": answered
 		}{
-			// fact: edge.out, rtb.targets.igw
+			// fact: rtb.targets.igw
 			{"out, with a public address", front.Host, x.site.TCP(80), ""},
 			{"out, without", bare.Host, x.site.TCP(80), "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"},
 			{"out, to RFC 1918", front.Host, at("192.168.7.7"), "IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS"},
 			{"out, to RFC 6598", front.Host, at("100.64.7.7"), "IGW_DESTINATION_ADDRESS_NOT_IN_RFC6598_EGRESS"},
-			// fact: edge.in
 			{"in, to a public address with an interface", x.site, at(eip.Addr().String()), ""},
 			{"in, to one without", x.site, at(unused.Addr().String()), "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS"},
 			{"hairpin: one's own VPC by its public address", front.Host, at(eip.Addr().String()), ""},
@@ -145,5 +149,95 @@ func TestRefusals(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// An internet gateway translates address for address, leaves ports alone, and remembers
+// nothing: whoever begins, and after whatever silence, and segments without a connection.
+// fact: edge.out, edge.in
+func TestInternetGatewayIsOneToOne(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		x := build(w)
+		open := fabricfake.Groups{x.vpc.SecurityGroup("open").AllowIngress("all", fabricfake.Anywhere)}
+		front := x.public.Instance("front", fabricfake.InstanceConfig{Groups: open})
+		eip := gatewayfake.NewElasticIP(x.vpc)
+		eip.Associate(front.Interface())
+		inside, err := front.ListenPacket("udp", ":1234")
+		if err != nil {
+			t.Fatal(err)
+		}
+		outside, err := x.site.ListenPacket("udp", ":5678")
+		if err != nil {
+			t.Fatal(err)
+		}
+		public, site := eip.Addr().String()+":1234", x.site.Addr().String()+":5678"
+		for _, pause := range []time.Duration{0, 0, 24 * time.Hour} {
+			w.Sleep(pause)
+			wantDatagram(t, outside, inside, public, site)
+			wantDatagram(t, inside, outside, site, public)
+		}
+
+		// A segment of no connection goes out, and the RST for it comes in.
+		rec := w.Record(func(f netfake.Flow) bool { return f.Proto == netfake.TCP })
+		front.Interface().Inject(segment(front.Addr(), x.site.Addr(), wire.ACK))
+		w.Sleep(time.Second)
+		for _, trace := range rec.Traces() {
+			if b := trace.Blocker(); trace.To == "" || b != nil && b.Code != "" {
+				t.Errorf("%v does not come through", trace)
+			}
+		}
+		if n := len(rec.Traces()); n != 2 {
+			t.Errorf("%d segments, want one and its RST:\n%v", n, rec)
+		}
+	})
+}
+
+// wantDatagram sends a datagram and checks that it comes from where it should.
+func wantDatagram(t *testing.T, from, to net.PacketConn, at, source string) {
+	t.Helper()
+	dst := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(at))
+	if _, err := from.WriteTo([]byte("x"), dst); err != nil {
+		t.Fatal(err)
+	}
+	to.SetReadDeadline(time.Now().Add(time.Second))
+	if _, src, err := to.ReadFrom(make([]byte, 10)); err != nil || src.String() != source {
+		t.Errorf("to %s: it comes from %v, %v; want %s", at, src, err, source)
+	}
+}
+
+// segment returns an empty TCP segment with flags, from port 1000 to port 80.
+func segment(from, to netip.Addr, flags uint8) []byte {
+	b := make([]byte, wire.IPv4HeaderLen+wire.TCPHeaderLen)
+	ip := wire.IPv4{TTL: 64, Proto: wire.ProtoTCP, Src: from, Dst: to}
+	ip.Put(b, wire.TCPHeaderLen)
+	seg := b[wire.IPv4HeaderLen:]
+	tcp := wire.TCP{SrcPort: 1000, DstPort: 80, Seq: 1, Ack: 1, Flags: flags, Window: 1000}
+	tcp.Put(seg)
+	binary.BigEndian.PutUint16(seg[16:], wire.TransportChecksum(wire.ProtoTCP, from, to, seg))
+	return b
+}
+
+// A public range as a VPC's block is private to it: it hides the internet's addresses of that
+// range from instances, is not seen from outside, and needs public addresses to get there.
+// fact: vpc.public
+func TestPublicRangeIsPrivate(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		x := build(w)
+		vpc := fabricfake.NewVPC(w, "public range", "203.0.113.0/24")
+		s := vpc.Subnet("all of it", "203.0.113.0/24", "a").Route("0.0.0.0/0", gatewayfake.NewInternetGateway(vpc, "igw"))
+		open := fabricfake.Groups{vpc.SecurityGroup("open").AllowIngress("all", fabricfake.Anywhere)}
+		twin := s.Instance("twin", fabricfake.InstanceConfig{PrivateIP: x.site.Addr().String(), Groups: open})
+		twin.ServeHTTP(":80", http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, "twin") }))
+		client := s.Instance("client", fabricfake.InstanceConfig{Groups: open})
+		visitor := w.Internet().HostAt(netfake.Sydney, "visitor", "198.51.100.9")
+		if _, err := visitor.Listen("tcp", ":80"); err != nil {
+			t.Fatal(err)
+		}
+		if in, out := get(t, client.Host, "http://203.0.113.80/"), get(t, visitor, "http://203.0.113.80/"); in != "twin" || out != "hello" {
+			t.Errorf("inside it is %q, outside %q", in, out)
+		}
+		wantCode(t, "out, without a public address", client.Probe(visitor.TCP(80)), "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS")
+		gatewayfake.NewElasticIP(vpc).Associate(client.Interface())
+		wantCode(t, "out, with one", client.Probe(visitor.TCP(80)), "")
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,6 +62,11 @@ func get(t *testing.T, h *netfake.Host, url string) string {
 	return string(b)
 }
 
+// passes reports whether a trace has a hop by somebody.
+func passes(t *netfake.Trace, by netfake.Component) bool {
+	return slices.ContainsFunc(t.Hops, func(h netfake.Hop) bool { return h.By == by })
+}
+
 // fact: rtb.targets.nat, hyperplane.symmetric
 func TestNATGateway(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
@@ -70,6 +76,9 @@ func TestNATGateway(t *testing.T) {
 		}
 		if x.site.LastPeer() != x.nat.PublicIP() {
 			t.Errorf("the site sees %v, want the NAT gateway's %v", x.site.LastPeer(), x.nat.PublicIP())
+		}
+		if r := x.app.Probe(x.site.TCP(80)); !passes(r.Forward, x.nat) || !passes(r.Return, x.nat) {
+			t.Errorf("the way does not lead through the gateway both ways:\n%v", r)
 		}
 		if s := x.nat.Stats(); s.ActiveConnections != 1 || s.ConnectionAttempts != 1 || s.PacketsDropped != 0 {
 			t.Errorf("stats: %+v", s)
