@@ -237,6 +237,13 @@ func (p *Packet) ICMPType() (typ, code uint8) {
 // Quoted returns the flow of the packet that an ICMP error speaks of, and false for any
 // other packet.
 func (p *Packet) Quoted() (Flow, bool) {
+	if !p.Flow.Proto.isICMP() {
+		return Flow{}, false
+	}
+	return p.quoted()
+}
+
+func (p *Packet) quoted() (Flow, bool) {
 	if !p.isICMPError() {
 		return Flow{}, false
 	}
@@ -288,9 +295,8 @@ func (p *Packet) rewrite(which int, old, new netip.AddrPort) {
 	ip := p.buf[p.head:]
 	var change wire.Change
 	if old.Addr().Is4() {
-		was, is := old.Addr().As4(), new.Addr().As4()
-		change = wire.ChangeOf(was[:], is[:])
-		copy(ip[12+4*which:], is[:])
+		is := new.Addr().As4()
+		change = setLong(ip[12+4*which:], binary.BigEndian.Uint32(is[:]))
 		updateChecksum(ip[10:], change)
 	} else {
 		was, is := old.Addr().As16(), new.Addr().As16()
@@ -333,9 +339,16 @@ func (p *Packet) checksumAt() (sum []byte, coversAddresses bool) {
 
 // setWord writes a word and returns what that changes.
 func setWord(b []byte, word uint16) wire.Change {
-	old := [2]byte(b)
+	old := binary.BigEndian.Uint16(b)
 	binary.BigEndian.PutUint16(b, word)
-	return wire.ChangeOf(old[:], b[:2])
+	return wire.ChangeOfWord(old, word)
+}
+
+// setLong writes two words and returns what that changes.
+func setLong(b []byte, long uint32) wire.Change {
+	old := binary.BigEndian.Uint32(b)
+	binary.BigEndian.PutUint32(b, long)
+	return wire.ChangeOfWord(uint16(old>>16), uint16(long>>16)) + wire.ChangeOfWord(uint16(old), uint16(long))
 }
 
 // updateChecksum brings the checksum at sum up to date with what it covers.
