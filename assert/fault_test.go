@@ -34,6 +34,10 @@ func TestBit(t *testing.T) {
 		{"the physical host", func(s *shop) *netfake.Fault { return s.db.Interface().PhysicalHost().Fail() }, 3, "failure of host of db"},
 		{"a crash", func(s *shop) *netfake.Fault { return s.db.Crash() }, 3, "crash of db"},
 		{"a pause", func(s *shop) *netfake.Fault { return s.db.Pause() }, 3, "pause of db"},
+		{"a crash of a set", func(s *shop) *netfake.Fault { return netfake.Hosts{s.site, s.db}.Crash() }, 3, "crash of site, db"},
+		{"a pause of a set", func(s *shop) *netfake.Fault { return netfake.Hosts{s.site, s.db}.Pause() }, 3, "pause of site, db"},
+		{"a partition of a set", func(s *shop) *netfake.Fault { return netfake.Hosts{s.site, s.db}.Partition() }, 3, "partition of site, db ↔ everybody"},
+		{"a hold of a set", func(s *shop) *netfake.Fault { return netfake.Hosts{s.site, s.db}.Hold() }, 3, "hold on site, db ↔ everybody"},
 		{"another zone", func(s *shop) *netfake.Fault { return s.vpc.Region().Link("b", "c").Partition() }, 0,
 			"partition of ap-southeast-2 substrate b–c"},
 	} {

@@ -59,16 +59,16 @@
 //
 // A link has latency and, if a test says so, a bandwidth with a queue in front of it. What
 // breaks is a [Fault]: a verb of a [Link] or one of its two directions, a [Way]; of a
-// [Host]; or of the [Traffic] between sets of hosts, [World.Between] and [World.Toward],
-// whatever lies between them. [Internet.Between] is the link between two places.
-// [Link.SetMTU] is no fault: a router says what is too big, unless nobody hears it.
+// [Host] or a set of [Hosts]; or of the [Traffic] between sets of hosts, [World.Between] and
+// [World.Toward], whatever lies between them. [Internet.Between] is the link between two
+// places. [Link.SetMTU] is no fault: a router says what is too big, unless nobody hears it.
 //
 //	verb        of                    what becomes of packets          what the application sees
 //	Partition   link, way, traffic,   swallowed as they enter the      silence: TCP sends again after
-//	            host                  link, or reach the host          200 ms and more, ETIMEDOUT after
+//	            host, hosts           link, or reach the host          200 ms and more, ETIMEDOUT after
 //	                                                                   about 15 minutes; a dial after 127 s
 //	Hold        link, way, traffic,   wait until Release or Undo,      the same, and then all at once;
-//	            host                  then go on in order              nothing is lost, much came twice
+//	            host, hosts           then go on in order              nothing is lost, much came twice
 //	Delay       link, way             take so much longer              later
 //	SetLoss     link, way             lost, each by a draw             TCP: later; UDP: less
 //	SetFaults   link, way             lost in bursts, doubled,         TCP: later, and never other bytes;
@@ -78,10 +78,10 @@
 //	                                  with an ICMP error               EHOSTUNREACH after a round trip; an
 //	                                                                   open connection: silence
 //	DropICMP    link                  ICMP swallowed                   a black hole for path MTU discovery
-//	Crash       host                  dropped at the host              on it: net.ErrClosed at once; its
+//	Crash       host, hosts           dropped at the host              on it: net.ErrClosed at once; its
 //	                                                                   peers: silence, and ECONNRESET if
 //	                                                                   they write after Restart
-//	Pause       host                  wait in the host's ring, 256     on it: what needs a peer waits for
+//	Pause       host, hosts           wait in the host's ring, 256     on it: what needs a peer waits for
 //	                                  of them, until Resume            Resume; its peers: silence, then
 //	                                                                   as if nothing had been
 //
@@ -92,8 +92,12 @@
 // they arrive.
 //
 // Each fault adds to the others, is undone by itself, in any order, and counts the packets
-// that it has hit, so that a test can require that it did: assert.Bit. Repair of a link, a
-// way, a host or the world undoes all that was done to it.
+// that it has hit, so that a test can require that it did: assert.Bit. What befalls a set of
+// hosts is one fault, which begins and ends for all of them at one instant and counts over
+// all; hosts that are partitioned or held as a set still reach one another. Repair of a
+// link, a way, a host, a set, traffic or the world undoes all that was done to it: of a link
+// also what was done to a way, of a set what was done to some of its hosts. A host that is
+// restarted or resumed leaves those that have crashed or paused with it as they are.
 //
 // # Middleboxes
 //

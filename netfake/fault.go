@@ -10,7 +10,8 @@ import (
 // Fault is something that a test has broken: a partition, a hold, a delay, loss, a
 // crash, a pause. It is in force from the call that returned it until Undo. Faults of one
 // kind add up, and each is undone by itself, in whatever order. A Fault is safe for
-// concurrent use, and a Component: a hop that a fault decided about may name it.
+// concurrent use, and a Component: a hop that a fault decided about may name it. The zero
+// Fault, as one of a set without hosts, breaks nothing.
 type Fault struct {
 	world *World
 	what  string
@@ -18,6 +19,10 @@ type Fault struct {
 	kind  kind
 	hits  uint64
 	end   func(now time.Duration) // nil once it is undone
+
+	stopped []*Host                 // whom a crash or a pause stops still
+	goOn    func(h *Host, f *Fault) // how one of them goes on
+	traffic *trafficFault           // what a partition or a hold of hosts does, nil for others
 }
 
 // kind is what a fault does, for those who undo all faults of a kind.
@@ -43,7 +48,11 @@ func (w *World) NewFault(on Component, what string, begin, end func(f *Fault, no
 	return f.begin(func(now time.Duration) { begin(f, now) })
 }
 
+// begin puts the fault in force, unless it is nobody's.
 func (f *Fault) begin(begin func(now time.Duration)) *Fault {
+	if f.world == nil {
+		return f
+	}
 	f.world.Do(func(now time.Duration) {
 		f.world.faults = append(f.world.faults, f)
 		begin(now)
@@ -59,6 +68,9 @@ func (f *Fault) String() string { return f.what }
 // kept already when they began. For a crash they are the packets that came to the dead host
 // and the connections that died with it.
 func (f *Fault) Hits() uint64 {
+	if f.world == nil {
+		return 0
+	}
 	f.world.lock()
 	defer f.world.unlock()
 	return f.hits
@@ -82,7 +94,11 @@ func (f *Fault) join(kept waiting) {
 
 // Undo ends the fault. The packets that it held go on; what it has dropped is lost.
 // Undoing it twice is harmless.
-func (f *Fault) Undo() { f.world.Do(f.undo) }
+func (f *Fault) Undo() {
+	if f.world != nil {
+		f.world.Do(f.undo)
+	}
+}
 
 func (f *Fault) undo(now time.Duration) {
 	if f.end == nil {
@@ -121,11 +137,18 @@ func (w *World) writeFaults(b *strings.Builder) {
 
 // repair undoes the faults that match, the newest first.
 func (w *World) repair(match func(*Fault) bool) {
+	w.eachFault(func(f *Fault, now time.Duration) {
+		if match(f) {
+			f.undo(now)
+		}
+	})
+}
+
+// eachFault calls do inside the scheduler with every fault in force, the newest first.
+func (w *World) eachFault(do func(f *Fault, now time.Duration)) {
 	w.Do(func(now time.Duration) {
 		for _, f := range slices.Backward(slices.Clone(w.faults)) {
-			if match(f) {
-				f.undo(now)
-			}
+			do(f, now)
 		}
 	})
 }

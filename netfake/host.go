@@ -202,24 +202,16 @@ func (h *Host) LastPeer() netip.Addr {
 // Crash stops the host in its tracks: no FIN, no RST, nothing is answered. Its
 // applications' calls fail with net.ErrClosed, its peers learn by timeout. Undoing the
 // crash, or Restart, boots it again, with its interfaces and no sockets.
-func (h *Host) Crash() *Fault {
-	f := &Fault{world: h.world, what: "crash of " + h.name, on: h, kind: crashFault}
-	f.end = func(time.Duration) { h.crashes = without(h.crashes, f) }
-	return f.begin(func(time.Duration) {
-		f.hits = uint64(len(h.conns))
-		h.crashes = append(h.crashes, f)
-		h.shutdown()
-	})
-}
+func (h *Host) Crash() *Fault { return Hosts{h}.Crash() }
 
-// Restart boots a host that has crashed, however often. One that runs is left alone.
-func (h *Host) Restart() {
-	h.world.repair(func(f *Fault) bool { return f.kind == crashFault && f.on == Component(h) })
-}
+// Restart boots a host that has crashed, however often, by itself or with others: those
+// stay down. One that runs is left alone.
+func (h *Host) Restart() { Hosts{h}.Restart() }
 
 // Repair undoes every fault that was made on the host itself, the newest first: crashes,
-// pauses, partitions, holds. Those of its uplink are its uplink's.
-func (h *Host) Repair() { h.world.RepairAt(h) }
+// pauses, partitions, holds. What has crashed or paused it with others goes on for them.
+// Faults of its uplink are its uplink's.
+func (h *Host) Repair() { Hosts{h}.Repair() }
 
 // down reports whether the host has crashed or is switched off.
 func (h *Host) down() bool { return len(h.crashes) > 0 || h.power == powerOff }

@@ -2,14 +2,17 @@ package netfake
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 )
 
 // Hosts is a set of hosts: netfake.Hosts{web, db}. What embeds a *Host, such as an
-// instance, counts as it. The empty set stands for everybody else: what the hosts of the
-// other set send to one another's addresses is not part of it.
+// instance, counts as it. In [World.Between] and its kin the empty set stands for everybody
+// else: what the hosts of the other set send to one another's addresses is not part of it.
+// The faults of an empty set itself are nobody's and hit nothing. A host that is nil or of
+// another world than the first fails the test.
 type Hosts []interface{ NetHost() *Host }
 
 // String returns the names of the hosts.
@@ -18,31 +21,71 @@ func (hs Hosts) String() string {
 		return "everybody"
 	}
 	names := make([]string, len(hs))
-	for i, h := range hs {
-		names[i] = h.NetHost().name
+	for i, one := range hs {
+		names[i] = "nil"
+		if h := hostOf(one); h != nil {
+			names[i] = h.name
+		}
 	}
 	return strings.Join(names, ", ")
 }
 
+// hosts returns the hosts, each once.
 func (hs Hosts) hosts() []*Host {
-	all := make([]*Host, len(hs))
-	for i, h := range hs {
-		all[i] = h.NetHost()
+	var all []*Host
+	for _, one := range hs {
+		if h := hostOf(one); h != nil && !slices.Contains(all, h) {
+			all = append(all, h)
+		}
 	}
 	return all
 }
+
+// hostOf returns the host that one is or embeds, nil if there is none.
+func hostOf(one interface{ NetHost() *Host }) *Host {
+	if v := reflect.ValueOf(one); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return nil
+	}
+	return one.NetHost()
+}
+
+// world returns the world of the set's first host, whose others have to be of it; nil if
+// there is none.
+func (hs Hosts) world() *World {
+	all := hs.hosts()
+	if len(all) == 0 {
+		return nil
+	}
+	w := all[0].world
+	w.tb.Helper()
+	w.check(hs)
+	return w
+}
+
+// test returns what calls itself a helper of the test that the hosts are in.
+func (hs Hosts) test() interface{ Helper() } {
+	if all := hs.hosts(); len(all) > 0 {
+		return all[0].world.tb
+	}
+	return noTest{}
+}
+
+// noTest is the test of a set without hosts.
+type noTest struct{}
+
+func (noTest) Helper() {}
 
 // Traffic is what some hosts send to others, wherever it passes and whatever becomes of
 // its addresses on the way. What a load balancer or a resolver sends in turn is its own.
 // A host's traffic with itself is never part of it.
 //
 // Faults of traffic act at its ends: where it arrives or, if it is for everybody, where
-// it leaves. So they see what is on its way when they begin.
+// it leaves. So they see what is on its way when they begin. The zero Traffic is none, and
+// its faults hit nothing.
 type Traffic struct {
 	world *World
 	a, b  Hosts
 	both  bool
-	on    Component
 }
 
 // Between returns the traffic between two sets of hosts, in both directions. A host that is
@@ -67,11 +110,7 @@ func (w *World) Toward(from, to Hosts) Traffic {
 func (w *World) check(hs Hosts) {
 	w.tb.Helper()
 	for i, one := range hs {
-		var h *Host
-		if one != nil {
-			h = one.NetHost()
-		}
-		switch {
+		switch h := hostOf(one); {
 		case h == nil:
 			w.tb.Fatalf("netfake: host %d of a set is nil", i)
 		case h.world != w:
@@ -82,6 +121,9 @@ func (w *World) check(hs Hosts) {
 
 // String returns "web, db ↔ cache", or "→" for one direction.
 func (t Traffic) String() string {
+	if t.world == nil {
+		return "no traffic"
+	}
 	if t.both {
 		return t.a.String() + " ↔ " + t.b.String()
 	}
@@ -95,26 +137,80 @@ func (t Traffic) Partition() *Fault { return t.begin("partition of ", otherFault
 // each flow's packets in the order in which they came.
 func (t Traffic) Hold() *Fault { return t.begin("hold on ", holdFault) }
 
+// Release ends every hold of the traffic, of one of its directions, and between some of
+// the hosts of either set alone.
+func (t Traffic) Release() { t.repair(func(k kind) bool { return k == holdFault }) }
+
+// Repair undoes every partition and every hold of which Release would end the holds, the
+// newest first.
+func (t Traffic) Repair() { t.repair(func(kind) bool { return true }) }
+
+func (t Traffic) repair(match func(kind) bool) {
+	if t.world != nil {
+		t.world.repair(func(f *Fault) bool { return match(f.kind) && f.isOf(t) })
+	}
+}
+
+// isOf reports whether the fault is one of the traffic or of a part of it.
+func (f *Fault) isOf(t Traffic) bool {
+	if f.traffic == nil || f.traffic.both && !t.both {
+		return false
+	}
+	a, b := t.a.hosts(), t.b.hosts()
+	return f.traffic.between(a, b) || t.both && f.traffic.between(b, a)
+}
+
+// between reports whether a and b are the ends of the traffic, or have them. Everybody has
+// no ends but himself.
+func (f *trafficFault) between(a, b []*Host) bool { return isPart(f.a, a) && isPart(f.b, b) }
+
+func isPart(some, all []*Host) bool {
+	if len(some) == 0 {
+		return len(all) == 0
+	}
+	return !slices.ContainsFunc(some, func(h *Host) bool { return !slices.Contains(all, h) })
+}
+
 // Partition cuts two sets of hosts off from each other: it is Between(a, b).Partition().
 func (w *World) Partition(a, b Hosts) *Fault {
 	w.tb.Helper()
 	return w.Between(a, b).Partition()
 }
 
+// Partition cuts the hosts off from everybody else, in both directions. They still talk to
+// one another.
+func (hs Hosts) Partition() *Fault {
+	hs.test().Helper()
+	return hs.traffic().Partition()
+}
+
+// Hold keeps what the hosts send to everybody else and what is sent to them. They still
+// talk to one another.
+func (hs Hosts) Hold() *Fault {
+	hs.test().Helper()
+	return hs.traffic().Hold()
+}
+
+// Release ends every hold that was made on the hosts or on some of them.
+func (hs Hosts) Release() {
+	hs.test().Helper()
+	hs.repair(func(f *Fault) bool { return f.kind == holdFault })
+}
+
 // Partition cuts the host off from everybody, in both directions.
-func (h *Host) Partition() *Fault { return h.traffic().Partition() }
+func (h *Host) Partition() *Fault { return Hosts{h}.Partition() }
 
 // Hold keeps what the host sends to others and what they send to it. What it sends goes
 // no further than its interface.
-func (h *Host) Hold() *Fault { return h.traffic().Hold() }
+func (h *Host) Hold() *Fault { return Hosts{h}.Hold() }
 
 // Release ends every hold that was made on the host.
-func (h *Host) Release() {
-	h.world.repair(func(f *Fault) bool { return f.kind == holdFault && f.on == Component(h) })
-}
+func (h *Host) Release() { Hosts{h}.Release() }
 
-func (h *Host) traffic() Traffic {
-	return Traffic{world: h.world, a: Hosts{h}, both: true, on: h}
+// traffic returns what the hosts exchange with everybody else.
+func (hs Hosts) traffic() Traffic {
+	hs.test().Helper()
+	return Traffic{world: hs.world(), a: hs, both: true}
 }
 
 // trafficFault is a partition or a hold of traffic.
@@ -128,9 +224,10 @@ type trafficFault struct {
 func (t Traffic) begin(what string, kind kind) *Fault {
 	w := t.world
 	f := &trafficFault{
-		Fault: &Fault{world: w, what: what + t.String(), on: t.on, kind: kind},
+		Fault: &Fault{world: w, what: what + t.String(), on: t.on(), kind: kind},
 		a:     t.a.hosts(), b: t.b.hosts(), both: t.both,
 	}
+	f.traffic = f
 	f.end = func(time.Duration) {
 		w.traffic = slices.DeleteFunc(w.traffic, func(other *trafficFault) bool { return other == f })
 		f.release()
@@ -141,6 +238,14 @@ func (t Traffic) begin(what string, kind kind) *Fault {
 		}
 		w.traffic = append(w.traffic, f)
 	})
+}
+
+// on returns the host if the traffic is all of one host's, else nil.
+func (t Traffic) on() Component {
+	if a := t.a.hosts(); t.both && len(a) == 1 && len(t.b) == 0 {
+		return a[0]
+	}
+	return nil
 }
 
 // join counts what other holds keep already and this one from now on too.

@@ -1,7 +1,5 @@
 package netfake
 
-import "time"
-
 // ringSize is how many packets wait in the receive ring of a paused host: the
 // descriptors that QEMU gives a virtio-net device (rx_queue_size).
 const ringSize = 256
@@ -15,22 +13,23 @@ const ringSize = 256
 // Goroutines cannot be stopped. What the host's applications do meanwhile with its
 // sockets is sent when the host goes on: a Write is taken, a Dial waits. Their deadlines
 // pass, and what had come before the pause can be read.
-func (h *Host) Pause() *Fault {
-	f := &Fault{world: h.world, what: "pause of " + h.name, on: h, kind: pauseFault}
-	f.end = func(time.Duration) {
-		h.pauses = without(h.pauses, f)
-		h.wakeUp()
-	}
-	return f.begin(func(time.Duration) {
-		f.join(h.ring)
-		f.join(h.outbox)
-		h.pauses = append(h.pauses, f)
-	})
+func (h *Host) Pause() *Fault { return Hosts{h}.Pause() }
+
+// Resume lets a host go on that is paused, however often, by itself or with others: those
+// stay paused. One that runs is left alone.
+func (h *Host) Resume() { Hosts{h}.Resume() }
+
+// pause is the beginning of a pause of the host.
+func (h *Host) pause(f *Fault) {
+	f.join(h.ring)
+	f.join(h.outbox)
+	h.pauses = append(h.pauses, f)
 }
 
-// Resume lets a host go on that is paused, however often. One that runs is left alone.
-func (h *Host) Resume() {
-	h.world.repair(func(f *Fault) bool { return f.kind == pauseFault && f.on == Component(h) })
+// resume is the end of a pause of the host.
+func (h *Host) resume(f *Fault) {
+	h.pauses = without(h.pauses, f)
+	h.wakeUp()
 }
 
 // park puts a packet into the ring of the paused host.

@@ -44,6 +44,10 @@ var undoables = []undoable{
 	{"Pause at the sender", func(p *duo) *Fault { return p.a.Pause() }, keeps},
 	{"Pause", func(p *duo) *Fault { return p.b.Pause() }, keeps},
 	{"Crash", func(p *duo) *Fault { return p.b.Crash() }, each},
+	{"a set's Crash", func(p *duo) *Fault { return p.set().Crash() }, each},
+	{"a set's Pause", func(p *duo) *Fault { return p.set().Pause() }, keeps},
+	{"a set's Partition", func(p *duo) *Fault { return p.set().Partition() }, each},
+	{"a set's Hold", func(p *duo) *Fault { return p.set().Hold() }, keeps},
 	{"Link.Delay", func(p *duo) *Fault { return p.mile().Delay(time.Minute) }, each},
 	{"Way.Delay", func(p *duo) *Fault { return p.mile().Back().Delay(time.Minute) }, each},
 	{"Link.SetLoss", func(p *duo) *Fault { return p.mile().SetLoss(1) }, last},
@@ -53,6 +57,14 @@ var undoables = []undoable{
 	}, last},
 	{"Refuse", func(p *duo) *Fault { return p.mile().Refuse(HostUnreachable) }, last},
 	{"DropICMP", func(p *duo) *Fault { return p.mile().DropICMP() }, each},
+}
+
+// set is b and another one.
+func (p *duo) set() Hosts {
+	if p.w.hostNames["c"] == nil {
+		p.w.Internet().Host("c", "203.0.113.3")
+	}
+	return Hosts{p.b, p.w.hostNames["c"]}
 }
 
 func (p *duo) mile() *Link     { return p.b.Uplink().Link() }
