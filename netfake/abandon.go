@@ -10,6 +10,20 @@ func (w *World) settle() {
 	defer func() {
 		if !settled {
 			w.abandon()
+			w.unlock()
+		}
+	}()
+	w.drain()
+	settled = true
+}
+
+// settleHeld is settle for who stays in the scheduler, and unlocks the world however he
+// leaves it.
+func (w *World) settleHeld() {
+	settled := false
+	defer func() {
+		if !settled {
+			w.abandon()
 		}
 	}()
 	w.drain()
@@ -27,5 +41,4 @@ func (w *World) abandon() {
 	for _, h := range w.hosts {
 		h.shutdown()
 	}
-	w.unlock()
 }

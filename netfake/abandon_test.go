@@ -2,6 +2,8 @@ package netfake
 
 import (
 	"context"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -23,9 +25,15 @@ var leavings = []struct {
 	{"Fatal", func(t *testing.T) { t.Fatal("a middlebox fails") }, tests, ": a middlebox fails\n"},
 	{"Fatal far away", func(t *testing.T) { t.Fatal("a middlebox fails") }, worlds, ": a middlebox fails\n"},
 	{"Fatal of a handler", func(t *testing.T) { t.Fatal("a middlebox fails") }, handlers, ": a middlebox fails\n"},
+	{"a panic of a ping that is recovered from", func(*testing.T) { panic("a middlebox's own") }, pings, "netfake: the world ends at 11.138ms: a Step"},
+	{"a panic of a dial that is recovered from", func(*testing.T) { panic("a middlebox's own") }, dials, "netfake: the world ends at 11.138ms: a Step"},
+	{"Fatal of a ping", func(t *testing.T) { t.Fatal("a middlebox fails") }, pings, ": a middlebox fails\n"},
+	{"Fatal of a dial", func(t *testing.T) { t.Fatal("a middlebox fails") }, dials, ": a middlebox fails\n"},
 	{"nothing", func(*testing.T) {}, tests, "PASS\n"},
 	{"nothing far away", func(*testing.T) {}, worlds, "PASS\n"},
 	{"nothing of a handler", func(*testing.T) {}, handlers, "PASS\n"},
+	{"nothing of a ping", func(*testing.T) {}, pings, "PASS\n"},
+	{"nothing of a dial", func(*testing.T) {}, dials, "PASS\n"},
 }
 
 // leaver is which goroutine leaves the scheduler.
@@ -35,7 +43,21 @@ const (
 	tests    leaver = iota
 	worlds          // its own, at the server
 	handlers        // one whose panics are recovered from
+	pings           // the same, while it waits for the reply to a ping
+	dials           // the same, while it waits for a connection
 )
+
+// do takes the packet along at which the scheduler is left.
+func (l leaver) do(client *Host, conn net.Conn) {
+	switch l {
+	case pings:
+		client.Ping(context.Background(), netip.MustParseAddr("203.0.113.10"))
+	case dials:
+		client.Dial("tcp", "203.0.113.10:7")
+	default:
+		conn.Write([]byte("word"))
+	}
+}
 
 // TestLeave leaves the scheduler as TestLeavingTheScheduler asks it to, in the middle of
 // a conversation, while others wait.
@@ -60,16 +82,16 @@ func TestLeave(t *testing.T) {
 				row.step(t)
 				return p.Onward()
 			}})
-			if row.on == handlers {
+			if row.on >= handlers {
 				done := make(chan struct{})
 				go func() {
 					defer close(done)
 					defer func() { recover() }()
-					waits.Write([]byte("word"))
+					row.on.do(client, waits)
 				}()
 				<-done
 			} else {
-				waits.Write([]byte("word"))
+				row.on.do(client, waits)
 			}
 			client.Ping(t.Context(), server.Addr())
 		})

@@ -89,7 +89,7 @@ func (d *Dialer) connect(network string, peer netip.AddrPort) (net.Conn, error) 
 	if err != nil {
 		return nil, d.opError(network, peer, err)
 	}
-	w.drain() // the answer may come at once
+	w.settleHeld() // the answer may come at once
 	for {
 		over, err := c.opened()
 		switch {

@@ -27,7 +27,7 @@ type Host struct {
 	conns     map[uint64]*TCPConn // by the hash of the flow that arrives, chained
 	listeners map[netip.AddrPort]*Listener
 	udp       map[netip.AddrPort]*UDPConn
-	echoes    map[uint16]*echoWait
+	echoes    map[echoID]*echoWait
 	ephemeral portRange
 	ports     map[uint64]uint16 // where the search for a free port goes on
 	resolvers []netip.Addr
@@ -69,7 +69,7 @@ func (w *World) NewHost(name string, place Place) *Host {
 	h := &Host{
 		world: w, name: name, key: hashString(name), place: place, ephemeral: portRange{firstEphemeral, lastEphemeral},
 		conns: map[uint64]*TCPConn{}, listeners: map[netip.AddrPort]*Listener{},
-		udp: map[netip.AddrPort]*UDPConn{}, echoes: map[uint16]*echoWait{}, ports: map[uint64]uint16{},
+		udp: map[netip.AddrPort]*UDPConn{}, echoes: map[echoID]*echoWait{}, ports: map[uint64]uint16{},
 	}
 	h.changed.L, h.dialer.Host = &w.mu, h
 	taken := false

@@ -28,7 +28,7 @@ func (h *Host) receiveICMP(p *Packet) Next {
 		answer.letCut() // as Linux's
 		h.sendCut(answer, h.limitMTU(peer, mtu))
 	case family.echoReply:
-		if e := h.echoes[head.ID]; e != nil {
+		if e := h.echoes[echoID{p.Flow.Src.Addr(), head.ID}]; e != nil {
 			e.answered = true
 			e.by.stop() // at once, lest the world's timer is set to it
 			h.world.wake(&h.changed)

@@ -273,14 +273,15 @@ func (h *Host) tcpError(sent Flow, seq uint32, e ICMPError) {
 
 // echoError tells who pings.
 func (h *Host) echoError(sent Flow, e ICMPError) {
-	wait := h.echoes[sent.Src.Port()]
-	if wait == nil || wait.to != sent.Dst.Addr() {
+	to := sent.Dst.Addr()
+	wait := h.echoes[echoID{to, sent.Src.Port()}]
+	if wait == nil {
 		return
 	}
 	if e.Kind == PacketTooBig {
-		h.learnMTU(wait.to, e.MTU)
+		h.learnMTU(to, e.MTU)
 	}
-	wait.err = e.errno(wait.to)
+	wait.err = e.errno(to)
 	h.world.wake(&h.changed)
 }
 

@@ -54,6 +54,9 @@ func (h *Host) Pinger() *Pinger { return &Pinger{Host: h} }
 // Ping sends an ICMP echo request to addr and returns how long the reply took. It is
 // Pinger.Ping with nothing set.
 func (h *Host) Ping(ctx context.Context, addr netip.Addr) (time.Duration, error) {
+	if ctx == nil {
+		h.world.tb.Helper()
+	}
 	g := Pinger{Host: h}
 	return g.Ping(ctx, addr)
 }
@@ -64,20 +67,39 @@ var errNoPinger = errors.New("netfake: the Pinger has no Host")
 // waits until ctx is done; a ctx without a deadline waits a second at most. An ICMP error
 // from a router ends it with that error: EMSGSIZE from one that finds the request too large,
 // whose MTU Host.PathMTU then tells. A request of more than 65507 bytes, 65527 over IPv6, or
-// more than Discovery allows, gives EMSGSIZE at once.
+// more than Discovery allows, gives EMSGSIZE at once, the zero Addr "missing address", and a
+// request beside 65536 that wait for replies of one address EAGAIN. A nil ctx fails the test.
 func (g *Pinger) Ping(ctx context.Context, addr netip.Addr) (time.Duration, error) {
 	h, addr := g.Host, addr.Unmap()
-	fail := func(err error) (time.Duration, error) {
-		return 0, &net.OpError{Op: "ping", Net: icmpFor(addr).network, Addr: &net.IPAddr{IP: addr.AsSlice()}, Err: err}
-	}
 	if h == nil {
-		return fail(errNoPinger)
+		return 0, pingError(addr, errNoPinger)
 	}
-	w := h.world
 	if g.Size < 0 || g.Discovery > MTUDont {
-		w.tb.Helper()
-		w.tb.Fatalf("netfake: host %s: there is no ping of %d bytes with %v", h.name, g.Size, g.Discovery)
+		h.world.tb.Helper()
+		h.world.tb.Fatalf("netfake: host %s: there is no ping of %d bytes with %v", h.name, g.Size, g.Discovery)
 	}
+	if ctx == nil {
+		h.world.tb.Helper()
+		h.world.tb.Fatalf("netfake: host %s: Ping of %v without a context", h.name, addr)
+	}
+	rtt, err := g.await(ctx, addr)
+	if err != nil {
+		return 0, pingError(addr, err)
+	}
+	return rtt, nil
+}
+
+// pingError wraps err as net would.
+func pingError(addr netip.Addr, err error) error {
+	if !addr.IsValid() {
+		return &net.OpError{Op: "ping", Net: "icmp", Err: err}
+	}
+	return &net.OpError{Op: "ping", Net: icmpFor(addr).network, Addr: &net.IPAddr{IP: addr.AsSlice()}, Err: err}
+}
+
+// await is Ping within the scheduler, until ctx is done.
+func (g *Pinger) await(ctx context.Context, addr netip.Addr) (time.Duration, error) {
+	h, w := g.Host, g.Host.world
 	wait := &echoWait{}
 	if ctx.Done() != nil {
 		stop := context.AfterFunc(ctx, func() {
@@ -90,20 +112,34 @@ func (g *Pinger) Ping(ctx context.Context, addr netip.Addr) (time.Duration, erro
 	}
 
 	w.lock()
+	defer w.unlock()
 	wait.by.init(w, h.key, &h.changed)
 	wait.by.set(w.patience(ctx))
-	rtt, err := g.ping(addr, wait)
-	wait.by.stop()
-	w.unlock()
-	if err != nil {
-		return fail(err)
+	defer wait.by.stop()
+	return g.ping(addr, wait)
+}
+
+// echoID tells an echo from the others of its host: by whom it is for, too, so that pings
+// of several others at one instant have the same identifiers in every run.
+type echoID struct {
+	to netip.Addr
+	id uint16
+}
+
+// nextEcho returns the identifier of the host's next request; those that wait for a reply
+// have others.
+func (h *Host) nextEcho(src, dst netip.Addr) (id uint16, ok bool) {
+	id = h.ports[portKey(icmpFor(dst).proto, src, netip.AddrPortFrom(dst, 0))]
+	for range 1 << 16 {
+		if id++; h.echoes[echoID{dst, id}] == nil {
+			return id, true
+		}
 	}
-	return rtt, nil
+	return 0, false
 }
 
 // echoWait is somebody who waits for the reply to a ping.
 type echoWait struct {
-	to                       netip.Addr
 	by                       deadline
 	answered, failed, gaveUp bool
 	err                      syscall.Errno // what a router said
@@ -127,15 +163,13 @@ func (g *Pinger) ping(addr netip.Addr, wait *echoWait) (time.Duration, error) {
 		return 0, err
 	}
 	family := icmpFor(addr)
-	key := portKey(family.proto, src, netip.AddrPortFrom(addr, 0))
-	id := h.ports[key] + 1
-	for h.echoes[id] != nil {
-		id++
+	id, ok := h.nextEcho(src, addr)
+	if !ok {
+		return 0, sysError("bind", syscall.EAGAIN)
 	}
-	h.ports[key] = id
-	wait.to = addr
-	h.echoes[id] = wait
-	defer delete(h.echoes, id)
+	h.ports[portKey(family.proto, src, netip.AddrPortFrom(addr, 0))] = id
+	h.echoes[echoID{addr, id}] = wait
+	defer delete(h.echoes, echoID{addr, id})
 	began := w.now
 	p := h.echoPacket(src, addr, wire.ICMP{Type: family.echoRequest, ID: id, Seq: 1}, g.data(), h.number())
 	if g.Discovery == MTUDont {
@@ -168,6 +202,8 @@ func (g *Pinger) check(addr netip.Addr) (src netip.Addr, mtu int, err error) {
 	switch {
 	case h.closed() || h.world.closed:
 		err = errHostDown
+	case !addr.IsValid():
+		err = errMissingAddress
 	case addr.Zone() != "":
 		err = zoneError(addr)
 	case !src.IsValid():

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // requests stands on a link and notes the packets that go to a host.
@@ -169,5 +172,93 @@ func TestPingerErrors(t *testing.T) {
 		if got != bad.text {
 			t.Errorf("got %q, want %q", got, bad.text)
 		}
+	}
+}
+
+// A ping of no address, and one whose reply nobody could tell from others', fail at once;
+// one without a context fails the test.
+func TestPingRefused(t *testing.T) { Run(t, testPingRefused) }
+
+func testPingRefused(t *testing.T, w *World) {
+	_, client := twoHosts(w)
+	began := w.Now()
+	if _, err := client.Ping(t.Context(), netip.Addr{}); err == nil || err.Error() != "ping icmp: missing address" {
+		t.Errorf("of no address: %v", err)
+	}
+	if _, err := (&Pinger{}).Ping(t.Context(), netip.Addr{}); err == nil || err.Error() != "ping icmp: netfake: the Pinger has no Host" {
+		t.Errorf("of nobody: %v", err)
+	}
+	addr := netip.MustParseAddr("203.0.113.10")
+	for id := range 1 << 16 {
+		client.echoes[echoID{addr, uint16(id)}] = &echoWait{}
+	}
+	if _, err := client.Ping(t.Context(), addr); !errors.Is(err, syscall.EAGAIN) || w.Now() != began {
+		t.Errorf("beside 65536 others: %v", err)
+	}
+	delete(client.echoes, echoID{addr, 77})
+	if _, err := client.Ping(t.Context(), addr); err != nil {
+		t.Errorf("beside 65535 others: %v", err)
+	}
+}
+
+// Whoever forgets the context is told so.
+func TestNoContext(t *testing.T) {
+	var nobody context.Context
+	addr := netip.MustParseAddr("203.0.113.10")
+	for want, f := range map[string]func(h *Host){
+		"netfake: host a: Ping of 203.0.113.10 without a context":       func(h *Host) { h.Ping(nobody, addr) },
+		"netfake: host a: Traceroute to 203.0.113.10 without a context": func(h *Host) { h.Traceroute(nobody, addr) },
+	} {
+		if got := fatal(t, func(tb TB) { f(New(tb, Config{}).NewHost("a", Place{})) }); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// A reply that comes late is not taken for that of another address.
+func TestPingLateReply(t *testing.T) { Run(t, testPingLateReply) }
+
+func testPingLateReply(t *testing.T, w *World) {
+	r := newTrio(w)
+	hold := r.b.Hold()
+	if _, err := r.a.Ping(t.Context(), r.b.Addr()); err == nil {
+		t.Error("b is held, and it answers")
+	}
+	lost := r.c.Partition()
+	time.AfterFunc(time.Millisecond, hold.Undo)
+	if rtt, err := r.a.Ping(t.Context(), r.c.Addr()); err == nil {
+		t.Errorf("c is cut off, and it answers after %v", rtt)
+	}
+	lost.Undo()
+	if _, err := r.a.Ping(t.Context(), r.c.Addr()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Pings of several addresses at one instant are the same packets in every run, whoever
+// comes first.
+func TestPingsAtOneInstant(t *testing.T) {
+	for range 20 {
+		Run(t, func(t *testing.T, w *World) {
+			r := newTrio(w)
+			rec := w.Record(nil)
+			var all sync.WaitGroup
+			for _, h := range []*Host{r.b, r.c} {
+				all.Go(func() {
+					if _, err := r.a.Ping(t.Context(), h.Addr()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			for _, trace := range rec.Traces() {
+				if id := trace.Flow.Src.Port(); id != 1 {
+					t.Errorf("%v has the identifier %d, want 1", trace.Flow, id)
+				}
+			}
+			if n := len(rec.Traces()); n != 4 {
+				t.Errorf("%d packets", n)
+			}
+		})
 	}
 }

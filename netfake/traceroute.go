@@ -60,11 +60,15 @@ type tracerouteProbe struct {
 // waits up to five seconds for the ICMP error that answers. It ends at the first answer
 // that is not time exceeded, after 30 hops, or when ctx is done, with ctx's error. That
 // the destination was reached shows in the last hop: it is addr, with PortUnreachable. A
-// destination that has a socket on the port says nothing.
+// destination that has a socket on the port says nothing. A nil ctx fails the test.
 func (h *Host) Traceroute(ctx context.Context, addr netip.Addr) ([]TraceHop, error) {
 	addr = addr.Unmap()
 	fail := func(err error) error {
 		return &net.OpError{Op: "traceroute", Net: "udp", Addr: &net.IPAddr{IP: addr.AsSlice()}, Err: err}
+	}
+	if ctx == nil {
+		h.world.tb.Helper()
+		h.world.tb.Fatalf("netfake: host %s: Traceroute to %v without a context", h.name, addr)
 	}
 	h.world.lock()
 	src, _ := h.sourceFor(addr)
@@ -74,7 +78,7 @@ func (h *Host) Traceroute(ctx context.Context, addr netip.Addr) ([]TraceHop, err
 	case down:
 		return nil, fail(errHostDown)
 	case !addr.IsValid():
-		return nil, &net.OpError{Op: "traceroute", Net: "udp", Err: &net.AddrError{Err: "missing address"}}
+		return nil, &net.OpError{Op: "traceroute", Net: "udp", Err: errMissingAddress}
 	case !src.IsValid():
 		return nil, fail(sysError("connect", syscall.ENETUNREACH))
 	}

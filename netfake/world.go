@@ -346,9 +346,9 @@ func (w *World) unlock() {
 }
 
 // wait leaves the scheduler until c is woken. Whoever calls it checks its condition
-// again afterwards.
+// again afterwards, and defers unlock if he has set packets going.
 func (w *World) wait(c *sync.Cond) {
-	w.drain()
+	w.settleHeld()
 	w.arm()
 	woken := false // by what the caller itself has set going
 	for _, other := range w.wakes {
