@@ -91,8 +91,9 @@ func (d *Dialer) DialTCP(ctx context.Context, address string) (net.Conn, error) 
 // is closed, ENETUNREACH where no interface leads to the address, ctx's error or the
 // dialer's timeout for silence, or ETIMEDOUT after 127 s of it; a *net.DNSError for names.
 // Of several addresses it is the error of the first. A ClientTrace of net/http/httptrace in
-// ctx is told of the lookup and of each attempt.
+// ctx is told of the lookup and of each attempt. It panics if ctx is nil, as net does.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	needContext(ctx)
 	if d.Host == nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: errNoHost}
 	}

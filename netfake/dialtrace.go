@@ -12,6 +12,14 @@ import (
 // Its methods are called without the world's lock, as hooks may do anything.
 type dialTrace struct{ hooks *httptrace.ClientTrace }
 
+// needContext panics for a caller who forgets the context, as net.Dialer does: it may be an
+// application's goroutine, which cannot end the test.
+func needContext(ctx context.Context) {
+	if ctx == nil {
+		panic("nil context")
+	}
+}
+
 func traceOf(ctx context.Context) dialTrace {
 	return dialTrace{httptrace.ContextClientTrace(ctx)}
 }

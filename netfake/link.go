@@ -48,17 +48,24 @@ func (s *LinkStats) add(o *LinkStats) {
 	s.Overflowed += o.Overflowed
 }
 
-// NewLink makes a link. Its name is how traces call it, and must differ from those of
-// the world's other links for their losses to be independent. Under Config.Instant the
-// latency is 0 until SetLatency says otherwise.
+// NewLink makes a link. Its name is how traces call it; one that another link of the world
+// has fails the test, since losses are drawn by the name. Under Config.Instant the latency
+// is 0 until SetLatency says otherwise.
 func (w *World) NewLink(name string, latency time.Duration) *Link {
 	w.tb.Helper()
 	if latency < 0 {
 		w.tb.Fatalf("netfake: link %s: latency %v is negative", name, latency)
 	}
-	w.lock()
-	defer w.unlock()
-	return w.newLink(name, name+" forth", name+" back", latency)
+	var l *Link
+	w.Do(func(time.Duration) {
+		if w.links[name] == nil {
+			l = w.newLink(name, name+" forth", name+" back", latency)
+		}
+	})
+	if l == nil {
+		w.tb.Fatalf("netfake: there is a link %s already", name)
+	}
+	return l
 }
 
 func (w *World) newLink(name, forth, back string, latency time.Duration) *Link {
@@ -68,7 +75,7 @@ func (w *World) newLink(name, forth, back string, latency time.Duration) *Link {
 	l := &Link{world: w, name: name, id: hashString(name), latency: latency}
 	l.forth.init(l, forth, 0)
 	l.back.init(l, back, 1)
-	w.links = append(w.links, l)
+	w.links[name] = l
 	return l
 }
 

@@ -1,6 +1,7 @@
 package netfake
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -39,15 +40,33 @@ const (
 	pastStage        // it goes on, past a stage of the link on which it is
 )
 
+// misled ends the way of a packet that its node sends to nowhere, and fails the test.
+func (p *Packet) misled(where string) Next {
+	p.world.tb.Errorf("netfake: %v sends the packet %v %s", p.node, p.Flow, where)
+	return p.Drop(Hop{Place: fmt.Sprint(p.node), By: p.node, Rule: "sent " + where})
+}
+
 // To moves the packet to n at once.
 func (p *Packet) To(n Node) Next { return Next{to: n} }
 
 // Over moves the packet to n across a link, which takes the link's time and suffers
-// its faults. The direction is the link's Forth; see Along.
-func (p *Packet) Over(l *Link, n Node) Next { return p.Along(&l.forth, n) }
+// its faults. The direction is the link's Forth; see Along. Without a link or a node it
+// fails the test and drops the packet.
+func (p *Packet) Over(l *Link, n Node) Next {
+	if l == nil {
+		return p.misled("over no link")
+	}
+	return p.Along(&l.forth, n)
+}
 
 // Along is Over for one direction of a link.
 func (p *Packet) Along(y *Way, n Node) Next {
+	switch {
+	case y == nil:
+		return p.misled("over no link")
+	case n == nil:
+		return p.misled("to no node")
+	}
 	if !y.link.guard.idle() {
 		return y.guarded(p, n)
 	}
@@ -182,8 +201,13 @@ func (w *World) finish(p *Packet, next Next) {
 }
 
 // Send sets a packet going at a node. It may be called only inside the scheduler: by
-// a node that answers, translates or injects.
+// a node that answers, translates or injects. Of no packet, or to no node, it fails the test
+// and sends nothing.
 func (w *World) Send(p *Packet, n Node) {
+	if p == nil || n == nil {
+		w.missent(p)
+		return
+	}
 	p.node = n
 	switch {
 	case p.probe == nil:
@@ -192,6 +216,18 @@ func (w *World) Send(p *Packet, n Node) {
 		p.probe.hear(p, n)
 	default:
 		p.probe.queue = append(p.probe.queue, p)
+	}
+}
+
+// missent fails the test for who sends nothing, or something to nowhere.
+func (w *World) missent(p *Packet) {
+	if p == nil {
+		w.tb.Errorf("netfake: Send of no packet")
+		return
+	}
+	w.tb.Errorf("netfake: Send of the packet %v to no node", p.Flow)
+	if p.probe == nil {
+		w.packets.put(p)
 	}
 }
 

@@ -140,8 +140,12 @@ func (p *Packet) Bytes() []byte { return p.buf[p.head:p.tail] }
 func (p *Packet) Len() int { return p.tail - p.head }
 
 // Push puts n bytes in front of the packet and returns them, to be filled with a
-// header by the caller.
+// header by the caller. A negative n fails the test and changes nothing.
 func (p *Packet) Push(n int) []byte {
+	if n < 0 {
+		p.miscounted("Push", n)
+		return nil
+	}
 	if n > p.head {
 		grown := make([]byte, n+headroom+p.Len())
 		copy(grown[n+headroom:], p.Bytes())
@@ -153,8 +157,20 @@ func (p *Packet) Push(n int) []byte {
 	return p.buf[p.head : p.head+n]
 }
 
-// Pull takes n bytes off the packet's front: headers that have been read.
-func (p *Packet) Pull(n int) { p.head += n }
+// Pull takes n bytes off the packet's front: headers that have been read. An n that is
+// negative or more than the packet has fails the test and changes nothing.
+func (p *Packet) Pull(n int) {
+	if uint(n) > uint(p.Len()) {
+		p.miscounted("Pull", n)
+		return
+	}
+	p.head += n
+}
+
+// miscounted fails the test for who pushes or pulls what cannot be.
+func (p *Packet) miscounted(verb string, n int) {
+	p.world.tb.Errorf("netfake: %s of %d bytes, of the packet %v, which has %d", verb, n, p.Flow, p.Len())
+}
 
 // Decode reads Flow anew from the bytes, which must begin with an IP header, and
 // cuts what lies behind the IP packet's end. Its error tells what is malformed.

@@ -262,3 +262,22 @@ func TestPingsAtOneInstant(t *testing.T) {
 		})
 	}
 }
+
+// A probe asks with the identifier that the next ping has, and takes none away.
+func TestProbeOfEcho(t *testing.T) { Run(t, testProbeOfEcho) }
+
+func testProbeOfEcho(t *testing.T, w *World) {
+	server, client := twoHosts(w)
+	client.Ping(t.Context(), server.Addr())
+	to := Endpoint{Proto: ICMP, Addr: netip.AddrPortFrom(server.Addr(), 99)}
+	for range 2 {
+		if r := client.Probe(to); r.Outcome != Answered || r.Forward.Flow.Src.Port() != 2 || r.Forward.Flow.Dst.Port() != 2 {
+			t.Errorf("of the flow %+v:\n%v", r.Forward.Flow, r)
+		}
+	}
+	rec := w.Record(nil)
+	client.Ping(t.Context(), server.Addr())
+	if f := rec.Traces()[0].Flow; f.Src.Port() != 2 {
+		t.Errorf("the next ping is of the flow %+v", f)
+	}
+}

@@ -81,6 +81,9 @@ type Reach struct {
 // Blocker returns the hop that decided against the conversation: the first drop on the
 // way there, else on the way back, or nil.
 func (r *Reach) Blocker() *Hop {
+	if r.Forward == nil {
+		return nil
+	}
 	if b := r.Forward.Blocker(); b != nil || r.Return == nil {
 		return b
 	}
@@ -90,6 +93,9 @@ func (r *Reach) Blocker() *Hop {
 // String explains the outcome: the verdict, the hops of the way there and back, what
 // else would have blocked, and the rule that came nearest to letting it through.
 func (r *Reach) String() string {
+	if r.Forward == nil {
+		return "nothing was probed\n"
+	}
 	var b strings.Builder
 	decided := r.Forward.Blocker()
 	switch {
@@ -240,12 +246,16 @@ func (h *Host) probeLeaves(p *Packet) {
 	}
 }
 
-// probePacket builds the first packet of a conversation, from the port that the next
-// live one would have. A host without a way to the destination sends it to itself.
+// probePacket builds the first packet of a conversation, from the port, or with the
+// identifier, that the next live one would have. A host without a way to the destination sends it to itself.
 func (h *Host) probePacket(to Endpoint, q *probe) *Packet {
 	addr, mtu := h.sourceFor(to.Addr.Addr())
 	if !addr.IsValid() {
 		addr = unspecified(to.Addr.Addr())
+	}
+	if to.Proto.isICMP() {
+		id, _ := h.nextEcho(addr, to.Addr.Addr())
+		return h.echoPacket(addr, to.Addr.Addr(), wire.ICMP{Type: icmpFor(addr).echoRequest, ID: id, Seq: 1}, nil, 0)
 	}
 	key := portKey(to.Proto, addr, to.Addr)
 	before, known := h.ports[key]
@@ -256,12 +266,8 @@ func (h *Host) probePacket(to Endpoint, q *probe) *Packet {
 	})
 	src := netip.AddrPortFrom(addr, h.freePort(to.Proto, addr, to.Addr))
 	flow := Flow{to.Proto, src, to.Addr}
-	switch to.Proto {
-	case UDP:
+	if to.Proto == UDP {
 		return h.udpPacket(flow, nil, 0)
-	case ICMP, ICMPv6:
-		echo := wire.ICMP{Type: icmpFor(addr).echoRequest, ID: src.Port(), Seq: 1}
-		return h.echoPacket(flow.Src.Addr(), flow.Dst.Addr(), echo, nil, 0)
 	}
 	syn := wire.TCP{Flags: wire.SYN, Window: 65535, MSS: uint16(max(mtu-ipHeaderLen(addr)-wire.TCPHeaderLen, 0))}
 	return h.world.tcpPacket(flow, &syn, nil, 0)

@@ -40,7 +40,8 @@ func (h *Host) SetLookup(f LookupFunc) {
 // from the host's own sockets, and sorts what it finds by RFC 6724. An IPv4 address is
 // never mapped into IPv6. Nothing is cached. A name is absolute with a dot at its end and
 // without, unless the host has a search list. Errors are *net.DNSError, or *net.AddrError
-// where a name has addresses of the other family alone.
+// where a name has addresses of the other family alone. It and the other lookups panic if
+// ctx is nil, as net's do.
 func (h *Host) LookupNetIP(ctx context.Context, network, name string) ([]netip.Addr, error) {
 	switch network {
 	case "ip", "ip4", "ip6":
@@ -110,6 +111,7 @@ func (h *Host) findIP(ctx context.Context, network, name string, f LookupFunc) (
 	if ip, err := netip.ParseAddr(name); err == nil {
 		return []netip.Addr{ip.Unmap()}, nil
 	}
+	needContext(ctx)
 	trace := traceOf(ctx)
 	trace.lookupBegins(name)
 	addrs, err := h.findName(ctx, network, name, f)

@@ -94,8 +94,12 @@ func (p *Packet) Seal() {
 // Answer drops the packet at a node that stands on a link and sends q back where it came
 // from, such as what Reset and ICMPError return; a nil q is not sent. Of a frame nothing is
 // sent. A probe that is answered with a RST is refused, and of an ICMP error it says what the
-// caller is told.
+// caller is told. A packet that answers itself fails the test and is dropped.
 func (p *Packet) Answer(q *Packet, h Hop) Next {
+	if q == p {
+		p.world.tb.Errorf("netfake: %v answers the packet %v with itself", p.node, p.Flow)
+		return p.Drop(h)
+	}
 	answers := q != nil && p.passage != nil && p.l4-p.head <= wire.IPv6HeaderLen
 	if answers {
 		h.Rule += q.says()

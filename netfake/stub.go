@@ -113,6 +113,7 @@ func errorOf(findings []finding) error {
 // askAll asks for records of several types at once, under one name after another until one
 // of them has some. There is a finding for each question.
 func (h *Host) askAll(ctx context.Context, name string, types []dnsmessage.Type) ([]finding, error) {
+	needContext(ctx)
 	searches, err := h.searches(name)
 	if err != nil {
 		return nil, err

@@ -81,7 +81,7 @@ type World struct {
 	internet  *Internet
 	hosts     []*Host
 	hostNames map[string]*Host
-	links     []*Link
+	links     map[string]*Link // by name
 	faults    []*Fault // in force, the oldest first
 	traffic   []*trafficFault
 	roots     *x509.CertPool
@@ -107,7 +107,7 @@ type World struct {
 // under rapid, or for a benchmark. The world is closed when the test ends.
 func New(tb TB, cfg Config) *World {
 	tb.Helper()
-	w := &World{tb: tb, cfg: cfg, bubble: bubbleName(), epoch: time.Now(), roots: x509.NewCertPool(), hostNames: map[string]*Host{}}
+	w := &World{tb: tb, cfg: cfg, bubble: bubbleName(), epoch: time.Now(), roots: x509.NewCertPool(), hostNames: map[string]*Host{}, links: map[string]*Link{}}
 	w.handlers.changed.L = &w.handlers.mu
 	w.seed = chooseSeed(tb, cfg)
 	if cfg.SendBuffer < 0 {
@@ -276,8 +276,13 @@ func (w *World) Close() {
 }
 
 // Shared returns what a room keeps for a world: the one *T of the world, which make
-// makes when it is first asked for. It is guarded by the room itself.
+// makes when it is first asked for. It is guarded by the room itself. Make runs inside the
+// scheduler; a nil one fails the test.
 func Shared[T any](w *World, make func() *T) *T {
+	if make == nil {
+		w.tb.Helper()
+		w.tb.Fatalf("netfake: Shared of %v without a function that makes it", reflect.TypeFor[T]())
+	}
 	w.lock()
 	defer w.unlock()
 	key := reflect.TypeFor[T]()

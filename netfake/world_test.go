@@ -276,6 +276,15 @@ func TestBuilderErrors(t *testing.T) {
 		{"a set with a stranger", "host b of a set is another world's", func(w *World) {
 			w.Partition(Hosts{New(w.tb, Config{}).NewHost("b", Place{})}, nil)
 		}},
+		{"two links of one name", "there is a link wire already", func(w *World) {
+			w.NewLink("wire", 0)
+			w.NewLink("wire", 0)
+		}},
+		{"a link of a name that the world itself has given", "there is a link a last mile already", func(w *World) {
+			w.Internet().Host("a", "203.0.113.1")
+			w.NewLink("a last mile", 0)
+		}},
+		{"something shared that nobody makes", "Shared of int without a function that makes it", func(w *World) { Shared[int](w, nil) }},
 		{"a private address", "not a public address", func(w *World) { w.Internet().Host("a", "10.0.0.1") }},
 		{"a shared address", "not a public address", func(w *World) { w.Internet().Host("a", "100.64.0.1") }},
 		{"a port that is taken", "address already in use", func(w *World) {
