@@ -82,7 +82,7 @@ type World struct {
 	hosts     []*Host
 	hostNames map[string]*Host
 	links     map[string]*Link // by name
-	faults    []*Fault // in force, the oldest first
+	faults    []*Fault         // in force, the oldest first
 	traffic   []*trafficFault
 	roots     *x509.CertPool
 	closed    bool
