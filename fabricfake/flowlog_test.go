@@ -138,21 +138,25 @@ func TestFlowLogVersions(t *testing.T) {
 		// fact: log.version, log.v5
 		{"${version} ${flow-direction}", "5 egress"},
 		// fact: log.v3
-		{"${subnet-id}", "subnet-00001000000000001"},
+		{"${version} ${subnet-id}", "3 subnet-00001000000000001"},
 		// fact: log.v3
-		{"${instance-id}", "i-00000000000000001"},
+		{"${version} ${instance-id}", "3 i-00000000000000001"},
 		// fact: log.v3
-		{"${type}", "IPv4"},
+		{"${version} ${type}", "3 IPv4"},
 		// fact: log.v3
-		{"${pkt-srcaddr} ${pkt-dstaddr}", "172.31.16.139 172.31.32.21"},
+		{"${version} ${pkt-srcaddr} ${pkt-dstaddr}", "3 172.31.16.139 172.31.32.21"},
+		// fact: log.v3
+		{"${version} ${tcp-flags}", "3 0"},
+		// fact: log.version, log.v5
+		{"${version} ${tcp-flags} ${traffic-path} ${az-id}", "5 0 1 apse2-az1"},
 		// fact: log.v4
-		{"${az-id}", "apse2-az1"},
+		{"${version} ${az-id}", "4 apse2-az1"},
 		// fact: log.v4
-		{"${sublocation-type} ${sublocation-id}", "- -"},
+		{"${version} ${sublocation-type} ${sublocation-id}", "4 - -"},
 		// fact: log.v5
-		{"${pkt-src-aws-service} ${pkt-dst-aws-service}", "- -"},
+		{"${version} ${pkt-src-aws-service} ${pkt-dst-aws-service}", "5 - -"},
 		// fact: log.v5, log.icmp
-		{"${traffic-path} ${protocol} ${packets} ${srcport}", "1 1 1 0"},
+		{"${version} ${traffic-path} ${protocol} ${packets} ${srcport}", "5 1 1 1 0"},
 	} {
 		netfake.Run(t, func(t *testing.T, w *netfake.World) {
 			p := newPair(t, w)

@@ -193,16 +193,18 @@ func TestNATPorts(t *testing.T) {
 		netfake.Run(t, func(t *testing.T, w *netfake.World) {
 			x := build(w)
 			dst := netip.MustParseAddrPort(row.to)
+			other := netip.AddrPortFrom(netip.MustParseAddr("203.0.113.98"), dst.Port())
 			for n := range gatewayfake.NATConnections {
 				inject(x.app, row.proto, dst, n)
 			}
 			time.Sleep(row.held)
 			inject(x.app, row.proto, dst, gatewayfake.NATConnections)
+			inject(x.app, row.proto, other, gatewayfake.NATConnections) // which takes no port from those
 			time.Sleep(row.freed - row.held)
 			inject(x.app, row.proto, dst, gatewayfake.NATConnections+1)
 			time.Sleep(time.Second)
 			s := x.nat.Stats()
-			if s.ActiveConnections != 1 || s.IdleTimeouts != row.idle || s.ErrorPortAllocation != 1 {
+			if s.ActiveConnections != 2 || s.IdleTimeouts != row.idle || s.ErrorPortAllocation != 1 {
 				t.Errorf("%s: %+v", row.name, s)
 			}
 		})
