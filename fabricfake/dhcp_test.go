@@ -170,11 +170,14 @@ func TestNoHostname(t *testing.T) {
 		s := v.Subnet("app", "10.0.1.0/24", "a").AddIPv6("2001:db8::/64")
 		i := s.Instance("app", InstanceConfig{PrivateIP: "10.0.1.5", IPv6Addresses: []string{"2001:db8::5"}})
 		i.Interface().SetPublicIP(netip.MustParseAddr("203.0.113.25"))
+		stranger := NewVPC(w, "other", "10.0.0.0/16").Subnet("app", "10.0.1.0/24", "a").Instance("stranger", InstanceConfig{PrivateIP: "10.0.1.9"})
+		stranger.ForceStop()
 		const domain, public = ".ap-southeast-2.compute.internal", ".ap-southeast-2.compute.amazonaws.com"
 		for name, want := range map[string]bool{
 			"ip-10-0-1-5" + domain:        true,
 			"IP-10-0-1-5" + domain + ".":  true,
 			"ip-10-0-1-6" + domain:        false,
+			"ip-10-0-1-9" + domain:        false, // another VPC's
 			"ip-10-0-1-05" + domain:       false,
 			"ip-2001:db8::5" + domain:     false,
 			"ip-10-0-1" + domain:          false,
@@ -193,6 +196,10 @@ func TestNoHostname(t *testing.T) {
 			if _, ok := v.LookupHostname(name); ok != want {
 				t.Errorf("%q is found: %v", name, ok)
 			}
+		}
+		v.DisableDNSSupport()
+		if addr, ok := v.LookupHostname("ec2-203-0-113-25" + public); ok {
+			t.Errorf("without enableDnsSupport the public name is of %v", addr)
 		}
 	})
 }
