@@ -245,6 +245,45 @@ func testSpoofingGuest(t *testing.T, w *netfake.World) {
 	}
 }
 
+// What an instance still sends from an address that it has lost is dropped like any other that
+// is not its own, but nobody is suspected of a forgery.
+func TestLostAddress(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(b *bank, old netip.Addr)
+		rule   string // why the packet is dropped, "": it arrives
+		alarms int
+	}{
+		{"it has it yet", func(*bank, netip.Addr) {}, "", 0},
+		{"it has lost it", func(b *bank, old netip.Addr) { b.teller.Interface().Unassign(old) }, "source check: 10.0.0.50 is not 10.0.0.11 any more", 0},
+		{"it has it again", func(b *bank, old netip.Addr) {
+			b.teller.Interface().Unassign(old)
+			b.teller.Interface().AssignPrivateIP(old.String())
+		}, "", 0},
+		{"another has it now", func(b *bank, old netip.Addr) { b.vault.Interface().MovePrivateIP(old.String()) }, "source check: 10.0.0.50 is not 10.0.0.11 any more", 0},
+		{"it is another's that has lost it", func(b *bank, old netip.Addr) {
+			b.vault.Interface().MovePrivateIP(old.String())
+			b.vault.Interface().Unassign(old)
+			b.teller, b.vault = b.vault, b.teller
+		}, "source check: 10.0.0.50 is not 10.0.0.10 any more", 0},
+		{"it never had it", func(b *bank, old netip.Addr) {
+			b.teller = b.teller.Interface().Subnet().Instance("other", fabricfake.InstanceConfig{PrivateIP: "10.0.0.60"})
+		}, "source check: 10.0.0.50 is not 10.0.0.60", 1},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			b := newBank(t, w)
+			row.change(b, b.teller.Interface().AssignPrivateIP("10.0.0.50"))
+			b.teller.Interface().Inject(datagram("10.0.0.50:1", vaultPort, "money"))
+			if got := b.received(); (got == "money") != (row.rule == "") || len(w.Alarms()) != row.alarms {
+				t.Errorf("%s: received %q, alarms %v", row.name, got, w.Alarms())
+			}
+			if d := w.Drops(); row.rule == "" && len(d) != 0 || row.rule != "" && (len(d) != 1 || d[0].Hop.Rule != row.rule) {
+				t.Errorf("%s: drops %v, want %q", row.name, d, row.rule)
+			}
+		})
+	}
+}
+
 // In a VPC without IPv6 nobody has an address of it: what a guest sends all the same is
 // spoofed, and a guest that dials has no address to do so from.
 func TestWithoutIPv6(t *testing.T) { netfake.Run(t, testWithoutIPv6) }

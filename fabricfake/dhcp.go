@@ -230,13 +230,5 @@ func (v *VPC) lookupHostname(name string) (netip.Addr, bool) {
 // owned reports whether an interface of the VPC has an address, also one that is on no
 // physical host, which the mapping service knows nothing of.
 func (v *VPC) owned(addr netip.Addr) bool {
-	if v.region.mapping.find(v.vni, addr) != nil {
-		return true
-	}
-	for _, f := range v.region.interfaces {
-		if f.vpc == v && f.owns(addr) {
-			return true
-		}
-	}
-	return false
+	return v.region.mapping.find(v.vni, addr) != nil || v.holder(addr) != nil
 }
