@@ -241,3 +241,66 @@ func TestPublicRangeIsPrivate(t *testing.T) {
 		wantCode(t, "out, with one", client.Probe(visitor.TCP(80)), "")
 	})
 }
+
+// What comes from the internet with a source that nobody there has is refused, with the
+// documented code: private and shared addresses, and those of the VPC itself.
+func TestInternetGatewayRefusesSources(t *testing.T) {
+	for _, row := range []struct {
+		source string
+		code   netfake.Code // "": it arrives
+	}{
+		{"198.51.100.9", ""},
+		{"10.9.9.9", "IGW_SOURCE_ADDRESS_NOT_IN_RFC1918_INGRESS"},
+		{"172.16.0.1", "IGW_SOURCE_ADDRESS_NOT_IN_RFC1918_INGRESS"},
+		{"172.32.0.1", ""},
+		{"192.168.7.7", "IGW_SOURCE_ADDRESS_NOT_IN_RFC1918_INGRESS"},
+		{"100.64.7.7", "IGW_SOURCE_ADDRESS_NOT_IN_RFC6598_INGRESS"},
+		{"100.128.7.7", ""},
+		{"203.0.113.9", "GATEWAY_REJECTS_SPOOFED_TRAFFIC"},
+		{"203.0.112.9", ""},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			vpc := fabricfake.NewVPC(w, "public range", "203.0.113.0/24")
+			igw := gatewayfake.NewInternetGateway(vpc, "igw")
+			s := vpc.Subnet("s", "203.0.113.0/25", "a").Route("0.0.0.0/0", igw)
+			open := fabricfake.Groups{vpc.SecurityGroup("open").AllowIngress("all", fabricfake.Anywhere)}
+			front := s.Instance("front", fabricfake.InstanceConfig{Groups: open})
+			eip := gatewayfake.NewElasticIP(vpc)
+			eip.Associate(front.Interface())
+			rec := w.Record(func(f netfake.Flow) bool { return f.Dst.Port() == 80 })
+			b := segment(netip.MustParseAddr(row.source), eip.Addr(), wire.SYN)
+			w.Do(func(time.Duration) {
+				p := w.NewPacket(len(b), 1, 0)
+				copy(p.Bytes(), b)
+				if err := p.Decode(); err != nil {
+					t.Error(err)
+				}
+				w.Trace(p, "somebody")
+				w.Send(p, igw)
+			})
+			w.Sleep(time.Second)
+			all := rec.Traces()
+			if len(all) != 1 {
+				t.Fatalf("%s: %d packets", row.source, len(all))
+			}
+			hop := all[0].Blocker()
+			if row.code == "" && all[0].To != front.Name() || row.code != "" && (hop == nil || hop.Code != row.code) {
+				t.Errorf("%s: it comes to %q, stopped by %v; want %q", row.source, all[0].To, hop, row.code)
+			}
+		})
+	}
+}
+
+// A unique local address of IPv6 is nobody's on the internet, and is not translated.
+func TestUniqueLocalAddressStaysInside(t *testing.T) {
+	for block, code := range map[string]netfake.Code{"2001:db8:7::/56": "", "fd12:3456::/56": "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			site := w.Internet().HostAt(netfake.Singapore, "site", "2001:db8:5::80")
+			swallow(t, site)
+			vpc := fabricfake.NewVPC(w, "prod", "10.0.0.0/16").AddIPv6(block)
+			s := vpc.Subnet("s", "10.0.0.0/24", "a").AddIPv6("").Route("::/0", gatewayfake.NewInternetGateway(vpc, "igw"))
+			i := s.Instance("i", fabricfake.InstanceConfig{IPv6AddressCount: 1})
+			wantCode(t, block, i.Probe(site.TCP6(9)), code)
+		})
+	}
+}
