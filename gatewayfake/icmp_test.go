@@ -1,15 +1,18 @@
 package gatewayfake_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"net/netip"
+	"os"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/netspec-go/netspec/fabricfake"
 	"github.com/netspec-go/netspec/gatewayfake"
+	"github.com/netspec-go/netspec/internal/wire"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -253,4 +256,63 @@ func TestPathMTUThroughTheNATGateway(t *testing.T) {
 			t.Errorf("packet too big was sent to the instance by %v", routers)
 		}
 	})
+}
+
+// A client's ICMP error about a reply is believed of the client that the reply was for, and
+// of no other behind the same NAT gateway.
+func TestNATErrorsOfOtherClients(t *testing.T) {
+	for _, own := range []bool{true, false} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			x := build(w)
+			other := x.private.Instance("other", fabricfake.InstanceConfig{})
+			in, err := x.site.ListenPacket("udp", ":998")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := x.app.Dial("udp", "203.0.113.80:998")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Write([]byte("x"))
+			_, peer, err := in.ReadFrom(make([]byte, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			in.Close()
+			back, err := (&netfake.Dialer{Host: x.site, LocalAddr: netip.MustParseAddrPort("203.0.113.80:998")}).DialContext(t.Context(), "udp", peer.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			from := other
+			if own {
+				from = x.app
+			}
+			from.Interface().Inject(portUnreachable(from.Addr(), "203.0.113.80:998", c.LocalAddr().String()))
+			back.SetReadDeadline(time.Now().Add(time.Second))
+			_, err = back.Read(make([]byte, 1))
+			if errors.Is(err, syscall.ECONNREFUSED) != own || errors.Is(err, os.ErrDeadlineExceeded) == own {
+				t.Errorf("by the client itself %v: %v", own, err)
+			}
+			if n := x.nat.Stats().PacketsDropped; (n == 0) != own {
+				t.Errorf("by the client itself %v: the gateway has dropped %d packets", own, n)
+			}
+		})
+	}
+}
+
+// portUnreachable returns who's ICMP error about a UDP datagram from src to dst.
+func portUnreachable(who netip.Addr, src, dst string) []byte {
+	about := [2]netip.AddrPort{netip.MustParseAddrPort(src), netip.MustParseAddrPort(dst)}
+	b := make([]byte, wire.IPv4HeaderLen+wire.ICMPHeaderLen+wire.IPv4HeaderLen+wire.UDPHeaderLen)
+	ip := wire.IPv4{TTL: 64, Proto: wire.ProtoICMP, Src: who, Dst: about[0].Addr()}
+	ip.Put(b, len(b)-wire.IPv4HeaderLen)
+	icmp := b[wire.IPv4HeaderLen:]
+	quote := icmp[wire.ICMPHeaderLen:]
+	head := wire.IPv4{TTL: 60, Proto: wire.ProtoUDP, Src: about[0].Addr(), Dst: about[1].Addr()}
+	head.Put(quote, wire.UDPHeaderLen)
+	udp := wire.UDP{SrcPort: about[0].Port(), DstPort: about[1].Port()}
+	udp.Put(quote[wire.IPv4HeaderLen:], 0)
+	icmp[0], icmp[1] = 3, 3
+	binary.BigEndian.PutUint16(icmp[2:], wire.Checksum(icmp))
+	return b
 }

@@ -360,3 +360,35 @@ func TestWithdraw(t *testing.T) {
 		}
 	}
 }
+
+// A connection from the port of one that has ended is a new one, which lives as long as any.
+func TestNATPortOfAnEndedConnection(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		x := build(w)
+		l, err := x.site.Listen("tcp", ":7")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go echo(l)
+		d := netfake.Dialer{Host: x.app.Host, LocalAddr: netip.AddrPortFrom(x.app.Addr(), 5000), KeepAlive: -1}
+		for n := range 2 {
+			c, err := d.DialContext(t.Context(), "tcp", "203.0.113.80:7")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Sleep(time.Minute)
+			c.Write([]byte("x"))
+			w.Sleep(time.Minute)
+			c.SetReadDeadline(time.Now().Add(time.Second))
+			if n == 1 {
+				if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+					t.Errorf("the second connection: %v", err)
+				}
+			}
+			c.Close() // with something unread, at first: it is reset
+		}
+		if s := x.nat.Stats(); s.ConnectionAttempts != 2 || s.PacketsDropped != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
