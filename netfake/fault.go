@@ -118,8 +118,11 @@ func without(faults []*Fault, f *Fault) []*Fault {
 // Repair undoes every fault in the world.
 func (w *World) Repair() { w.repair(func(*Fault) bool { return true }) }
 
-// RepairAt undoes every fault that was made on a component itself, the newest first.
-func (w *World) RepairAt(on Component) { w.repair(func(f *Fault) bool { return f.on == on }) }
+// RepairAt undoes every fault that was made on a component itself, the newest first; none
+// if it is nil.
+func (w *World) RepairAt(on Component) {
+	w.repair(func(f *Fault) bool { return on != nil && f.on == on })
+}
 
 // Faults returns the faults that are in force, the oldest first.
 func (w *World) Faults() []*Fault {

@@ -87,9 +87,13 @@ func icmpKind(proto Protocol, typ, code uint8) ICMPKind {
 // of whoever says so: a packet to be sent. It quotes as much of p as RFC 1812 and RFC
 // 4443 say. It is nil where none may be sent, see [wire.MayComplain], and where from is no
 // address of p's family. The error about a probe answers it once World.Send or Answer sends
-// it. It may be called only inside the scheduler.
+// it. A Kind that is none fails the test. It may be called only inside the scheduler.
 func (p *Packet) ICMPError(e ICMPError, from netip.Addr) *Packet {
-	if e.Kind == NoICMP {
+	switch {
+	case e.Kind == NoICMP:
+		return nil
+	case int(e.Kind) >= len(icmpMessages):
+		p.world.tb.Errorf("netfake: there is no ICMPKind %d to say of the packet %v", uint8(e.Kind), p.Flow)
 		return nil
 	}
 	out := p.icmpError(e, from)

@@ -29,6 +29,9 @@ func TestNodesThatMisuse(t *testing.T) {
 		{"a pull of all", func(p *Packet) Next { p.Pull(p.Len()); return p.Drop(Hop{}) }, ""},
 		{"sending nothing", func(p *Packet) Next { p.World().Send(nil, p.node); return p.Drop(Hop{}) }, "netfake: Send of no packet"},
 		{"sending to nobody", func(p *Packet) Next { p.World().Send(p.clone(), nil); return p.Drop(Hop{}) }, "netfake: Send of the packet FLOW to no node"},
+		{"an ICMP error that is none", func(p *Packet) Next {
+			return p.Answer(p.ICMPError(ICMPError{Kind: ParameterProblem + 1}, netip.MustParseAddr("192.0.2.1")), Hop{})
+		}, "netfake: there is no ICMPKind 10 to say of the packet FLOW"},
 		{"no answer", func(p *Packet) Next { return p.Answer(nil, Hop{}) }, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -281,3 +281,19 @@ func TestBadSets(t *testing.T) {
 		}
 	}
 }
+
+// Repairing nothing leaves what was done to no component in particular.
+func TestRepairAtNil(t *testing.T) {
+	Run(t, func(t *testing.T, w *World) {
+		r := newTrio(w)
+		w.Partition(Hosts{r.a}, Hosts{r.b})
+		w.RepairAt(nil)
+		if got := r.answers(t); got != "c" {
+			t.Errorf("%q answer, want c", got)
+		}
+		w.RepairAt(r.b)
+		if got := r.answers(t); got != "c" {
+			t.Errorf("b is repaired, and %q answer, want c", got)
+		}
+	})
+}

@@ -70,7 +70,7 @@ var errNoPinger = errors.New("netfake: the Pinger has no Host")
 // more than Discovery allows, gives EMSGSIZE at once, the zero Addr "missing address", and a
 // request beside 65536 that wait for replies of one address EAGAIN. A nil ctx fails the test.
 func (g *Pinger) Ping(ctx context.Context, addr netip.Addr) (time.Duration, error) {
-	h, addr := g.Host, addr.Unmap()
+	h, addr := g.Host, toHost(addr.Unmap())
 	if h == nil {
 		return 0, pingError(addr, errNoPinger)
 	}

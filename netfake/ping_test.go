@@ -281,3 +281,31 @@ func testProbeOfEcho(t *testing.T, w *World) {
 		t.Errorf("the next ping is of the flow %+v", f)
 	}
 }
+
+// A wildcard is the host itself, as on Linux: to pings, traceroutes and probes as to dials.
+func TestPingWildcard(t *testing.T) {
+	for _, row := range []struct {
+		wildcard, loopback netip.Addr
+		hosts              func(*World) (server, client *Host)
+	}{
+		{netip.IPv4Unspecified(), loopback, twoHosts},
+		{netip.IPv4Unspecified(), loopback, onlyIPv6},
+		{netip.IPv6Unspecified(), netip.IPv6Loopback(), onlyIPv6},
+	} {
+		Run(t, func(t *testing.T, w *World) {
+			_, client := row.hosts(w)
+			if rtt, err := client.Ping(t.Context(), row.wildcard); rtt != 0 || err != nil {
+				t.Errorf("a ping of %v: %v, %v", row.wildcard, rtt, err)
+			}
+			hops, err := client.Traceroute(t.Context(), row.wildcard)
+			if err != nil || len(hops) != 1 || hops[0].Addr != row.loopback || hops[0].Kind != PortUnreachable {
+				t.Errorf("a traceroute to %v: %v, %v", row.wildcard, hops, err)
+			}
+			for proto, want := range map[Protocol]Outcome{TCP: Refused, UDP: Refused, ICMP: Answered} {
+				if r := client.Probe(Endpoint{Proto: proto, Addr: netip.AddrPortFrom(row.wildcard, 7)}); r.Outcome != want {
+					t.Errorf("a probe of %v: %v\n%v", row.wildcard, r.Outcome, r)
+				}
+			}
+		})
+	}
+}

@@ -31,10 +31,10 @@ func (e Endpoint) at(addr netip.Addr) Endpoint {
 	return e
 }
 
-// plain is the endpoint as packets name it: an IPv4 address is one, and ICMP is of the
-// address's family.
+// plain is the endpoint as packets name it: an IPv4 address is one, a wildcard is the
+// loopback, and ICMP is of the address's family.
 func (e Endpoint) plain() Endpoint {
-	e = e.at(e.Addr.Addr().Unmap())
+	e = e.at(toHost(e.Addr.Addr().Unmap()))
 	if e.Proto.isICMP() {
 		e.Proto = icmpFor(e.Addr.Addr()).proto
 	}

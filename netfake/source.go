@@ -118,8 +118,7 @@ const loopbackMTU = 65536 - 1
 // own addresses, else the interface that owns the source address. Without one an IPv6 packet
 // leaves all the same, by another interface, as in Linux, and an IPv4 packet does not.
 func (h *Host) outlet(p *Packet) Node {
-	if h.owns(p.Flow.Dst.Addr()) {
-		p.inside = true
+	if p.inside = h.owns(p.Flow.Dst.Addr()); p.inside {
 		return h
 	}
 	for _, nic := range h.nics {

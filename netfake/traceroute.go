@@ -62,7 +62,7 @@ type tracerouteProbe struct {
 // the destination was reached shows in the last hop: it is addr, with PortUnreachable. A
 // destination that has a socket on the port says nothing. A nil ctx fails the test.
 func (h *Host) Traceroute(ctx context.Context, addr netip.Addr) ([]TraceHop, error) {
-	addr = addr.Unmap()
+	addr = toHost(addr.Unmap())
 	fail := func(err error) error {
 		return &net.OpError{Op: "traceroute", Net: "udp", Addr: &net.IPAddr{IP: addr.AsSlice()}, Err: err}
 	}
