@@ -333,3 +333,39 @@ func TestPeeringIPv6(t *testing.T) {
 		})
 	}
 }
+
+// A peering takes what is from an address of the VPC that it leads from, forwarded or not, and
+// nothing that somebody forwards from elsewhere.
+func TestPeeringCarriesNoForeignSources(t *testing.T) {
+	for _, row := range []struct {
+		name, source string
+		code         netfake.Code // "": it arrives
+	}{
+		{"of the sender", "", ""},
+		{"of another in its VPC", "10.0.1.77", ""},
+		{"of the far VPC", "10.1.1.77", "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR"},
+		{"of nobody's VPC", "192.168.7.7", "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR"},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			x := buildPeers(t, w)
+			x.stores.AllowIngress("udp/9", fabricfake.Anywhere)
+			in, err := x.db.ListenPacket("udp", ":9")
+			if err != nil {
+				t.Fatal(err)
+			}
+			x.app.Interface().SetSourceDestCheck(fabricfake.SourceDestCheckOff)
+			src := x.app.Addr()
+			if row.source != "" {
+				src = netip.MustParseAddr(row.source)
+			}
+			x.app.Interface().Inject(datagram(src, x.db.Addr()))
+			in.SetReadDeadline(time.Now().Add(time.Second))
+			_, _, err = in.ReadFrom(make([]byte, 10))
+			drops := w.Drops()
+			if (err == nil) != (row.code == "") || len(w.Alarms()) != 0 ||
+				row.code != "" && (len(drops) != 1 || drops[0].Hop.Code != row.code || drops[0].Hop.By != netfake.Component(x.pcx)) {
+				t.Errorf("from an address %s: %v, drops %v, alarms %v", row.name, err, drops, w.Alarms())
+			}
+		})
+	}
+}

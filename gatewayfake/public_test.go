@@ -220,6 +220,11 @@ func TestElasticIPRefusals(t *testing.T) {
 			{"an interface that is deleted", func() { a.Associate(gone) }, "InvalidNetworkInterfaceID.NotFound"},
 			{"an address of another interface", func() { a.AssociateTo(f, x.app.Addr()) }, "InvalidParameterValue: 10.0.1.4 is no private IPv4 address of i"},
 			{"no address", func() { a.AssociateTo(f, netip.Addr{}) }, "InvalidParameterValue"},
+			{"its address of IPv6", func() {
+				x.vpc.AddIPv6("")
+				x.public.AddIPv6("")
+				a.AssociateTo(f, f.AssignIPv6(""))
+			}, "is no private IPv4 address of i"},
 			{"beside an assigned one", func() { a.Associate(f) }, ""},
 			{"beside an elastic one", func() { b.Associate(f) }, "Resource.AlreadyAssociated: 10.0.0.5 of i has"},
 			{"twice", func() { a.AssociateTo(f, secondary) }, "Resource.AlreadyAssociated"},
