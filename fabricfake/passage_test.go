@@ -2,14 +2,10 @@ package fabricfake
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -18,125 +14,6 @@ import (
 	"github.com/netspec-go/netspec/internal/wire"
 	"github.com/netspec-go/netspec/netfake"
 )
-
-// life is two instances that talk while somebody changes what lies between them.
-type life struct {
-	*talk.Talk
-	w      *netfake.World
-	hosts  [2]*Instance
-	faults []*netfake.Fault // that there have been
-	groups Groups
-	acl    *NetworkACL
-}
-
-func newLife(t netfake.TB, w *netfake.World, record bool) *life {
-	vpc := NewVPC(w, "prod", "10.0.0.0/16")
-	l := &life{Talk: &talk.Talk{}, w: w, acl: vpc.NetworkACL("back")}
-	l.acl.AllowIngress(200, "all", "0.0.0.0/0").AllowEgress(200, "all", "0.0.0.0/0")
-	l.groups = Groups{vpc.SecurityGroup("one"), vpc.SecurityGroup("two")}
-	l.groups[0].AllowIngress("tcp/80", Anywhere).AllowIngress("udp", CIDR("10.0.0.0/16"))
-	l.groups[0].RestrictEgress().AllowEgress("tcp/40000-40003", Anywhere).AllowEgress("all", Anywhere) // the first for some answers
-	l.groups[1].AllowIngress("tcp", l.groups[0]).AllowIngress("udp/53", Anywhere).RestrictEgress().AllowEgress("tcp", Anywhere).AllowEgress("udp", CIDR("10.0.1.0/24"))
-	for i, zone := range []string{"a", "b"} {
-		s := vpc.Subnet("s"+zone, fmt.Sprintf("10.0.%d.0/24", i+1), zone)
-		l.hosts[i] = s.Instance("h"+zone, InstanceConfig{Groups: Groups{l.groups[i]}})
-		l.hosts[i].SetEphemeralPorts(40000, 40007)
-		listener, err := l.hosts[i].Listen("tcp", ":80")
-		if err != nil {
-			t.Fatalf("%v", err)
-		}
-		w.Go(func(context.Context) { talk.Answer(listener) })
-		if l.Sides[i].UDP, err = l.hosts[i].ListenPacket("udp", ":53"); err != nil {
-			t.Fatalf("%v", err)
-		}
-		if i == 1 {
-			s.UseACL(l.acl)
-		}
-	}
-	for i := range l.Sides {
-		s, other := &l.Sides[i], l.hosts[1-i]
-		s.Dial, s.To, s.UDPTo = l.hosts[i].DialContext, other.TCP(80).Addr.String(), net.UDPAddrFromAddrPort(other.UDP(53).Addr)
-	}
-	if record {
-		w.Record(nil)
-	}
-	l.Call(0)
-	l.Call(1)
-	return l
-}
-
-// kinds is how many kinds of acts there are.
-const kinds = 19
-
-// do lets something happen, and what comes of it within some milliseconds.
-func (l *life) do(a talk.Act) {
-	one, two := l.groups[0], l.groups[1]
-	switch a.Kind {
-	case 0, 1, 2, 3:
-		l.Write(a.Which, 100+a.Which)
-	case 4, 5, 6, 7:
-		l.Datagram(a.Which)
-	case 8:
-		l.Toggle("rule", func() { one.RevokeIngress("tcp/80", Anywhere) }, func() { one.AllowIngress("tcp/80", Anywhere) })
-	case 9:
-		l.Toggle("rule by group", func() { two.RevokeIngress("tcp", one) }, func() { two.AllowIngress("tcp", one) })
-	case 10:
-		perm := []string{"tcp", "udp", "tcp/80", "udp/53", "tcp/40000-40003", "tcp/40003-40005"}[a.Which%6]
-		l.Toggle("entry", func() { l.acl.DenyIngress(100, perm, "0.0.0.0/0") }, func() { l.acl.RemoveIngress(100) })
-	case 11:
-		f := l.hosts[0].Interface()
-		l.Toggle("groups", func() { f.SetGroups(Groups{two}) }, func() { f.SetGroups(Groups{one}) })
-	case 12:
-		l.w.Sleep([]time.Duration{8 * time.Second, 25 * time.Second, 100 * time.Second, 3 * time.Hour}[a.Which%4])
-	case 13:
-		switch {
-		case a.Which%3 == 0:
-			failure := l.hosts[1].Interface().PhysicalHost().Fail()
-			l.faults = append(l.faults, failure)
-			l.w.Sleep(time.Second)
-			failure.Undo()
-		case a.Which%3 == 1 && l.Connections() > 1:
-			l.Hangup()
-		default:
-			l.Call(a.Which)
-		}
-	case 14:
-		mapping := l.hosts[0].Interface().VPC().Region().Mapping()
-		l.Toggle("delay", func() { mapping.SetDelay(30 * time.Millisecond) }, func() { mapping.SetDelay(0) })
-	case 15:
-		mapping := l.hosts[0].Interface().VPC().Region().Mapping()
-		if a.Which%2 == 0 {
-			l.Toggle("mapping", func() { l.faults = append(l.faults, mapping.Fail()) }, mapping.Repair)
-		} else {
-			l.Toggle("ask", func() { mapping.SetMissPolicy(MissAsk) }, func() { mapping.SetMissPolicy(MissDrop) })
-		}
-	case 16, 17, 18:
-		l.Call(a.Which)
-	}
-	l.w.Sleep(20 * time.Millisecond)
-}
-
-// seen is all that can be seen of a life.
-func (l *life) seen() string {
-	synctest.Wait() // for those who have just been woken to read, and wait again
-	var b strings.Builder
-	for _, g := range l.groups {
-		for _, r := range append(g.IngressRules(), g.EgressRules()...) {
-			fmt.Fprintf(&b, "%v %v %v: %d\n", g, r.Permission, r.Peer, r.Hits)
-		}
-	}
-	for _, e := range append(l.acl.IngressEntries(), l.acl.EgressEntries()...) {
-		fmt.Fprintf(&b, "acl %d: %d\n", e.Number, e.Hits)
-	}
-	for _, f := range l.faults {
-		fmt.Fprintf(&b, "%v: %d\n", f, f.Hits())
-	}
-	for _, d := range l.w.Drops() {
-		fmt.Fprintln(&b, d)
-	}
-	fmt.Fprintf(&b, "%v\n%+v\n%s", l.w.Alarms(), DefaultRegion(l.w).Link("a", "b").Stats(), l.w.Sockets())
-	return b.String()
-}
 
 // Whatever happens, with passages all comes as it does when every packet goes through the
 // stages, which those do that are recorded.
@@ -147,7 +24,7 @@ func TestPassagesAreInvisible(t *testing.T) {
 		for _, a := range acts {
 			l.do(a)
 		}
-		if n := len(remembered(l)); recorded && n > 0 {
+		if n := len(remembered(l)); recorded && n > 0 && !l.duplicates {
 			t.Fatalf("%d passages of recorded packets", n)
 		}
 		return l.seen()
