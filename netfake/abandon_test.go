@@ -27,12 +27,14 @@ var leavings = []struct {
 	{"Fatal of a handler", func(t *testing.T) { t.Fatal("a middlebox fails") }, handlers, ": a middlebox fails\n"},
 	{"a panic of a ping that is recovered from", func(*testing.T) { panic("a middlebox's own") }, pings, "netfake: the world ends at 11.138ms: a Step"},
 	{"a panic of a dial that is recovered from", func(*testing.T) { panic("a middlebox's own") }, dials, "netfake: the world ends at 11.138ms: a Step"},
+	{"a panic of a Close that is recovered from", func(*testing.T) { panic("a middlebox's own") }, closes, "netfake: the world ends at 11.138ms: a Step"},
 	{"Fatal of a ping", func(t *testing.T) { t.Fatal("a middlebox fails") }, pings, ": a middlebox fails\n"},
 	{"Fatal of a dial", func(t *testing.T) { t.Fatal("a middlebox fails") }, dials, ": a middlebox fails\n"},
 	{"nothing", func(*testing.T) {}, tests, "PASS\n"},
 	{"nothing far away", func(*testing.T) {}, worlds, "PASS\n"},
 	{"nothing of a handler", func(*testing.T) {}, handlers, "PASS\n"},
 	{"nothing of a ping", func(*testing.T) {}, pings, "PASS\n"},
+	{"nothing of a Close", func(*testing.T) {}, closes, "PASS\n"},
 	{"nothing of a dial", func(*testing.T) {}, dials, "PASS\n"},
 }
 
@@ -45,6 +47,7 @@ const (
 	handlers        // one whose panics are recovered from
 	pings           // the same, while it waits for the reply to a ping
 	dials           // the same, while it waits for a connection
+	closes          // the same, while it waits for the other end of one
 )
 
 // do takes the packet along at which the scheduler is left.
@@ -54,6 +57,9 @@ func (l leaver) do(client *Host, conn net.Conn) {
 		client.Ping(context.Background(), netip.MustParseAddr("203.0.113.10"))
 	case dials:
 		client.Dial("tcp", "203.0.113.10:7")
+	case closes:
+		conn.(*TCPConn).SetLinger(1)
+		conn.Close()
 	default:
 		conn.Write([]byte("word"))
 	}

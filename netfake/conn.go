@@ -264,15 +264,19 @@ func (c *TCPConn) SetWriteDeadline(t time.Time) error {
 
 // do runs f inside the scheduler on a connection that the application holds.
 func (c *TCPConn) do(op string, f func(now time.Duration) error) error {
+	return c.opError(op, c.held(f))
+}
+
+func (c *TCPConn) held(f func(now time.Duration) error) error {
 	w := c.host.world
 	w.lock()
-	err := net.ErrClosed
-	if !c.closed && !c.killed {
-		err = f(w.now)
-		c.sync()
+	defer w.unlock() // f may wait for what it has set going
+	if c.closed || c.killed {
+		return net.ErrClosed
 	}
-	w.unlock()
-	return c.opError(op, err)
+	err := f(w.now)
+	c.sync()
+	return err
 }
 
 // set is do for the methods whose errors name only our own end, as with net.
