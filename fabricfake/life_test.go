@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"testing/synctest"
 	"time"
@@ -132,12 +133,45 @@ func (l *life) do(a talk.Act) {
 // disturb has the link between the zones do to packets what links do, or no longer.
 func (l *life) disturb(which int) {
 	link := DefaultRegion(l.w).Link("a", "b")
+	if which%6 == 5 {
+		var remove func()
+		l.Toggle("forger", func() { remove = link.Insert(&forger{l.w, DefaultRegion(l.w).devices, 0}) }, func() { remove() })
+		return
+	}
 	f := []netfake.Faults{
 		{Duplicate: 0.5}, {Reorder: 0.5, ReorderBy: 25 * time.Millisecond}, {Corrupt: 0.3}, {Loss: 0.3}, {Jitter: 30 * time.Millisecond},
 	}[which%5]
 	l.duplicates = l.duplicates || f.Duplicate > 0
 	var fault *netfake.Fault
 	l.Toggle(fmt.Sprint("link", which%5), func() { fault = link.SetFaults(f); l.faults = append(l.faults, fault) }, func() { fault.Undo() })
+}
+
+// forger answers who begins a connection a second time, at a port beside the one that asked:
+// it does so while a packet is under way, when nobody changes anything.
+type forger struct {
+	w       *netfake.World
+	devices map[netip.Addr]*device
+	sent    uint64
+}
+
+func (f *forger) String() string { return "forger" }
+
+func (f *forger) Step(p *netfake.Packet) netfake.Next {
+	const segment = frameHeaderLen + wire.IPv4HeaderLen
+	b := p.Bytes()
+	var frame Frame
+	if frame.parse(b) != nil || len(b) < segment+wire.TCPHeaderLen || b[segment+13] != flagSYN|flagACK {
+		return p.Onward()
+	}
+	f.sent++
+	q := f.w.NewPacket(len(b), 7, f.sent)
+	copy(q.Bytes(), b)
+	q.Bytes()[segment+3] ^= 1
+	if d := f.devices[frame.To]; d != nil && q.Decode() == nil {
+		f.w.Trace(q, f.String())
+		f.w.Send(q, port{d})
+	}
+	return p.Onward()
 }
 
 // watch has somebody log or mirror packets, or stop.

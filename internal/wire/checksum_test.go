@@ -244,6 +244,23 @@ func TestUpdateChecksumCorners(t *testing.T) {
 	}
 }
 
+// The largest change that there is, that of an address of IPv6 and a port, from zeros to ones
+// and back, loses no carry.
+func TestLargestChange(t *testing.T) {
+	zeros, ones := make([]byte, 18), bytes.Repeat([]byte{0xff}, 18)
+	for check := range 1 << 16 {
+		for _, way := range [][2][]byte{{zeros, ones}, {ones, zeros}, {ones, ones}, {zeros, zeros}} {
+			sum := uint64(^uint16(check))
+			for i := 0; i < 18; i += 2 {
+				sum += uint64(^binary.BigEndian.Uint16(way[0][i:])) + uint64(binary.BigEndian.Uint16(way[1][i:]))
+			}
+			if got, want := UpdateChecksum(uint16(check), way[0], way[1]), ^Fold(sum); got != want {
+				t.Fatalf("%#04x from %x: %#04x, want %#04x", check, way[0][0], got, want)
+			}
+		}
+	}
+}
+
 // What a NAT does: address and port rewritten, the datagram still verifies and
 // its checksum is the one that a sender would have written.
 func TestUpdateUDPChecksum(t *testing.T) {

@@ -233,6 +233,27 @@ func TestSetTTL(t *testing.T) {
 	}
 }
 
+// Whatever else is in a header, one whose TTL is set is the one that would have been written
+// with it, and what follows it stays.
+func TestSetTTLIsPut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		byteOf := rapid.OneOf(rapid.SampledFrom([]uint8{0, 1, 0xff}), rapid.Uint8())
+		h := IPv4{
+			TOS: byteOf.Draw(t, "tos"), TTL: byteOf.Draw(t, "ttl"), Proto: byteOf.Draw(t, "proto"), ID: rapid.Uint16().Draw(t, "id"),
+			DF: rapid.Bool().Draw(t, "df"), Src: genAddr4().Draw(t, "src"), Dst: genAddr4().Draw(t, "dst"),
+		}
+		payload := rapid.SliceOfN(rapid.Byte(), 0, 16).Draw(t, "payload")
+		got, want := make([]byte, IPv4HeaderLen, 40), make([]byte, IPv4HeaderLen, 40)
+		h.Put(got, len(payload))
+		got, want = append(got, payload...), append(want, payload...)
+		h.TTL = byteOf.Draw(t, "new ttl")
+		h.Put(want, len(payload))
+		if SetTTL(got, h.TTL); !bytes.Equal(got, want) {
+			t.Fatalf("%x, want %x", got, want)
+		}
+	})
+}
+
 func FuzzQuote(f *testing.F) {
 	f.Add(packet4(ProtoTCP, make([]byte, 20), nil), uint8(0))
 	f.Add(packet4(ProtoICMP, icmpBytes(ICMPEchoRequest), nil), uint8(1))
