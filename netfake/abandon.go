@@ -6,28 +6,34 @@ import "math"
 // leaves it in the middle of something, with a panic or because it has failed the test with
 // Fatal, nobody else would unlock the world, and whoever uses it next would wait for ever.
 func (w *World) settle() {
-	settled := false
-	defer func() {
-		if !settled {
-			w.abandon()
-			w.unlock()
-		}
-	}()
+	w.settling = true
+	defer w.left()
 	w.drain()
-	settled = true
+	w.settling = false
+}
+
+// left ends and unlocks a world that was left in the middle of something.
+func (w *World) left() {
+	if w.settling {
+		w.leftHeld()
+		w.unlock()
+	}
 }
 
 // settleHeld is settle for who stays in the scheduler, and unlocks the world however he
 // leaves it.
 func (w *World) settleHeld() {
-	settled := false
-	defer func() {
-		if !settled {
-			w.abandon()
-		}
-	}()
+	w.settling = true
+	defer w.leftHeld()
 	w.drain()
-	settled = true
+	w.settling = false
+}
+
+func (w *World) leftHeld() {
+	if w.settling {
+		w.settling = false
+		w.abandon()
+	}
 }
 
 // abandon ends the world for a goroutine that leaves the scheduler and does not come back:

@@ -65,15 +65,16 @@ type World struct {
 	bubble string // as stack traces call it, "" outside of one
 	epoch  time.Time
 
-	mu    sync.Mutex // guards everything below, and the state of everything in the world
-	now   time.Duration
-	queue sched.Queue
-	ready fifo // packets that move on at once
-	timer *time.Timer
-	armed time.Duration // when timer goes off; 0 is never
-	rest  rest
-	idle  bool         // what happens follows from an event that is Idle
-	wakes []*sync.Cond // whom to wake once mu is free
+	mu       sync.Mutex // guards everything below, and the state of everything in the world
+	now      time.Duration
+	queue    sched.Queue
+	ready    fifo // packets that move on at once
+	timer    *time.Timer
+	armed    time.Duration // when timer goes off; 0 is never
+	rest     rest
+	settling bool         // somebody is in the middle of drain
+	idle     bool         // what happens follows from an event that is Idle
+	wakes    []*sync.Cond // whom to wake once mu is free
 
 	packets   packetPool
 	buffers   tcp.BufferPool
