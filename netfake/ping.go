@@ -102,13 +102,7 @@ func (g *Pinger) await(ctx context.Context, addr netip.Addr) (time.Duration, err
 	h, w := g.Host, g.Host.world
 	wait := &echoWait{}
 	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, func() {
-			w.lock()
-			wait.gaveUp = true
-			w.wake(&h.changed)
-			w.unlock()
-		})
-		defer stop()
+		defer h.giveUp(ctx, &wait.gaveUp)()
 	}
 
 	w.lock()
@@ -136,6 +130,17 @@ func (h *Host) nextEcho(src, dst netip.Addr) (id uint16, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// giveUp sets gaveUp when ctx is done, for somebody who waits at the host to see, until stop
+// is called.
+func (h *Host) giveUp(ctx context.Context, gaveUp *bool) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		h.world.lock()
+		*gaveUp = true
+		h.world.wake(&h.changed)
+		h.world.unlock()
+	})
 }
 
 // echoWait is somebody who waits for the reply to a ping.

@@ -107,13 +107,7 @@ func (h *Host) traceHop(ctx context.Context, u *UDPConn, ttl int) (TraceHop, err
 	wait := &tracerouteProbe{}
 	bound, cancel := context.WithTimeout(ctx, tracerouteWait)
 	defer cancel()
-	stop := context.AfterFunc(bound, func() {
-		w.lock()
-		wait.gaveUp = true
-		w.wake(&h.changed)
-		w.unlock()
-	})
-	defer stop()
+	defer h.giveUp(bound, &wait.gaveUp)()
 
 	w.lock()
 	defer w.unlock()
