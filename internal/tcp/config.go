@@ -43,7 +43,7 @@ type Config struct {
 	Nagle      bool          // wait for acknowledgements before sending small segments
 	KeepAlive  KeepAlive     //
 	SYNRetries int           // 0 means 6 for Dial, 5 for Accept (net.ipv4.tcp_syn_retries, tcp_synack_retries)
-	Retries    int           // 0 means 15 (net.ipv4.tcp_retries2), and 8 once the application has closed
+	Retries    int           // how long the peer may be silent: see patienceFor; 0 means 15 (net.ipv4.tcp_retries2), and 8 once the application has closed
 	DelayedACK time.Duration // 0 means 40 ms, Linux's TCP_DELACK_MIN
 	Train      int           // bytes that one Send may carry, as several segments of MSS each; 0 means one segment
 	Merge      int           // bytes of one instant that one acknowledgement answers, as Linux's GRO does; 0 means two segments

@@ -60,7 +60,6 @@ type Conn struct {
 	rtt       rttEstimator
 	retries   int
 	lostAt    time.Duration // when the first of them went
-	unblocked bool          // a router has made them come sooner
 	probes    int           // keep-alive or zero-window probes without an answer
 	persisted uint          // zero-window probes since the window closed
 	rexmitAt  time.Duration

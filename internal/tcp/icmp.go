@@ -60,19 +60,7 @@ func (c *Conn) Unblock(seq uint32, now time.Duration) {
 	}
 	sent := c.rexmitAt - c.rtt.timeout()
 	c.rtt.backoff--
-	c.unblocked = true
 	c.rexmitAt = max(sent+c.rtt.timeout(), now)
-}
-
-// hypothetical returns how long so many retransmissions take whose timeout begins at its
-// least: how long Linux is patient (net.ipv4.tcp_retries2), whatever they took.
-func hypothetical(retries int) time.Duration {
-	sum, rto := time.Duration(0), minRTO
-	for range retries + 1 {
-		sum += rto
-		rto = min(2*rto, maxRTO)
-	}
-	return sum
 }
 
 // timeoutError is why a connection dies whose retransmissions were in vain.

@@ -61,7 +61,7 @@ func (c *Conn) Expire(now time.Duration) {
 func (c *Conn) retransmit(now time.Duration) {
 	c.rexmitAt = 0
 	if c.retries == 0 {
-		c.lostAt, c.unblocked = now, false
+		c.lostAt = now
 	}
 	if c.exhausted(now) {
 		c.die(c.timeoutError())
@@ -82,29 +82,48 @@ func (c *Conn) retransmit(now time.Duration) {
 	}
 }
 
-// exhausted reports whether the connection has sent one segment often enough; if routers
-// have made it ask more often, whether it has done so for as long as that takes otherwise.
+// exhausted reports whether the connection has asked long enough. A SYN is sent so many
+// times, ever more rarely, as in Linux before 6.5 (net.ipv4.tcp_syn_linear_timeouts). What
+// comes later goes by the clock, so that those whose timeout is long, or those that routers
+// have made ask more often, ask for as long as others.
 func (c *Conn) exhausted(now time.Duration) bool {
-	limit := cmp.Or(c.cfg.Retries, 15)
 	switch {
-	case c.orphan && c.state.synchronized():
-		limit = cmp.Or(c.cfg.Retries, orphanRetries)
+	case c.state.synchronized():
+		return c.retries > 0 && now-c.lostAt >= patienceFor(c.retryLimit())
 	case c.passive && c.state == SynReceived:
-		limit = cmp.Or(c.cfg.SYNRetries, 5)
-	case !c.state.synchronized():
-		limit = cmp.Or(c.cfg.SYNRetries, 6)
+		return c.retries >= cmp.Or(c.cfg.SYNRetries, 5)
 	}
-	if c.unblocked {
-		return now-c.lostAt >= hypothetical(limit)
+	return c.retries >= cmp.Or(c.cfg.SYNRetries, 6)
+}
+
+// retryLimit returns how often a segment, or a question whether the window has opened, goes
+// again without an answer.
+func (c *Conn) retryLimit() int {
+	if c.orphan {
+		return cmp.Or(c.cfg.Retries, orphanRetries)
 	}
-	return c.retries >= limit
+	return cmp.Or(c.cfg.Retries, 15)
+}
+
+// patienceFor returns how long after the first retransmission a connection is given up: as
+// long as so many take whose timeout begins at its least, with 15 of them 924.4 s (Linux's
+// retransmits_timed_out). Linux adds that first timeout to it, for 924.6 s: as its timers
+// count in whole jiffies, and its least timeout lasts one longer, they are late enough
+// that the number of retransmissions is the same.
+func patienceFor(retries int) time.Duration {
+	sum, rto := time.Duration(0), minRTO
+	for range retries {
+		rto = min(2*rto, maxRTO)
+		sum += rto
+	}
+	return sum
 }
 
 // probeWindow asks a peer whose window is closed whether it has opened (RFC 9293,
 // 3.8.6.1): with the sequence number before the next, which it must answer. What the
 // sender held back because the window is small goes now (3.8.6.2.1, rule 4). A silent
-// peer is given up as one that acknowledges nothing; an orphan does not wait for ever
-// for one that answers either.
+// peer is given up after so many probes, whenever they went (Linux's tcp_probe_timer); an
+// orphan does not wait for ever for one that answers either.
 func (c *Conn) probeWindow(now time.Duration) {
 	c.persistAt = 0
 	if !c.pending() || c.una != c.nxt {
@@ -115,7 +134,7 @@ func (c *Conn) probeWindow(now time.Duration) {
 		c.rexmitAt = now + c.rtt.timeout()
 		return
 	}
-	if c.probes >= cmp.Or(c.cfg.Retries, 15) || c.orphan && c.probedEnough() {
+	if c.probes >= c.retryLimit() || c.orphan && c.probedEnough() {
 		c.die(c.timeoutError())
 		return
 	}

@@ -49,7 +49,7 @@ func TestRetransmission(t *testing.T) {
 			> SA 0 ack 1
 			1.5s > SA 0 ack 1
 			3.5s > SA 0 ack 1`},
-		{"RFC 6298 5.5 and net.ipv4.tcp_retries2: doubling from 200 ms to 120 s, 15 times, 924.6 s", Config{}, `
+		{"RFC 6298 5.5 and net.ipv4.tcp_retries2: doubling from 200 ms to 120 s, 15 times, ends after 924.6 s", Config{}, `
 			established
 			write 10
 			0s > A 1+10 ack 1
@@ -71,6 +71,30 @@ func TestRetransmission(t *testing.T) {
 			@924.599999999s
 			= ESTABLISHED
 			@924.6s
+			= CLOSED timeout`},
+		{"net.ipv4.tcp_retries2 is a time: who begins with 2.4 s asks less often", Config{}, `
+			dial
+			> S 0
+			@800ms
+			< SA 0 ack 1 mss 1460
+			> A 1 ack 1
+			write 10
+			> A 1+10 ack 1
+			3.2s > A 1+10 ack 1
+			8s > A 1+10 ack 1
+			17.6s > A 1+10 ack 1
+			36.8s > A 1+10 ack 1
+			75.2s > A 1+10 ack 1
+			152s > A 1+10 ack 1
+			272s > A 1+10 ack 1
+			392s > A 1+10 ack 1
+			512s > A 1+10 ack 1
+			632s > A 1+10 ack 1
+			752s > A 1+10 ack 1
+			872s > A 1+10 ack 1
+			@991.999999999s
+			= ESTABLISHED
+			@992s
 			= CLOSED timeout`},
 		{"RFC 6069: of a router that knows no way on, each takes a doubling back", Config{}, `
 			established
@@ -127,6 +151,21 @@ func TestRetransmission(t *testing.T) {
 			25.4s > FA 1 ack 1
 			51s > FA 1 ack 1
 			@102.2s
+			= CLOSED timeout`},
+		{"which is a time too", Config{}, `
+			dial
+			> S 0
+			@800ms
+			< SA 0 ack 1 mss 1460
+			> A 1 ack 1
+			close
+			> FA 1 ack 1
+			3.2s > FA 1 ack 1
+			8s > FA 1 ack 1
+			17.6s > FA 1 ack 1
+			36.8s > FA 1 ack 1
+			75.2s > FA 1 ack 1
+			@152s
 			= CLOSED timeout`},
 		{"RFC 6298 2.2 and 5.3: the timeout follows the first sample: 100 + 4 * 50 ms", Config{}, `
 			dial
@@ -279,7 +318,21 @@ func TestPersist(t *testing.T) {
 			= ESTABLISHED
 			@3s
 			= CLOSED timeout`},
-		{"an orphan does not wait for ever for a window, answered or not", Config{}, `
+		{"probes are counted, however far apart: Linux's tcp_probe_timer", Config{Retries: 3}, `
+			dial
+			> S 0
+			@800ms
+			< SA 0 ack 1 win 0 mss 1460
+			> A 1 ack 1
+			write 5
+			3.2s > A 0 ack 1
+			8s > A 0 ack 1
+			17.6s > A 0 ack 1
+			@36.799999999s
+			= ESTABLISHED
+			@36.8s
+			= CLOSED timeout`},
+		{"of an orphan's only eight: net.ipv4.tcp_orphan_retries", Config{}, `
 			established
 			< A 1+1 ack 1 win 0
 			write 5
@@ -294,6 +347,27 @@ func TestPersist(t *testing.T) {
 			12.6s > A 0 ack 2
 			25.4s > A 0 ack 2
 			51s > A 0 ack 2
+			@102.199999999s
+			= FIN-WAIT-1
+			@102.2s
+			= CLOSED timeout`},
+		{"and it does not wait for ever for one who answers", Config{}, `
+			established
+			< A 1+1 ack 1 win 0
+			write 5
+			read 1
+			close
+			40ms > A 1 ack 2
+			200ms > A 0 ack 2
+			600ms > A 0 ack 2
+			1.4s > A 0 ack 2
+			3s > A 0 ack 2
+			6.2s > A 0 ack 2
+			12.6s > A 0 ack 2
+			25.4s > A 0 ack 2
+			51s > A 0 ack 2
+			@100s
+			< A 2 ack 1 win 0
 			102.2s > A 0 ack 2
 			@200s
 			< A 2 ack 1 win 0
