@@ -34,7 +34,7 @@
 //	closed by itself                              net.ErrClosed
 //
 // A SYN goes again after 1, 3, 7, 15, 31 and 63 s, as with Linux before 6.5; later kernels
-// send four more in between, after 2, 3, 4 and 5 s, and give up after 131 s
+// send it after 1, 2, 3, 4, 5, 7, 11, 19, 35 and 67 s, and give up after 131
 // (net.ipv4.tcp_syn_linear_timeouts). An open connection is given up by the clock
 // (net.ipv4.tcp_retries2): at the first timeout from 924.4 s after its first retransmission
 // on, so that one with a long round trip asks less often than 15 times.
