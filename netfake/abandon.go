@@ -29,6 +29,14 @@ func (w *World) settleHeld() {
 	w.settling = false
 }
 
+// held runs f, which calls what others have written, as settleHeld runs what is due.
+func (w *World) held(f func()) {
+	w.settling = true
+	defer w.leftHeld()
+	f()
+	w.settling = false
+}
+
 func (w *World) leftHeld() {
 	if w.settling {
 		w.settling = false

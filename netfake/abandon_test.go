@@ -2,6 +2,8 @@ package netfake
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -9,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/netspec-go/netspec/internal/faketb"
 )
 
 // leavings are ways to leave the scheduler that nobody comes back from, which a child
@@ -28,12 +32,15 @@ var leavings = []struct {
 	{"a panic of a ping that is recovered from", func(*testing.T) { panic("a middlebox's own") }, pings, "netfake: the world ends at 11.138ms: a Step"},
 	{"a panic of a dial that is recovered from", func(*testing.T) { panic("a middlebox's own") }, dials, "netfake: the world ends at 11.138ms: a Step"},
 	{"a panic of a Close that is recovered from", func(*testing.T) { panic("a middlebox's own") }, closes, "netfake: the world ends at 11.138ms: a Step"},
+	{"a panic of a probe that is recovered from", func(*testing.T) { panic("a middlebox's own") }, probes, "netfake: the world ends at 11.138ms: a Step"},
+	{"Fatal of a probe", func(t *testing.T) { t.Fatal("a middlebox fails") }, probes, "netfake: the world ends at 11.138ms: a Step"},
 	{"Fatal of a ping", func(t *testing.T) { t.Fatal("a middlebox fails") }, pings, ": a middlebox fails\n"},
 	{"Fatal of a dial", func(t *testing.T) { t.Fatal("a middlebox fails") }, dials, ": a middlebox fails\n"},
 	{"nothing", func(*testing.T) {}, tests, "PASS\n"},
 	{"nothing far away", func(*testing.T) {}, worlds, "PASS\n"},
 	{"nothing of a handler", func(*testing.T) {}, handlers, "PASS\n"},
 	{"nothing of a ping", func(*testing.T) {}, pings, "PASS\n"},
+	{"nothing of a probe", func(*testing.T) {}, probes, "PASS\n"},
 	{"nothing of a Close", func(*testing.T) {}, closes, "PASS\n"},
 	{"nothing of a dial", func(*testing.T) {}, dials, "PASS\n"},
 }
@@ -48,6 +55,7 @@ const (
 	pings           // the same, while it waits for the reply to a ping
 	dials           // the same, while it waits for a connection
 	closes          // the same, while it waits for the other end of one
+	probes          // the same, while it asks the network
 )
 
 // do takes the packet along at which the scheduler is left.
@@ -55,6 +63,8 @@ func (l leaver) do(client *Host, conn net.Conn) {
 	switch l {
 	case pings:
 		client.Ping(context.Background(), netip.MustParseAddr("203.0.113.10"))
+	case probes:
+		client.Probe(endpoint(TCP, "203.0.113.10:7"))
 	case dials:
 		client.Dial("tcp", "203.0.113.10:7")
 	case closes:
@@ -119,4 +129,78 @@ func TestLeavingTheScheduler(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A Step or an Undo that leaves a probe ends the world, with all undone that the probe had
+// changed: nobody goes on with half of it.
+func TestLeavingAProbe(t *testing.T) {
+	for _, row := range []struct {
+		name        string
+		step, undo  func(tb TB)
+		ends, taken bool
+	}{
+		{"a panic", func(TB) { panic("boo") }, func(TB) {}, true, true},
+		{"Fatal", func(tb TB) { tb.Fatalf("boo") }, func(TB) {}, true, true},
+		{"a panic of an Undo", func(TB) {}, func(TB) { panic("boo") }, true, false},
+		{"Fatal of an Undo", func(TB) {}, func(tb TB) { tb.Fatalf("boo") }, true, false},
+		{"nothing", func(TB) {}, func(TB) {}, false, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			Run(t, func(t *testing.T, _ *World) {
+				tb := faketb.New(t)
+				w := New(tb, Config{})
+				server, client := twoHosts(w)
+				echoServer(t, server, ":7")
+				seen := 0
+				client.Uplink().Link().Insert(&box{"box", func(p *Packet) Next {
+					seen++
+					p.Undo(func() { row.undo(tb); seen-- })
+					if p.Probing() && seen > 1 {
+						row.step(tb)
+					}
+					return p.Onward()
+				}})
+				before := tb.Failures()
+				tb.Try(func() {
+					defer func() { recover() }()
+					client.Probe(server.TCP(7))
+				})
+				if ends := strings.Contains(fmt.Sprint(tb.Failures()[len(before):]), "netfake: the world ends at 0s: "); ends != row.ends {
+					t.Errorf("the world ends: %v; %q", ends, tb.Failures())
+				}
+				if taken := seen == 0; taken != row.taken {
+					t.Errorf("seen %d", seen)
+				}
+				if _, err := client.Dial("tcp", "203.0.113.10:7"); errors.Is(err, net.ErrClosed) != row.ends {
+					t.Errorf("a dial afterwards: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// A test that has failed says so and ends in order, however a Step takes the questions that
+// its report asks.
+func TestLeavingTheReport(t *testing.T) {
+	Run(t, func(t *testing.T, _ *World) {
+		tb := faketb.New(t)
+		w := New(tb, Config{})
+		_, client := twoHosts(w)
+		client.Uplink().Link().Insert(&box{"box", func(p *Packet) Next {
+			if p.Probing() {
+				tb.Fatalf("boo")
+			}
+			return p.Drop(Hop{Place: "box"})
+		}})
+		go client.Dial("tcp", "203.0.113.10:7")
+		w.Sleep(time.Second)
+		tb.Try(func() { w.Report() })
+		if failures := tb.Failures(); len(failures) != 2 || !strings.HasPrefix(failures[1], "netfake: the world ends at 1s") {
+			t.Errorf("it failed with %q", failures)
+		}
+		tb.Clean()
+		if logs := fmt.Sprint(tb.Logs()); !strings.Contains(logs, "203.0.113.10:7 tcp: box") {
+			t.Errorf("the report: %s", logs)
+		}
+	})
 }

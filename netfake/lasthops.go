@@ -59,8 +59,12 @@ func (f *flowDrops) write(b *strings.Builder) {
 
 // ways returns the traces of the next packets: of connections that wait for an
 // acknowledgement, of those whose packets would not arrive, and of flows without a
-// connection whose packets would be dropped on their way again.
+// connection whose packets would be dropped on their way again. There are none in a world
+// that has ended, perhaps by a Step that one of them would come to.
 func (w *World) ways() []*Trace {
+	if w.closed {
+		return nil
+	}
 	var all []*Trace
 	for _, h := range w.hosts {
 		for _, c := range h.openConns() {
@@ -117,7 +121,7 @@ func (c *TCPConn) nextFlags() (flags uint8, waits bool) {
 
 // wayOf asks what would become of a packet of a flow that the host sends.
 func (h *Host) wayOf(f Flow, flags uint8) *Trace {
-	q := &probe{}
+	q := &probe{world: h.world}
 	defer q.takeBack()
 	if f.Proto == UDP {
 		return h.runProbe(h.udpPacket(f, nil, 0), q, "")

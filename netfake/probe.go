@@ -144,6 +144,7 @@ func (r *Reach) writeOthers(b *strings.Builder, decided *Hop) {
 // traffic, outside of time and by itself, goes on after filters that refuse it, and
 // takes back every change of state that it caused.
 type probe struct {
+	world  *World
 	queue  []*Packet // packets that nodes have set going
 	undo   []func()
 	answer *Packet       // what the host that was reached would say, or somebody on the way
@@ -169,7 +170,7 @@ func (h *Host) Probe(to Endpoint) *Reach {
 	defer w.unlock()
 	to = to.plain()
 	r := &Reach{To: to}
-	q := &probe{}
+	q := &probe{world: w}
 	defer q.takeBack()
 	p := h.probePacket(to, q)
 	name := ""
@@ -228,11 +229,13 @@ func (h *Host) runProbe(p *Packet, q *probe, to string) *Trace {
 	return t
 }
 
-// takeBack undoes what the probe has changed.
+// takeBack undoes what the probe has changed, also that of a world which a Step has ended.
 func (q *probe) takeBack() {
-	for i := len(q.undo) - 1; i >= 0; i-- {
-		q.undo[i]()
-	}
+	q.world.held(func() {
+		for i := len(q.undo) - 1; i >= 0; i-- {
+			q.undo[i]()
+		}
+	})
 }
 
 // probeLeaves says what would keep a probe from leaving the host.
@@ -273,9 +276,14 @@ func (h *Host) probePacket(to Endpoint, q *probe) *Packet {
 	return h.world.tcpPacket(flow, &syn, nil, 0)
 }
 
-// runProbe moves p to its end. Packets that nodes send on its behalf, as when an edge
-// puts it into another network, go on in its place.
+// runProbe moves p to its end, and ends the world if a Step on its way does not return.
 func (w *World) runProbe(p *Packet) {
+	w.held(func() { w.moveProbe(p) })
+}
+
+// moveProbe moves p to its end. Packets that nodes send on its behalf, as when an edge
+// puts it into another network, go on in its place.
+func (w *World) moveProbe(p *Packet) {
 	q := p.probe
 	for range maxSteps {
 		next := p.node.Step(p)

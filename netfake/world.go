@@ -120,8 +120,8 @@ func New(tb TB, cfg Config) *World {
 	w.internet = newInternet(w)
 	w.box = newBlackBox(tb)
 	tb.Cleanup(func() {
+		defer w.Close() // also if a Step that the report asks leaves it
 		w.reportFailure()
-		w.Close()
 	})
 	return w
 }
