@@ -9,7 +9,7 @@ import (
 // Faults is what a link does to packets besides carrying them. The zero Faults is
 // nothing. Each share is from 0 to 1 and drawn for each packet by itself, from the
 // world's seed, the link, the flow and the packet's number within it, so that one flow's
-// luck does not move another's.
+// luck does not move another's. A packet that crosses the link again, and a copy, draw anew.
 type Faults struct {
 	// Loss is the share of packets that never arrive.
 	Loss float64
@@ -151,7 +151,7 @@ var (
 
 // draw returns the link's number in [0,1) for one purpose and one packet.
 func (y *Way) draw(purpose uint64, p *Packet) float64 {
-	return y.link.world.draw(mix(purpose, y.link.id), p.event.Key, p.lot())
+	return y.link.world.draw(mix(purpose, y.link.id), y.luck(p), p.lot())
 }
 
 // loses reports whether p is one of those that get lost.
@@ -160,7 +160,7 @@ func (y *Way) loses(p *Packet) bool {
 		return false
 	}
 	run := p.lot() / uint64(max(y.faults.Burst, 1))
-	return y.link.world.draw(mix(purposeLoss, y.link.id), p.event.Key, run) < y.faults.Loss
+	return y.link.world.draw(mix(purposeLoss, y.link.id), y.luck(p), run) < y.faults.Loss
 }
 
 // disturb does to a packet, which would take a time to cross, what the faults other than
@@ -181,6 +181,7 @@ func (y *Way) disturb(p *Packet, takes time.Duration) (longer time.Duration) {
 	if f.Duplicate > 0 && y.draw(purposeDuplicate, p) < f.Duplicate {
 		y.stats.Duplicated++
 		twin := p.clone()
+		y.crossed(twin)
 		twin.event.At = y.link.world.now + max(takes+longer, 0)
 		y.link.world.queue.Push(&twin.event)
 	}
@@ -237,5 +238,6 @@ func (p *Packet) clone() *Packet {
 	copy(twin.Bytes(), p.Bytes())
 	twin.Flow, twin.node, twin.from, twin.conn = p.Flow, p.node, p.from, p.conn
 	twin.l4, twin.part = twin.head+p.l4-p.head, p.part
+	twin.isCopy(p)
 	return twin
 }

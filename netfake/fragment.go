@@ -62,7 +62,7 @@ func (p *Packet) cut(mtu int, id uint32, h Hop) []*Packet {
 	}
 	for i, q := range all {
 		q.at, q.node, q.steps, q.from, q.probe, q.passage = p.at, p.node, p.steps, p.from, p.probe, p.passage
-		q.hitBy = append(q.hitBy, p.hitBy...)
+		q.hitBy, q.past = append(q.hitBy, p.hitBy...), append(q.past, p.past...)
 		if i == 0 {
 			q.trace = p.trace
 		} else if p.trace != nil {

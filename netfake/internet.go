@@ -79,6 +79,7 @@ func (n *Internet) parse(name string, addrs []string) []netip.Addr {
 
 // Attach connects a node to the internet at a place and returns the connection, into
 // which the node sends. Packets come to the node once the uplink announces addresses.
+// Several may have one name, as the gateways of two regions do: each loses packets of its own.
 func (n *Internet) Attach(name string, place Place, node Node) *Uplink {
 	w := n.world
 	w.tb.Helper()

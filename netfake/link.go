@@ -58,7 +58,7 @@ func (w *World) NewLink(name string, latency time.Duration) *Link {
 	}
 	var l *Link
 	w.Do(func(time.Duration) {
-		if w.links[name] == nil {
+		if w.links[name] == 0 {
 			l = w.newLink(name, name+" forth", name+" back", latency)
 		}
 	})
@@ -68,14 +68,19 @@ func (w *World) NewLink(name string, latency time.Duration) *Link {
 	return l
 }
 
+// newLink makes a link that may have the name of others, as those of two places that are
+// called the same, and draws its own losses all the same.
 func (w *World) newLink(name, forth, back string, latency time.Duration) *Link {
 	if w.cfg.Instant {
 		latency = 0
 	}
 	l := &Link{world: w, name: name, id: hashString(name), latency: latency}
+	if n := w.links[name]; n > 0 {
+		l.id = mix(l.id, n)
+	}
 	l.forth.init(l, forth, 0)
 	l.back.init(l, back, 1)
-	w.links[name] = l
+	w.links[name]++
 	return l
 }
 

@@ -291,7 +291,7 @@ func (pool *packetPool) take(class, need int) *Packet {
 
 // put takes a packet back. Its bytes are not cleared: every user writes all of them.
 func (pool *packetPool) put(p *Packet) {
-	*p = Packet{buf: p.buf, hitBy: p.hitBy[:0]}
+	*p = Packet{buf: p.buf, hitBy: p.hitBy[:0], past: p.past[:0]}
 	if class := sizeClass(len(p.buf)); class < len(packetSizes) && packetSizes[class] == len(p.buf) {
 		pool.free[class] = append(pool.free[class], p)
 	}

@@ -107,9 +107,11 @@ type Packet struct {
 	conn    *TCPConn // and of which connection, nil for none
 	trace   *Trace
 	hitBy   []*Fault // that have counted it
+	past    []uint64 // what its draws depend on: see luck
 	steps   int      // nodes that it has been at
 	refused bool     // by a filter, which has said why
 	inside  bool     // it goes from its host to itself
+	copies  uint8    // that were made of it
 	probe   *probe
 	passage *passage // through the stages of a link, nil anywhere else
 

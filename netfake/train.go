@@ -107,6 +107,7 @@ func (p *Packet) segment(i int) *Packet {
 	copy(b[copy(b, p.buf[p.head:data]):], p.buf[from:end])
 	q.Flow, q.node, q.steps, q.from, q.conn = p.Flow, p.node, p.steps, p.from, p.conn
 	q.inside, q.passage, q.hitBy = p.inside, p.passage, append(q.hitBy, p.hitBy...)
+	q.past = append(q.past, p.past...)
 	q.l4 = q.head + p.l4 - p.head
 	q.becomeSegment(i, uint32(from-data), end == p.tail)
 	return q

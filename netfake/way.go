@@ -110,6 +110,7 @@ func (y *Way) carry(p *Packet, leaves time.Duration) (time.Duration, crossing) {
 	}
 	if len(y.strays) > 0 {
 		takes += y.disturb(p, takes)
+		y.crossed(p)
 	}
 	return takes, crosses
 }

@@ -82,8 +82,8 @@ type World struct {
 	internet  *Internet
 	hosts     []*Host
 	hostNames map[string]*Host
-	links     map[string]*Link // by name
-	faults    []*Fault         // in force, the oldest first
+	links     map[string]uint64 // how many have a name
+	faults    []*Fault          // in force, the oldest first
 	traffic   []*trafficFault
 	roots     *x509.CertPool
 	closed    bool
@@ -108,7 +108,7 @@ type World struct {
 // under rapid, or for a benchmark. The world is closed when the test ends.
 func New(tb TB, cfg Config) *World {
 	tb.Helper()
-	w := &World{tb: tb, cfg: cfg, bubble: bubbleName(), epoch: time.Now(), roots: x509.NewCertPool(), hostNames: map[string]*Host{}, links: map[string]*Link{}}
+	w := &World{tb: tb, cfg: cfg, bubble: bubbleName(), epoch: time.Now(), roots: x509.NewCertPool(), hostNames: map[string]*Host{}, links: map[string]uint64{}}
 	w.handlers.changed.L = &w.handlers.mu
 	w.seed = chooseSeed(tb, cfg)
 	if cfg.SendBuffer < 0 {
