@@ -37,14 +37,14 @@ type ConntrackMetrics struct {
 // interfaces may track together, which with the real service depends on the instance's
 // type; 0 is as many as come. Beyond it the packets that would open one are dropped.
 // Connections that are there go on, and those that are not tracked do not count. A negative
-// number fails the test.
+// number fails the test, as an instance does that is terminated (IncorrectInstanceState).
 func (i *Instance) SetConntrackAllowance(n int) {
 	w := i.World()
 	w.TB().Helper()
 	if n < 0 {
 		w.TB().Fatalf("%v (%v)", refuse(codeParameterValue, "an allowance of %d connections", n), i)
 	}
-	w.Do(func(time.Duration) { i.conntrack.most = n })
+	i.adjust(func() { i.conntrack.most = n })
 }
 
 // ConntrackMetrics returns the metrics of the instance's tracked connections.

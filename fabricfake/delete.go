@@ -135,6 +135,12 @@ func (v *VPC) checkAlive() error {
 	return nil
 }
 
+// Deleted reports whether the VPC was deleted.
+func (v *VPC) Deleted() (deleted bool) {
+	v.world.Do(func(time.Duration) { deleted = v.deleted })
+	return deleted
+}
+
 // mustExist fails the test for a VPC that was deleted.
 func (v *VPC) mustExist() {
 	tb := v.tb()

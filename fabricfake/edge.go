@@ -66,6 +66,9 @@ type Edge struct {
 // NewPublicEdge makes an edge of a VPC to the internet, where NewEdge makes one to another
 // network: middleboxes to which its route table leads must have a public address.
 func NewPublicEdge(v *VPC, name string, node EdgeNode) *Edge {
+	if v != nil {
+		v.tb().Helper()
+	}
 	e := NewEdge(v, name, node)
 	e.public = true
 	return e

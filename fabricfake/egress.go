@@ -167,7 +167,11 @@ func (f *Interface) tracksAll(peer netip.Addr) bool {
 // balancers, interface endpoints and functions, whose interfaces are like that. Source:
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html
 func (f *Interface) TrackConnections() {
-	made(f, "*Interface").vpc.world.Do(func(time.Duration) { f.tracked = true })
+	f.tb().Helper()
+	f.edit(func(time.Duration) error {
+		f.tracked = true
+		return nil
+	})
 }
 
 // path returns what flow records call the way to an address.

@@ -83,9 +83,11 @@ func (s *Subnet) FlowLog(name string, cfg FlowLogConfig) *FlowLog {
 	return s.vpc.newFlowLog(name, cfg, func(f *Interface) bool { return f.subnet == s })
 }
 
-// FlowLog starts to record at the interface: see VPC.FlowLog.
+// FlowLog starts to record at the interface: see VPC.FlowLog. One that is deleted fails the
+// test with InvalidNetworkInterfaceID.NotFound.
 func (f *Interface) FlowLog(name string, cfg FlowLogConfig) *FlowLog {
 	f.tb().Helper()
+	f.edit(func(time.Duration) error { return nil })
 	return f.vpc.newFlowLog(name, cfg, func(other *Interface) bool { return f == other })
 }
 

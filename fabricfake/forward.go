@@ -1,10 +1,6 @@
 package fabricfake
 
-import (
-	"time"
-
-	"github.com/netspec-go/netspec/netfake"
-)
+import "github.com/netspec-go/netspec/netfake"
 
 // An instance is a target of routes, as a NAT instance is, and may do more with packets than
 // to take them in.
@@ -24,12 +20,14 @@ func (i *Instance) NextHop() NextHop { return NextHop{Interface: i.iface} }
 // node gives to the programs of the instance what is for them, by p.To(i.Host), and sends
 // out of an interface by p.To(f.Out()); a router counts the TTL down. What the programs
 // send goes past it. While the instance is down or paused the node gets nothing. A nil node
-// takes it away again.
+// takes it away again. An instance that is terminated fails the test with
+// IncorrectInstanceState.
 func (i *Instance) Forward(n netfake.Node) {
+	i.tb().Helper()
 	if isNil(n) {
 		n = nil
 	}
-	i.World().Do(func(time.Duration) {
+	i.adjust(func() {
 		i.kernel = n
 		for _, f := range i.ifaces {
 			if f.guest != nil {

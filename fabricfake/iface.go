@@ -318,15 +318,23 @@ func (f *Interface) modify(change func(now time.Duration) error) {
 func (f *Interface) edit(change func(now time.Duration) error) {
 	w := f.vpc.world
 	w.TB().Helper()
-	err := refuse(codeInterfaceNotFound, "%s is deleted", f.name)
+	var err error
 	w.Do(func(now time.Duration) {
-		if !f.gone {
+		if err = f.checkAlive(); err == nil {
 			err = change(now)
 		}
 	})
 	if err != nil {
 		w.TB().Fatalf("%v (%s in subnet %s)", err, f.name, f.subnet.name)
 	}
+}
+
+// checkAlive refuses what is done with an interface that was deleted.
+func (f *Interface) checkAlive() error {
+	if f.gone {
+		return refuse(codeInterfaceNotFound, "%s is deleted", f.name)
+	}
+	return nil
 }
 
 // Groups returns the interface's security groups.

@@ -106,14 +106,15 @@ type aboutInstance struct {
 }
 
 // SetMetadataOptions changes how the instance may ask about itself, as
-// ModifyInstanceMetadataOptions does, at once. Tokens stay valid.
+// ModifyInstanceMetadataOptions does, at once. Tokens stay valid. An instance that is terminated
+// fails the test with IncorrectInstanceState.
 func (i *Instance) SetMetadataOptions(o MetadataOptions) {
 	w := i.World()
 	w.TB().Helper()
 	if err := o.check(); err != nil {
 		w.TB().Fatalf("%v (%s)", err, i.Name())
 	}
-	w.Do(func(time.Duration) { i.about.options = o })
+	i.adjust(func() { i.about.options = o })
 }
 
 // MetadataOptions returns how the instance may ask about itself.

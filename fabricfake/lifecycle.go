@@ -213,6 +213,24 @@ func (i *Instance) Reboot() {
 	i.runProgramsIn(i.cfg.ShutdownTime + i.cfg.BootTime)
 }
 
+// adjust changes something of an instance that is not terminated inside the scheduler; of one
+// that is, it fails the test with IncorrectInstanceState.
+func (i *Instance) adjust(change func()) {
+	w := i.World()
+	w.TB().Helper()
+	var err error
+	w.Do(func(time.Duration) {
+		if i.state == Terminated {
+			err = refuse(codeInstanceState, "%s is terminated", i.Name())
+			return
+		}
+		change()
+	})
+	if err != nil {
+		w.TB().Fatalf("%v", err)
+	}
+}
+
 // launch puts the instance on a physical host and begins to boot it.
 func (i *Instance) launch(on *PhysicalHost) {
 	w := i.World()

@@ -65,7 +65,8 @@ type MirrorSession struct {
 
 // Mirror starts a session. It fails the test for what the API refuses: a target that is
 // missing or of another VPC, an interface that is source and target, a fourth session of
-// one source, a target with 100 other sources, an eleventh rule, a number that is taken or out of range.
+// one source, a target with 100 other sources, an eleventh rule, a number that is taken or out of range,
+// an interface that is deleted (InvalidNetworkInterfaceID.NotFound).
 func (f *Interface) Mirror(name string, cfg MirrorConfig) *MirrorSession {
 	f.tb().Helper()
 	w := f.vpc.world
@@ -103,8 +104,12 @@ func (f *Interface) Mirror(name string, cfg MirrorConfig) *MirrorSession {
 func (s *MirrorSession) check() error {
 	f, t := s.source, s.cfg.Target
 	switch {
+	case f.gone:
+		return f.checkAlive()
 	case t == nil:
 		return refuse(codeParameterValue, "the session has no target")
+	case t.gone:
+		return t.checkAlive()
 	case t.vpc != f.vpc:
 		return refuse(codeParameterValue, "%s is no interface of vpc %s", t.name, f.vpc.name)
 	case f.managed || t.managed:

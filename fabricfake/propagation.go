@@ -17,8 +17,14 @@ type Propagation struct {
 	tables []*RouteTable
 }
 
-// NewPropagation returns the routes of a gateway of the VPC, none yet, which lead to target.
+// NewPropagation returns the routes of a gateway of the VPC, none yet, which lead to target. No
+// target fails the test, as a VPC does that was deleted (InvalidVpcID.NotFound).
 func NewPropagation(v *VPC, target Target) *Propagation {
+	v.tb().Helper()
+	v.mustExist()
+	if isNil(target) {
+		v.tb().Fatalf("%v", refuse(codeParameterValue, "the propagated routes of vpc %s have no target", v.name))
+	}
 	return &Propagation{vpc: v, target: target}
 }
 

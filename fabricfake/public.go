@@ -96,12 +96,14 @@ func (f *Interface) SetPublicIP(addr netip.Addr) {
 
 // SetPublicIPOf gives a private IPv4 address of the interface a public one, in the place of
 // one that was assigned when the instance was launched; the zero Addr takes it away. It is
-// for the room of the gateways.
+// for the room of the gateways. An interface that is deleted fails the test with
+// InvalidNetworkInterfaceID.NotFound.
 func (f *Interface) SetPublicIPOf(private, public netip.Addr) {
 	f.tb().Helper()
-	f.vpc.world.Do(func(time.Duration) {
+	f.edit(func(time.Duration) error {
 		f.untranslate(private)
 		f.translate(publicIP{private: private, public: public})
+		return nil
 	})
 	f.vpc.announce()
 }
@@ -208,6 +210,17 @@ func (v *VPC) SetUplink(u *netfake.Uplink) {
 	}
 	v.uplink, v.announced, v.announced6 = u, nil, nil
 	v.announce()
+}
+
+// Unannounce has the internet no longer bring to the VPC what is for a public address that
+// belongs to nobody in it any more. It is for the room of the gateways, when the address comes to
+// another VPC.
+func (v *VPC) Unannounce(public netip.Addr) {
+	v.tb().Helper()
+	if i := slices.Index(v.announced, public); i >= 0 {
+		v.uplink.Withdraw(public)
+		v.announced = slices.Delete(v.announced, i, i+1)
+	}
 }
 
 // announce has the internet bring what is for the VPC's public addresses and IPv6 blocks to

@@ -61,9 +61,10 @@ func (t title) take() { addresses(t.vpc.World()).titles[t] = true }
 func (t title) free() { delete(addresses(t.vpc.World()).titles, t) }
 
 // ElasticIP is a public address that belongs to the account until it is released, and
-// to at most one private IPv4 address at a time: of an interface, with which it moves.
+// to at most one private IPv4 address at a time: of an interface, with which it moves, in
+// whichever VPC of its region.
 type ElasticIP struct {
-	vpc  *fabricfake.VPC
+	vpc  *fabricfake.VPC // that it was allocated for, or had its last interface in
 	addr netip.Addr
 	nat  *NATGateway // that has it, or nil
 
@@ -94,13 +95,18 @@ func (p *pool) quota(region *fabricfake.Region) int {
 }
 
 // NewElasticIP allocates a public address in the VPC's region. More than the region's
-// quota fail the test with AddressLimitExceeded. A nil VPC panics.
+// quota fail the test with AddressLimitExceeded, a VPC that was deleted with
+// InvalidVpcID.NotFound. The address is the region's: every VPC there may have it, and it
+// outlives this one. A nil VPC panics.
 func NewElasticIP(vpc *fabricfake.VPC) *ElasticIP {
 	if vpc == nil {
 		panic("gatewayfake: NewElasticIP of no VPC")
 	}
 	w := vpc.World()
 	w.TB().Helper()
+	if vpc.Deleted() {
+		w.TB().Fatalf("gatewayfake: InvalidVpcID.NotFound: vpc %s was deleted", vpc.Name())
+	}
 	all := addresses(w)
 	region := vpc.Region()
 	if all.held[region] >= all.quota(region) {
@@ -149,7 +155,8 @@ func (e *ElasticIP) Associate(f *fabricfake.Interface) {
 // private one was assigned with the launch of its instance is released. Without an internet
 // gateway it fails the test with Gateway.NotAttached; an address that is taken, or that has
 // an elastic IP, with Resource.AlreadyAssociated; one that is not the interface's with
-// InvalidParameterValue.
+// InvalidParameterValue; an elastic IP that was released, or is another region's, with
+// InvalidAllocationID.NotFound.
 func (e *ElasticIP) AssociateTo(f *fabricfake.Interface, private netip.Addr) {
 	w := e.world()
 	w.TB().Helper()
@@ -161,8 +168,8 @@ func (e *ElasticIP) AssociateTo(f *fabricfake.Interface, private netip.Addr) {
 	switch {
 	case e.released:
 		w.TB().Fatalf("gatewayfake: InvalidAllocationID.NotFound: %v was released", e.addr)
-	case f.VPC() != e.vpc:
-		w.TB().Fatalf("gatewayfake: InvalidParameterValue: %v was allocated for vpc %s, %v is in %s", e.addr, e.vpc.Name(), f, f.VPC().Name())
+	case f.VPC().Region() != e.vpc.Region():
+		w.TB().Fatalf("gatewayfake: InvalidAllocationID.NotFound: %v is an address of region %v, %v is in %v", e.addr, e.vpc.Region(), f, f.VPC().Region())
 	case g == nil || !g.attached:
 		w.TB().Fatalf("gatewayfake: Gateway.NotAttached: vpc %s has no internet gateway, so %v cannot have %v", e.vpc.Name(), f, e.addr)
 	case owner != nil:
@@ -172,6 +179,10 @@ func (e *ElasticIP) AssociateTo(f *fabricfake.Interface, private netip.Addr) {
 	case f.HasElasticIP(private):
 		w.TB().Fatalf("gatewayfake: Resource.AlreadyAssociated: %v of %v has %v", private, f, f.PublicIPOf(private))
 	}
+	if f.VPC() != e.vpc {
+		e.vpc.Unannounce(e.addr)
+		e.vpc = f.VPC()
+	}
 	f.SetPublicIPOf(private, e.addr)
 }
 
@@ -179,10 +190,11 @@ func (e *ElasticIP) AssociateTo(f *fabricfake.Interface, private netip.Addr) {
 // assigned if it had one at its launch and has no other interface. It does nothing if the
 // address belongs to none.
 // The address of a NAT gateway fails the test with OperationNotPermitted: the gateway
-// has it until it is deleted.
+// has it until it is deleted. One that was released fails it with InvalidAllocationID.NotFound.
 func (e *ElasticIP) Disassociate() {
 	w := e.world()
 	w.TB().Helper()
+	e.mustExist()
 	if e.nat != nil {
 		w.TB().Fatalf("gatewayfake: OperationNotPermitted: %v belongs to the NAT gateway %v, which has it until it is deleted", e.addr, e.nat)
 	}
@@ -195,14 +207,21 @@ func (e *ElasticIP) Disassociate() {
 func (e *ElasticIP) Release() {
 	w := e.world()
 	w.TB().Helper()
-	if e.released {
-		w.TB().Fatalf("gatewayfake: InvalidAllocationID.NotFound: %v was released", e.addr)
-	}
+	e.mustExist()
 	if owner, _ := e.Interface(); owner != nil {
 		w.TB().Fatalf("gatewayfake: InvalidIPAddress.InUse: %v belongs to %v", e.addr, owner)
 	}
 	e.released = true
 	addresses(w).held[e.vpc.Region()]--
+}
+
+// mustExist fails the test for an address that was released.
+func (e *ElasticIP) mustExist() {
+	w := e.world()
+	w.TB().Helper()
+	if e.released {
+		w.TB().Fatalf("gatewayfake: InvalidAllocationID.NotFound: %v was released", e.addr)
+	}
 }
 
 // free takes the address from whoever has it.

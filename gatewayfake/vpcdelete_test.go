@@ -52,6 +52,13 @@ func TestDeleteVPCWithGateways(t *testing.T) {
 
 		// And when it is deleted there can be none.
 		{"then an internet gateway", func(x *peerable) { x.a.Delete(); gatewayfake.NewInternetGateway(x.a, "igw") }, "InvalidVpcID.NotFound: vpc a was deleted"},
+		// fact: eip.region
+		{"then an elastic IP", func(x *peerable) { x.a.Delete(); gatewayfake.NewElasticIP(x.a) }, "gatewayfake: InvalidVpcID.NotFound: vpc a was deleted"},
+		{"before it one, which is released", func(x *peerable) {
+			eip := gatewayfake.NewElasticIP(x.a)
+			x.a.Delete()
+			eip.Release()
+		}, ""},
 		{"then a peering", func(x *peerable) { x.a.Delete(); gatewayfake.NewPeering(x.b, x.a, "pcx") }, "InvalidVpcID.NotFound: vpc a was deleted"},
 		{"a NAT gateway in a subnet that is", func(x *peerable) {
 			gatewayfake.NewInternetGateway(x.a, "igw")
