@@ -66,20 +66,23 @@ func (s *Subnet) mustExist() {
 // Delete deletes the VPC, with its default security group, its default ACL and its main route
 // table: its name and its IPv6 blocks are free, and a frame of its number is believed nowhere.
 // It fails the test while it has anything else (DependencyViolation): a subnet, an internet
-// gateway, another group, table or ACL, a peering that is active or waits to be accepted. Like
-// the API, and other than the console, it deletes none of these. Edges that a test has made by
+// gateway, another group, table or ACL, a peering that is active or that another VPC has asked it
+// for. Like the API, and other than the console, it deletes none of these. What it has asked
+// others for, and they have yet to accept, goes with it. Edges that a test has made by
 // itself (NewEdge) do not keep it. What is done with it afterwards fails the
 // test with InvalidVpcID.NotFound, as deleting it again does. Like what makes VPCs it is for the
 // test's own goroutine. Sources:
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpc.html and, for peerings,
-// https://repost.aws/knowledge-center/troubleshoot-dependency-error-delete-vpc
+// https://repost.aws/knowledge-center/troubleshoot-dependency-error-delete-vpc and
+// https://docs.aws.amazon.com/vpc/latest/peering/delete-vpc-peering-connection.html, which
+// tells of requests between accounts alone: here they are all alike
 func (v *VPC) Delete() {
 	tb := v.tb()
 	tb.Helper()
 	var err error
 	v.world.Do(func(now time.Duration) {
 		if err = v.checkDelete(now); err == nil {
-			v.remove()
+			v.remove(now)
 		}
 	})
 	if err != nil {
@@ -99,7 +102,11 @@ func (v *VPC) checkDelete(now time.Duration) error {
 
 // keptBy names something for which the VPC cannot be deleted, "" if there is nothing.
 func (v *VPC) keptBy(now time.Duration) string {
-	peerings, tables := v.Peerings(now), v.tables
+	tables := v.tables
+	kept := slices.IndexFunc(v.peerings, func(p *Peering) bool {
+		s := p.State(now)
+		return s == PeeringOpen || s == PeeringOffered && p.accepter == v
+	})
 	custom := slices.IndexFunc(tables, func(t *RouteTable) bool { return t != v.main })
 	switch {
 	case len(v.subnets) > 0:
@@ -112,13 +119,17 @@ func (v *VPC) keptBy(now time.Duration) string {
 		return v.acls[1].String()
 	case custom >= 0:
 		return tables[custom].String()
-	case len(peerings) > 0:
-		return "a peering with vpc " + peerings[0].other(v).name
+	case kept >= 0:
+		return "a peering with vpc " + v.peerings[kept].other(v).name
 	}
 	return ""
 }
 
-func (v *VPC) remove() {
+func (v *VPC) remove(now time.Duration) {
+	for _, p := range v.Peerings(now) {
+		p.withdrawn = true
+		p.End(now)
+	}
 	v.deleted, v.acl.deleted, v.groups[0].deleted = true, true, true
 	v.main.remove()
 	for _, block := range v.allBlocks() {

@@ -49,6 +49,7 @@ type Peering struct {
 	since               time.Duration // when the state began
 	lapses              time.Duration // when an offer does
 	failed              bool          // for blocks that overlap
+	withdrawn           bool          // with the VPC that had offered it
 }
 
 // NewPeering makes a peering between two VPCs of one region, over which nothing passes yet. It
@@ -116,6 +117,10 @@ func (p *Peering) Ends() (requester, accepter *VPC) { return p.requester, p.acce
 // Failed reports whether an offer ended because the accepter added a block that overlaps. It
 // may be called only inside the scheduler.
 func (p *Peering) Failed() bool { return p.failed }
+
+// Withdrawn reports whether an offer ended because the requester was deleted. It may be called
+// only inside the scheduler.
+func (p *Peering) Withdrawn() bool { return p.withdrawn }
 
 // Overlap returns a block of each VPC that overlap, if any do: then they cannot be peers. It may
 // be called only inside the scheduler.

@@ -262,7 +262,8 @@ func (p *Peering) checkQuota(now time.Duration) error {
 }
 
 // Status returns how far the peering is. A request that nobody has accepted for PeeringLifetime
-// has expired, and one has failed if the accepter has added a block since that overlaps.
+// has expired, one has failed if the accepter has added a block since that overlaps, and one whose
+// requester was deleted is deleted.
 func (p *Peering) Status() (s PeeringStatus) {
 	p.world().Do(func(now time.Duration) { s = p.at(now) })
 	return s
@@ -274,6 +275,8 @@ func (p *Peering) at(now time.Duration) PeeringStatus {
 	case p.status != PeeringPendingAcceptance:
 	case p.link.Failed():
 		return PeeringFailed
+	case p.link.Withdrawn():
+		return PeeringDeleted
 	case p.link.State(now) == fabricfake.PeeringOver:
 		return PeeringExpired
 	}

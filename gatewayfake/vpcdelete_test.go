@@ -34,9 +34,9 @@ func TestDeleteVPCWithGateways(t *testing.T) {
 
 		// fact: vpc.delete.peering
 		{"a peering", func(x *peerable) { gatewayfake.NewPeering(x.a, x.b, "pcx").Accept(); x.a.Delete() }, "DependencyViolation: it still has a peering with vpc b"},
-		// fact: vpc.delete.peering
-		{"a request", func(x *peerable) { gatewayfake.NewPeering(x.a, x.b, "pcx"); x.a.Delete() }, "it still has a peering with vpc b"},
-		// fact: vpc.delete.peering
+		// fact: vpc.delete.request
+		{"a request", func(x *peerable) { gatewayfake.NewPeering(x.a, x.b, "pcx"); x.a.Delete() }, ""},
+		// fact: vpc.delete.requested
 		{"a request of another", func(x *peerable) { gatewayfake.NewPeering(x.b, x.a, "pcx"); x.a.Delete() }, "it still has a peering with vpc b"},
 		{"that is rejected", func(x *peerable) { gatewayfake.NewPeering(x.b, x.a, "pcx").Reject(); x.a.Delete() }, ""},
 		{"that has expired", func(x *peerable) {
@@ -106,6 +106,27 @@ func TestVPCAnew(t *testing.T) {
 		}
 		if alarms := w.Alarms(); len(alarms) > 0 {
 			t.Errorf("alarms: %v", alarms)
+		}
+	})
+}
+
+// A request that waits goes with the VPC that has made it, and nobody can accept it any more.
+// fact: vpc.delete.request
+func TestRequestsOfADeletedVPC(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, _ *netfake.World) {
+		x := buildPeerable(t)
+		c := fabricfake.NewVPC(x.w, "c", "10.7.0.0/16")
+		waits, other := gatewayfake.NewPeering(x.a, x.b, "pcx"), gatewayfake.NewPeering(c, x.b, "other")
+		x.a.Delete()
+		if got, want := waits.Status(), gatewayfake.PeeringDeleted; got != want {
+			t.Errorf("the request is %v, want %v", got, want)
+		}
+		x.want(t, "accepting it", "InvalidStateTransition: the peering pcx is deleted and cannot be accepted", func() { waits.Accept() })
+		x.want(t, "accepting another", "", func() { other.Accept() })
+		x.want(t, "its name in another one's place", "", func() { gatewayfake.NewPeering(fabricfake.NewVPC(x.w, "a", "10.3.0.0/16"), x.b, "pcx").Accept() })
+		x.w.Sleep(gatewayfake.PeeringLifetime)
+		if got, want := waits.Status(), gatewayfake.PeeringDeleted; got != want {
+			t.Errorf("long afterwards the request is %v, want %v", got, want)
 		}
 	})
 }
