@@ -130,13 +130,13 @@ func (f *Interface) Detach() {
 // is not given again until it has been stopped and started.
 func (f *Interface) ForceDetach() {
 	f.tb().Helper()
-	f.modify(func(time.Duration) error {
+	f.modify(func(now time.Duration) error {
 		if err := f.checkDetach(); err != nil {
 			return err
 		}
 		i := f.instance
 		i.spent = append(i.spent, f.attachment.index)
-		f.leave()
+		f.leave(now)
 		return nil
 	})
 }
@@ -183,11 +183,11 @@ func (f *Interface) plugIn() {
 }
 
 // leave is plugIn taken back, and the end of the attachment.
-func (f *Interface) leave() {
+func (f *Interface) leave(now time.Duration) {
 	i := f.instance
 	f.unplace()
 	for _, addr := range f.addresses() {
-		f.unplug(addr)
+		f.unplug(addr, now)
 	}
 	i.ifaces = slices.DeleteFunc(i.ifaces, func(o *Interface) bool { return o == f })
 	f.guest, f.instance = nil, nil

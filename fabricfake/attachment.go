@@ -107,14 +107,14 @@ func (i *Instance) take(f *Interface, now time.Duration) {
 }
 
 // settle ends what is under way.
-func (f *Interface) settle(time.Duration) {
+func (f *Interface) settle(now time.Duration) {
 	was := f.attachment.underway
 	f.attachment.underway = 0
 	switch was {
 	case InterfaceAttaching:
 		f.plugIn()
 	case InterfaceDetaching:
-		f.leave()
+		f.leave(now)
 	}
 }
 

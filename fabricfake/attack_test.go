@@ -266,6 +266,22 @@ func TestLostAddress(t *testing.T) {
 			b.vault.Interface().Unassign(old)
 			b.teller, b.vault = b.vault, b.teller
 		}, "source check: 10.0.0.50 is not 10.0.0.10 any more", 0},
+		{"it has lost it some time ago", func(b *bank, old netip.Addr) {
+			b.vault.Interface().MovePrivateIP(old.String())
+			b.vault.World().Sleep(924800*time.Millisecond - 1)
+		}, "source check: 10.0.0.50 is not 10.0.0.11 any more", 0},
+		{"it has lost it so long ago that nothing of it is open", func(b *bank, old netip.Addr) {
+			b.vault.Interface().MovePrivateIP(old.String())
+			b.vault.World().Sleep(924800 * time.Millisecond)
+		}, "source check: 10.0.0.50 is not 10.0.0.11", 1},
+		{"it has lost it again", func(b *bank, old netip.Addr) {
+			for range 2 {
+				b.teller.Interface().Unassign(old)
+				b.vault.World().Sleep(924 * time.Second)
+				b.teller.Interface().AssignPrivateIP(old.String())
+			}
+			b.teller.Interface().Unassign(old)
+		}, "source check: 10.0.0.50 is not 10.0.0.11 any more", 0},
 		{"it never had it", func(b *bank, old netip.Addr) {
 			b.teller = b.teller.Interface().Subnet().Instance("other", fabricfake.InstanceConfig{PrivateIP: "10.0.0.60"})
 		}, "source check: 10.0.0.50 is not 10.0.0.60", 1},

@@ -199,11 +199,13 @@ func (i *Instance) hostname() string {
 
 // LookupHostname returns the private address that a host name of the VPC's instances has
 // inside of the VPC, with or without a dot at its end: private names, and public ones too,
-// which have the public address only outside. A name lives as long as an interface has its
-// address: a private one through a stop of the instance until that is terminated, the one of
-// an assigned public address until the stop. It is for the VPC's resolver, and may not be
-// called inside the scheduler. Source:
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-naming.html
+// which have the public address only outside. A private name lives from when its instance is
+// running for the first time, through stops, until that is terminated; a public one as long as an
+// interface has the address, but for when its instance is pending: that of an assigned address
+// ends with the stop. Interfaces that were made by themselves have theirs from the beginning. It
+// is for the VPC's resolver, and may not be called inside the scheduler. Sources:
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-naming.html and
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html
 func (v *VPC) LookupHostname(name string) (addr netip.Addr, ok bool) {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	v.world.Do(func(time.Duration) { addr, ok = v.lookupHostname(name) })
@@ -218,17 +220,24 @@ func (v *VPC) lookupHostname(name string) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	switch {
-	case kind == "ip" && domain == v.region.privateDomain() && v.owned(addr):
+	case kind == "ip" && domain == v.region.privateDomain() && v.named(addr):
 		return addr, true
 	case kind == "ec2" && domain == v.region.publicDomain() && v.dns.hostnames && !v.dns.supportOff:
 		f, private := v.PublicOwner(addr)
-		return private, f != nil
+		if f == nil || f.instance != nil && f.instance.state == Pending {
+			return netip.Addr{}, false
+		}
+		return private, true
 	}
 	return netip.Addr{}, false
 }
 
-// owned reports whether an interface of the VPC has an address, also one that is on no
-// physical host, which the mapping service knows nothing of.
-func (v *VPC) owned(addr netip.Addr) bool {
-	return v.region.mapping.find(v.vni, addr) != nil || v.holder(addr) != nil
+// named reports whether an address has a name: that of an interface of the VPC, also one that is
+// on no physical host, which the mapping service knows nothing of.
+func (v *VPC) named(addr netip.Addr) bool {
+	f := v.region.mapping.find(v.vni, addr)
+	if f == nil {
+		f = v.holder(addr)
+	}
+	return f != nil && (f.instance == nil || f.instance.hasRun || f.instance.cfg.Interface != nil)
 }

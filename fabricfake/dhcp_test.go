@@ -137,7 +137,7 @@ func TestHostnamesInALife(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		v := NewVPC(w, "prod", "10.0.0.0/16").EnableDNSHostnames()
 		s := v.Subnet("app", "10.0.1.0/24", "a").AutoAssignPublicIP(AutoAssignOn)
-		i := s.Instance("app", InstanceConfig{PrivateIP: "10.0.1.5", SecondaryIPs: []string{"10.0.1.6"}})
+		i := s.Instance("app", InstanceConfig{PrivateIP: "10.0.1.5", SecondaryIPs: []string{"10.0.1.6"}, BootTime: time.Minute})
 		i.Interface().SetPublicIPOf(second, netip.MustParseAddr("203.0.113.25"))
 		assigned := i.Interface().PublicDNSName()
 		for _, row := range []struct {
@@ -145,10 +145,16 @@ func TestHostnamesInALife(t *testing.T) {
 			change                                func()
 			private, assigned, secondary, elastic netip.Addr // of the names, zero for none
 		}{
-			{"runs", func() {}, first, first, second, second},
+			// fact: dns.names.pending
+			{"is pending", func() { w.Sleep(time.Minute - 1) }, nobody, nobody, nobody, nobody},
+			// fact: dns.names.pending
+			{"runs", func() { w.Sleep(1) }, first, first, second, second},
 			{"stops", i.Stop, first, first, second, second},
 			// fact: dns.names.life, dns.names.public.life
 			{"is stopped", func() { i.Await(Stopped) }, first, nobody, second, second},
+			{"is pending again", func() { i.Start(); assigned = i.Interface().PublicDNSName() }, first, nobody, second, nobody},
+			{"runs again", func() { i.Await(Running) }, first, first, second, second},
+			{"is stopped again", i.ForceStop, first, nobody, second, second},
 			{"has lost its elastic IP", func() { i.Interface().SetPublicIPOf(second, nobody) }, first, nobody, second, nobody},
 			// fact: dns.names.life
 			{"is terminated", i.Terminate, nobody, nobody, nobody, nobody},
@@ -160,6 +166,26 @@ func TestHostnamesInALife(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// An interface that was made by itself has a name of its own, whatever instance it comes to.
+func TestHostnameOfAnInterface(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		s := NewVPC(w, "prod", "10.0.0.0/16").Subnet("app", "10.0.1.0/24", "a")
+		f := s.Interface("eni", InterfaceConfig{PrivateIP: "10.0.1.5"})
+		resolves := func(when string) {
+			if got, ok := s.vpc.LookupHostname(f.PrivateDNSName()); !ok || got != f.PrivateIP() {
+				t.Errorf("%s: %v, %v", when, got, ok)
+			}
+		}
+		resolves("of nobody")
+		i := s.Instance("app", InstanceConfig{Interface: f, BootTime: time.Minute})
+		resolves("of an instance that is pending")
+		i.Await(Running)
+		resolves("of one that runs")
+		i.ForceTerminate()
+		resolves("of one that is terminated")
 	})
 }
 

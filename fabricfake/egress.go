@@ -64,16 +64,31 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	return f.route(p, &m)
 }
 
+// lostFor is how long what was open at an address may still send from it when its instance has
+// lost it: until Linux gives a TCP connection up that nobody answers, with the 15 retransmissions
+// of tcp_retries2. Source: https://www.kernel.org/doc/html/latest/networking/ip-sysctl.html
+const lostFor = 924800 * time.Millisecond
+
 // spoofed drops a packet with a source that is not the interface's. Of an address that its
-// instance has lost that is no wonder: what was open at it may still send.
+// instance has lost of late that is no wonder: what was open at it may still send.
 func (f *Interface) spoofed(p *netfake.Packet) netfake.Next {
 	src, since := p.Flow.Src.Addr(), ""
-	if f.instance != nil && f.instance.lost[src] {
+	if f.hadOfLate(src, p.At()) {
 		since = " any more"
 	} else {
 		p.Alarm(f, fmt.Sprintf("sends as %v, which is not its address", src))
 	}
 	return p.Drop(f.hop(f, netfake.Egress, fmt.Sprintf("source check: %v is not %v%s", src, listed(f.addresses()), since), codeSourceCheck))
+}
+
+// hadOfLate reports whether the instance behind the interface has lost an address less than
+// lostFor ago.
+func (f *Interface) hadOfLate(addr netip.Addr, now time.Duration) bool {
+	if f.instance == nil {
+		return false
+	}
+	at, had := f.instance.lost[addr]
+	return had && now-at < lostFor
 }
 
 // hop begins a hop at the interface.

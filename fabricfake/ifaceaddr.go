@@ -20,14 +20,14 @@ const maxInterfaceAddresses = 50
 // with InvalidIPAddress.InUse: see MovePrivateIP.
 func (f *Interface) AssignPrivateIP(addr string) netip.Addr {
 	f.tb().Helper()
-	return f.assign(32, func() (netip.Addr, error) { return f.subnet.takeAddress(addr) })
+	return f.assign(32, func(time.Duration) (netip.Addr, error) { return f.subnet.takeAddress(addr) })
 }
 
 // AssignIPv6 gives the interface an IPv6 address of its subnet, or if addr is "" the next
 // one that is free, and returns it.
 func (f *Interface) AssignIPv6(addr string) netip.Addr {
 	f.tb().Helper()
-	return f.assign(128, func() (netip.Addr, error) { return f.subnet.takeIPv6(addr) })
+	return f.assign(128, func(time.Duration) (netip.Addr, error) { return f.subnet.takeIPv6(addr) })
 }
 
 // MovePrivateIP takes a secondary IPv4 address from the interface of the subnet that has
@@ -37,7 +37,7 @@ func (f *Interface) AssignIPv6(addr string) netip.Addr {
 // test with OperationNotPermitted, unless it is for another one of a service.
 func (f *Interface) MovePrivateIP(addr string) netip.Addr {
 	f.tb().Helper()
-	return f.assign(32, func() (netip.Addr, error) {
+	return f.assign(32, func(now time.Duration) (netip.Addr, error) {
 		ip, err := netip.ParseAddr(addr)
 		if err != nil {
 			return ip, refuse(codeParameterValue, "%q is no IP address", addr)
@@ -52,20 +52,20 @@ func (f *Interface) MovePrivateIP(addr string) netip.Addr {
 			return ip, refuse(codeParameterValue, "%v is no secondary IPv4 address of %s", ip, from.name)
 		}
 		public := from.translation(ip)
-		from.drop(ip)
+		from.drop(ip, now)
 		f.translate(public)
 		return ip, nil
 	})
 }
 
 // assign adds an address of so many bits that take gets from the subnet.
-func (f *Interface) assign(bits int, take func() (netip.Addr, error)) (addr netip.Addr) {
+func (f *Interface) assign(bits int, take func(now time.Duration) (netip.Addr, error)) (addr netip.Addr) {
 	f.tb().Helper()
-	f.edit(func(time.Duration) (err error) {
+	f.edit(func(now time.Duration) (err error) {
 		if f.countAddresses(bits) >= maxInterfaceAddresses {
 			return refuse("PrivateIpAddressLimitExceeded", "%s has %d addresses of a family, and no room for another", f.name, maxInterfaceAddresses)
 		}
-		if addr, err = take(); err != nil {
+		if addr, err = take(now); err != nil {
 			return err
 		}
 		f.more = append(f.more, addr)
@@ -83,24 +83,24 @@ func (f *Interface) assign(bits int, take func() (netip.Addr, error)) (addr neti
 // cannot be taken off.
 func (f *Interface) Unassign(addr netip.Addr) {
 	f.tb().Helper()
-	f.edit(func(time.Duration) error {
+	f.edit(func(now time.Duration) error {
 		if !slices.Contains(f.more, addr) {
 			return refuse(codeParameterValue, "%v is no secondary address of %s", addr, f.name)
 		}
-		f.drop(addr)
+		f.drop(addr, now)
 		f.subnet.release(addr)
 		return nil
 	})
 }
 
 // drop takes an address off the interface inside the scheduler.
-func (f *Interface) drop(addr netip.Addr) {
+func (f *Interface) drop(addr netip.Addr, now time.Duration) {
 	f.more = slices.DeleteFunc(f.more, func(a netip.Addr) bool { return a == addr })
 	if f.placed() {
 		f.vpc.region.mapping.remove(f.vpc.vni, addr)
 	}
 	f.untranslate(addr)
-	f.unplug(addr)
+	f.unplug(addr, now)
 }
 
 // plug gives an address of the interface to the instance behind it, inside the scheduler.
@@ -115,11 +115,11 @@ func (f *Interface) plug(addr netip.Addr) {
 }
 
 // unplug takes it away again.
-func (f *Interface) unplug(addr netip.Addr) {
+func (f *Interface) unplug(addr netip.Addr, now time.Duration) {
 	if nic := f.nics[addr]; nic != nil {
 		nic.Remove()
 		delete(f.nics, addr)
-		put(&f.instance.lost, addr, true)
+		put(&f.instance.lost, addr, now)
 	}
 }
 

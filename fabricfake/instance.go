@@ -93,12 +93,12 @@ type Instance struct {
 	*netfake.Host
 	cfg    InstanceConfig
 	number uint64
-	iface  *Interface          // the primary one
-	ifaces []*Interface        // that are attached, as they came
-	spent  []int               // device indices that are not given again while it runs
-	lost   map[netip.Addr]bool // addresses that it had
-	about  aboutInstance       // what the instance metadata service knows
-	dhcp   DHCPOptions         // of the VPC when it was launched
+	iface  *Interface                   // the primary one
+	ifaces []*Interface                 // that are attached, as they came
+	spent  []int                        // device indices that are not given again while it runs
+	lost   map[netip.Addr]time.Duration // addresses that it had, and when it lost them
+	about  aboutInstance                // what the instance metadata service knows
+	dhcp   DHCPOptions                  // of the VPC when it was launched
 
 	conntrack conntrackAllowance
 
@@ -109,7 +109,8 @@ type Instance struct {
 	timer   *netfake.Timer
 	next    func(now time.Duration) // when timer goes off
 	boots   int                     // how often it has begun to boot
-	changed chan struct{}           // closed when the state changes
+	hasRun  bool
+	changed chan struct{} // closed when the state changes
 }
 
 // Instance launches an instance. A name that is taken in the world fails the test, as

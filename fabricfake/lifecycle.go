@@ -148,7 +148,7 @@ func (i *Instance) ended(now time.Duration, s InstanceState) {
 		f.unplace()
 		f.loseAssigned()
 		if s == Terminated {
-			f.leave()
+			f.leave(now)
 			if f.attachment.ends == DeleteOnTermination {
 				f.remove(now)
 			}
@@ -282,6 +282,7 @@ func (f *Interface) loseAssigned() {
 // booted is the end of booting.
 func (i *Instance) booted(time.Duration) {
 	i.PowerOn()
+	i.hasRun = true
 	i.enter(Running)
 }
 

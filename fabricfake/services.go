@@ -57,7 +57,9 @@ func (f *Interface) consult(p *netfake.Packet, dst netip.Addr) netfake.Next {
 		hop.Rule, hop.Code = what, codeNoService
 		return p.Drop(hop)
 	case !f.owns(src):
-		p.Alarm(f, fmt.Sprintf("asks %v as %v, which is not its address", dst, src))
+		if !f.hadOfLate(src, p.At()) {
+			p.Alarm(f, fmt.Sprintf("asks %v as %v, which is not its address", dst, src))
+		}
 		hop.Rule, hop.Code = fmt.Sprintf("%v is not %v", src, listed(f.addresses())), codeSourceCheck
 		return p.Drop(hop)
 	case !p.Probing() && !f.local.admit(p.At(), p.Segments()):
