@@ -263,7 +263,7 @@ func (h *Host) Step(p *Packet) Next {
 		return h.park(p)
 	case !h.owns(p.Flow.Dst.Addr()):
 		return h.drop(p, fmt.Sprintf("%v is not an address of this host", p.Flow.Dst.Addr()), "")
-	case p.isMartian():
+	case h.isMartian(p):
 		return h.drop(p, fmt.Sprintf("martian: nothing from outside comes from %v to %v", p.Flow.Src.Addr(), p.Flow.Dst.Addr()), "")
 	case p.IsFragment():
 		return h.reassemble(p)

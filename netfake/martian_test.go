@@ -18,6 +18,9 @@ func TestMartians(t *testing.T) {
 		hosts    func(*World) (server, client *Host)
 	}{
 		{"IPv4: from itself", "", "198.51.100.20:9", false, twoHosts},
+		{"IPv4: from another of its addresses", "198.51.100.21:1000", "198.51.100.20:9", false, twoHosts},
+		{"IPv4: from itself to another of its addresses", "", "198.51.100.21:9", false, twoHosts},
+		{"IPv4: from another, to its second address", other, "198.51.100.21:9", true, twoHosts},
 		{"IPv4: from another", other, "198.51.100.20:9", true, twoHosts},
 		{"IPv4: to the loopback", other, "127.0.0.1:9", false, twoHosts},
 		{"IPv4: from the loopback", "127.0.0.1:1000", "198.51.100.20:9", false, twoHosts},
@@ -25,6 +28,7 @@ func TestMartians(t *testing.T) {
 		{"IPv4: from everybody", "255.255.255.255:1000", "198.51.100.20:9", false, twoHosts},
 		{"IPv4: from nobody", "0.0.0.0:1000", "198.51.100.20:9", false, twoHosts},
 		{"IPv6: from itself, which Linux does not mind", "", "[2001:db8::20]:9", true, onlyIPv6},
+		{"IPv6: from another of its addresses, the same", "[2001:db8::21]:1000", "[2001:db8::20]:9", true, onlyIPv6},
 		{"IPv6: from another", "[2001:db8:9::9]:1000", "[2001:db8::20]:9", true, onlyIPv6},
 		{"IPv6: to the loopback", "[2001:db8:9::9]:1000", "[::1]:9", false, onlyIPv6},
 		{"IPv6: from the loopback", "[::1]:1000", "[2001:db8::20]:9", false, onlyIPv6},
@@ -33,6 +37,12 @@ func TestMartians(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			Run(t, func(t *testing.T, w *World) {
 				server, client := row.hosts(w)
+				for _, also := range []string{"198.51.100.21", "2001:db8::21"} {
+					addr := netip.MustParseAddr(also)
+					if addr.Is4() == client.Addr().Is4() {
+						client.AddNIC(addr, InternetMTU, client.Uplink())
+					}
+				}
 				b := &box{name: "hairpin"}
 				b.step = func(p *Packet) Next {
 					if row.src != "" {
