@@ -123,7 +123,7 @@ func (c *cache) answer(p *netfake.Packet, key mappingKey) (e *mapping, ok bool) 
 	}
 	put(&c.asked, key, true)
 	if c.settle(key) && !p.Probing() {
-		c.timer.Set(p.At()) // for what was decided before the answer to be decided anew
+		p.World().Changed() // for what was decided before the answer to be decided anew
 	}
 	return e, true
 }

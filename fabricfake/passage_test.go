@@ -169,3 +169,50 @@ func TestHeader(t *testing.T) {
 		}
 	})
 }
+
+// The answer to somebody's question holds at once also for what others decide by it: not even
+// at the same instant does a packet take an older decision. The client's packets go by a
+// middlebox, so that its host never asks where the server is, and believes what it was told.
+func TestAnswerEndsPassages(t *testing.T) {
+	for _, traced := range []bool{false, true} {
+		netfake.RunConfig(t, netfake.Config{Instant: true}, func(t *testing.T, w *netfake.World) {
+			v := NewVPC(w, "prod", "10.0.0.0/16")
+			members := v.SecurityGroup("members")
+			open := v.SecurityGroup("open").AllowIngress("all", Anywhere)
+			guarded := v.SecurityGroup("guarded").AllowIngress("all", Anywhere).RestrictEgress().
+				AllowEgress("udp/9", members).AllowEgress("udp/9", Anywhere)
+			one := v.Region().PhysicalHost("one", "a")
+			client := v.Subnet("clients", "10.0.1.0/24", "a").Instance("client", InstanceConfig{Groups: Groups{guarded}, On: one})
+			beside := v.Subnet("others", "10.0.2.0/24", "a").Instance("beside", InstanceConfig{Groups: Groups{open}, On: one})
+			server := v.Subnet("servers", "10.0.3.0/24", "a").Instance("server", InstanceConfig{Groups: Groups{open}})
+			middle := v.Subnet("middle", "10.0.4.0/24", "a").Instance("middle", InstanceConfig{Groups: Groups{open}, SourceDestCheck: SourceDestCheckOff})
+			client.Interface().Subnet().Route("10.0.3.0/24", middle.Interface())
+			v.Region().Mapping().SetDelay(time.Hour)
+			v.Region().Mapping().SetMissPolicy(MissAsk)
+			server.Interface().SetGroups(Groups{open, members})
+			if traced {
+				w.Record(nil)
+			}
+			to := server.UDP(9).Addr
+			w.Do(func(time.Duration) {
+				for _, i := range []*Instance{client, client, beside, client} {
+					src := netip.AddrPortFrom(i.Addr(), 1)
+					p := w.NewPacket(wire.IPv4HeaderLen+wire.UDPHeaderLen+1, 0, 0)
+					ip := wire.IPv4{TTL: 64, Proto: wire.ProtoUDP, Src: src.Addr(), Dst: to.Addr()}
+					ip.Put(p.Bytes(), wire.UDPHeaderLen+1)
+					udp := wire.UDP{SrcPort: src.Port(), DstPort: to.Port()}
+					udp.Put(p.Bytes()[wire.IPv4HeaderLen:], 1)
+					if err := p.Decode(); err != nil {
+						t.Error(err)
+					}
+					w.Trace(p, i.Name())
+					w.Send(p, &i.Interface().out)
+				}
+			})
+			rules := guarded.EgressRules()
+			if rules[0].Hits != 1 || rules[1].Hits != 2 {
+				t.Errorf("traced %v: of the client's three packets %d are for a member, want the last alone", traced, rules[0].Hits)
+			}
+		})
+	}
+}

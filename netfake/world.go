@@ -214,10 +214,14 @@ func (w *World) Do(f func(now time.Duration)) {
 	f(w.now)
 }
 
-// Changes returns a number that grows with everything that a test or a timer does, so that
-// a node may remember what it has decided until something may have changed. It may be
-// called only inside the scheduler.
+// Changes returns a number that grows with everything that a test or a timer does, and with
+// Changed, so that a node may remember what it has decided until something may have changed.
+// It may be called only inside the scheduler.
 func (w *World) Changes() uint64 { return w.changes }
+
+// Changed is for a Step that learns what others, or itself, may have decided by: Changes
+// grows. It may be called only inside the scheduler.
+func (w *World) Changed() { w.changes++ }
 
 // Go runs f in a goroutine that Close waits for. f ends when ctx is done.
 func (w *World) Go(f func(ctx context.Context)) {
