@@ -150,8 +150,7 @@ func (s *localServices) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	var now time.Duration
 	if from, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		s.region.world.Do(func(at time.Duration) {
-			if c, ok := s.callers[from.Addr()]; ok {
-				i, now = c.iface.instance, at
+			if i, now = s.aliases.callers[from.Addr()].instance(), at; i != nil {
 				about = i.about
 			}
 		})

@@ -53,9 +53,11 @@ type regions struct {
 	ifaces uint64
 
 	provided uint64 // IPv6 blocks
+
+	aliases aliases
 }
 
-func newRegions() *regions { return &regions{} }
+func newRegions() *regions { return &regions{aliases: newAliases()} }
 
 // NewRegion makes a region of three zones: a, b and c. A name that is taken fails the
 // test.
@@ -75,7 +77,10 @@ func NewRegion(w *netfake.World, name string, place netfake.Place) *Region {
 		devices: map[netip.Addr]*device{}, interfaces: map[uint64]*Interface{},
 		links: map[[2]string]*netfake.Link{}, hostNames: map[string]bool{}, zoneOf: map[string]*Zone{},
 	}
-	r.local = newLocalServices(r)
+	if len(rs.all) == 0 {
+		w.ShowAs(rs.aliases.show)
+	}
+	r.local = &localServices{region: r, aliases: &rs.aliases}
 	r.inside = w.NewLink(name+" inside a host", LatencyHost)
 	r.mapping = newMappingService(r)
 	for i, a := range r.zones {

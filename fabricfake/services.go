@@ -1,7 +1,6 @@
 package fabricfake
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"time"
@@ -74,7 +73,7 @@ func (f *Interface) consult(p *netfake.Packet, dst netip.Addr) netfake.Next {
 		f.mirror(p, netfake.Egress, true)
 		f.vpc.resolver.note(p, f)
 	} else {
-		p.SetSrc(netip.AddrPortFrom(s.alias(p, caller{f, p.Flow.Src.Addr()}), p.Flow.Src.Port()))
+		p.SetSrc(netip.AddrPortFrom(s.aliases.of(p, caller{f, p.Flow.Src.Addr()}), p.Flow.Src.Port()))
 	}
 	return p.Over(f.vpc.region.inside, to)
 }
@@ -108,23 +107,11 @@ func (f *Interface) service(dst netip.Addr) (*netfake.Host, string) {
 }
 
 // localServices are what answers beside every instance of a region: one host, which
-// starts with the region's first instance. It tells those who ask apart by an alias for
-// each of their addresses, as VPCs may have the same.
+// starts with the region's first instance. It tells those who ask apart by their aliases.
 type localServices struct {
 	region  *Region
 	host    *netfake.Host
-	aliases map[caller]netip.Addr
-	callers map[netip.Addr]caller // by alias
-}
-
-// caller is an address of an interface that asks.
-type caller struct {
-	iface *Interface
-	addr  netip.Addr
-}
-
-func newLocalServices(r *Region) *localServices {
-	return &localServices{region: r, aliases: map[caller]netip.Addr{}, callers: map[netip.Addr]caller{}}
+	aliases *aliases
 }
 
 // String returns "link-local services".
@@ -146,33 +133,9 @@ func (s *localServices) start() {
 	s.serveMetadata()
 }
 
-// Where aliases come from: RFC 1112 keeps the first for the future, and the second is beside
-// the instances, so that both are nobody's.
-var (
-	aliasBlock  = netip.MustParsePrefix("240.0.0.0/4")
-	aliasBlock6 = netip.MustParseAddr("fd00:ec2:240::")
-)
-
-// alias returns who a caller is to the services.
-func (s *localServices) alias(p *netfake.Packet, c caller) netip.Addr {
-	if a, ok := s.aliases[c]; ok {
-		return a
-	}
-	number := uint32(len(s.aliases) + 1)
-	a := nthAddress(aliasBlock, number)
-	if !c.addr.Is4() {
-		b := aliasBlock6.As16()
-		binary.BigEndian.PutUint32(b[12:], number)
-		a = netip.AddrFrom16(b)
-	}
-	s.aliases[c], s.callers[a] = a, c
-	p.Undo(func() { delete(s.aliases, c); delete(s.callers, a) })
-	return a
-}
-
 // Step takes an answer of the services to the interface that asked.
 func (s *localServices) Step(p *netfake.Packet) netfake.Next {
-	c, ok := s.callers[p.Flow.Dst.Addr()]
+	c, ok := s.aliases.callers[p.Flow.Dst.Addr()]
 	if !ok {
 		return s.nobody(p)
 	}

@@ -241,12 +241,12 @@ func TestServicesForgetProbes(t *testing.T) {
 		b := newBeside(t, w, InstanceConfig{})
 		local := b.vpc.region.local
 		b.app.Probe(tcpAt("169.254.169.254:80"))
-		if len(local.aliases)+len(local.callers) != 0 || b.app.iface.local != (allowance{}) {
-			t.Errorf("%d aliases, and %+v", len(local.aliases), b.app.iface.local)
+		if len(local.aliases.given)+len(local.aliases.callers) != 0 || b.app.iface.local != (allowance{}) {
+			t.Errorf("%d aliases, and %+v", len(local.aliases.given), b.app.iface.local)
 		}
 		ask(t, b.app, "/latest/meta-data/")
-		if len(local.aliases) != 1 || b.app.iface.local == (allowance{}) {
-			t.Errorf("%d aliases, and %+v", len(local.aliases), b.app.iface.local)
+		if len(local.aliases.given) != 1 || b.app.iface.local == (allowance{}) {
+			t.Errorf("%d aliases, and %+v", len(local.aliases.given), b.app.iface.local)
 		}
 	})
 }

@@ -83,7 +83,11 @@ func (l *dropLog) addFlow(p *Packet, d Dropped) {
 func (w *World) Drops() []Dropped {
 	w.lock()
 	defer w.unlock()
-	return w.drops.all()
+	all := w.drops.all()
+	for i := range all {
+		all[i].Flow = w.showFlow(all[i].Flow)
+	}
+	return all
 }
 
 func (l *dropLog) all() []Dropped {

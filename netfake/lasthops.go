@@ -25,12 +25,14 @@ func (w *World) lastHops() string {
 	if flows := w.drops.flows; len(flows) > 0 {
 		b.WriteString("last packet dropped of each flow:\n")
 		for _, f := range flows[max(0, len(flows)-reportedDrops):] {
+			f.Flow = w.showFlow(f.Flow)
 			f.write(&b)
 		}
 	}
 	if ways := w.ways(); len(ways) > 0 {
 		b.WriteString("what would become of the next packet:\n")
 		for _, t := range ways[:min(len(ways), reportedWays)] {
+			t.Flow = w.showFlow(t.Flow)
 			fmt.Fprintf(&b, "  %s\n", strings.ReplaceAll(strings.TrimSpace(t.String()), "\n", "\n  "))
 		}
 		if more := len(ways) - reportedWays; more > 0 {

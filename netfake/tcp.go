@@ -292,7 +292,7 @@ func (c *TCPConn) kill() {
 func (c *TCPConn) socketState() string {
 	s := c.machine.Stats()
 	line := fmt.Sprintf("tcp  %-12v %v ↔ %v  recv-q %d send-q %d retransmitted %d",
-		c.machine.State(), c.flow.Src, c.flow.Dst, c.machine.Buffered(), c.machine.SendQueue(), s.Retransmits)
+		c.machine.State(), c.flow.Src, c.host.world.show(c.flow.Dst), c.machine.Buffered(), c.machine.SendQueue(), s.Retransmits)
 	if c.timer.Queued() {
 		line += fmt.Sprintf(" timer in %v", c.timer.At-c.host.world.now)
 	}

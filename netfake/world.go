@@ -3,6 +3,7 @@ package netfake
 import (
 	"context"
 	"crypto/x509"
+	"net/netip"
 	"os"
 	"reflect"
 	"runtime"
@@ -97,6 +98,7 @@ type World struct {
 	dropped    *Tap      // where what is dropped is captured
 	box        *blackBox // of a test that wants its last packets if it fails, else nil
 	drops      dropLog
+	shown      []func(netip.Addr) netip.Addr // see ShowAs
 	events     uint64
 	changes    uint64
 	injected   uint64 // packets that came from no socket
