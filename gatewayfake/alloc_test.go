@@ -11,18 +11,7 @@ import (
 // gateway and the internet, in either direction.
 func TestPacketsAllocateNothing(t *testing.T) {
 	x := build(netfake.New(t, netfake.Config{Instant: true}))
-	l, err := x.site.Listen("tcp", ":81")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := x.app.Dial("tcp", "203.0.113.80:81")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, s := joined(t, x.app.Host, x.site, 81)
 	b := make([]byte, 20_000) // fourteen segments
 	n := testing.AllocsPerRun(1000, func() {
 		for _, ends := range [][2]net.Conn{{c, s}, {s, c}} {

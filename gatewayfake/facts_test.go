@@ -66,10 +66,7 @@ func TestPrivateAddressesBehindTheGateway(t *testing.T) {
 	} {
 		netfake.Run(t, func(t *testing.T, w *netfake.World) {
 			x := build(w)
-			open := x.vpc.SecurityGroup("open").AllowIngress("all", fabricfake.Anywhere)
-			front := x.public.Instance("front", fabricfake.InstanceConfig{Groups: fabricfake.Groups{open}})
-			eip := gatewayfake.NewElasticIP(x.vpc)
-			eip.Associate(front.Interface())
+			front, eip, open := x.openFront()
 			if _, err := front.Listen("tcp", ":80"); err != nil {
 				t.Fatal(err)
 			}

@@ -78,10 +78,7 @@ func wantHops(t *testing.T, from *netfake.Host, to netip.Addr, want ...netip.Add
 func TestTracerouteThroughGateways(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		x := build(w)
-		open := x.vpc.SecurityGroup("open").AllowIngress("all", fabricfake.Anywhere)
-		front := x.public.Instance("front", fabricfake.InstanceConfig{Groups: fabricfake.Groups{open}})
-		eip := gatewayfake.NewElasticIP(x.vpc)
-		eip.Associate(front.Interface())
+		front, eip, _ := x.openFront()
 		silence, site := netip.Addr{}, x.site.Addr()
 		region, far := x.igw.Uplink().RouterAddr(), x.site.Uplink().RouterAddr()
 
@@ -97,10 +94,7 @@ func TestTracerouteThroughGateways(t *testing.T) {
 func TestErrorsThroughGateways(t *testing.T) {
 	netfake.Run(t, func(t *testing.T, w *netfake.World) {
 		x := build(w)
-		open := x.vpc.SecurityGroup("open").AllowIngress("all", fabricfake.Anywhere)
-		front := x.public.Instance("front", fabricfake.InstanceConfig{Groups: fabricfake.Groups{open}})
-		eip := gatewayfake.NewElasticIP(x.vpc)
-		eip.Associate(front.Interface())
+		front, eip, _ := x.openFront()
 		refusedUDP := func(name string, from *netfake.Host, to netip.Addr) {
 			t.Helper()
 			c, err := from.Dial("udp", netip.AddrPortFrom(to, 999).String())

@@ -228,18 +228,7 @@ func TestNATForgetsClosed(t *testing.T) {
 	} {
 		netfake.RunConfig(t, netfake.Config{KeepAlive: -1}, func(t *testing.T, w *netfake.World) {
 			x := build(w)
-			l, err := x.site.Listen("tcp", ":7")
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, err := x.app.Dial("tcp", "203.0.113.80:7")
-			if err != nil {
-				t.Fatal(err)
-			}
-			server, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
+			c, server := joined(t, x.app.Host, x.site, 7)
 			server.(interface{ CloseWrite() error }).CloseWrite()
 			if row.serverToo {
 				c.Close()

@@ -135,18 +135,7 @@ func TestPeeringAllocatesNothing(t *testing.T) {
 	w := netfake.New(t, netfake.Config{Instant: true})
 	x := buildPeers(t, w)
 	x.stores.AllowIngress("tcp/81", x.apps)
-	l, err := x.db.Listen("tcp", ":81")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := x.app.Dial("tcp", x.db.TCP(81).Addr.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, s := joined(t, x.app.Host, x.db.Host, 81)
 	b := make([]byte, 20_000) // three segments
 	if n := testing.AllocsPerRun(1000, func() {
 		c.Write(b)
