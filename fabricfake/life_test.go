@@ -2,7 +2,6 @@ package fabricfake
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -11,15 +10,19 @@ import (
 	"time"
 
 	"github.com/netspec-go/netspec/internal/talk"
-	"github.com/netspec-go/netspec/internal/wire"
 	"github.com/netspec-go/netspec/netfake"
 )
 
 // life is two instances that talk while somebody changes what lies between them.
 type life struct {
 	*talk.Talk
+	setting
+	*prompter
 	w      *netfake.World
 	hosts  [2]*Instance
+	spare  *Instance        // beside the second one, which may have to leave it its address
+	floats netip.Addr       // that address, which is not its only one
+	router *Instance        // nil if there is none between the two
 	faults []*netfake.Fault // that there have been
 	groups Groups
 	acl    *NetworkACL
@@ -33,33 +36,38 @@ type life struct {
 }
 
 func newLife(t netfake.TB, w *netfake.World, record bool) *life {
-	vpc := NewVPC(w, "prod", "10.0.0.0/16")
-	l := &life{Talk: &talk.Talk{}, w: w, acl: vpc.NetworkACL("back")}
-	l.acl.AllowIngress(200, "all", "0.0.0.0/0").AllowEgress(200, "all", "0.0.0.0/0")
+	return setting{}.life(t, w, record)
+}
+
+// life returns one in the setting, of which little has been lived yet.
+func (s setting) life(t netfake.TB, w *netfake.World, record bool) *life {
+	vpc := NewVPC(w, "prod", "10.0.0.0/16").AddIPv6("2001:db8:7::/56")
+	l := &life{Talk: &talk.Talk{Sides: make([]talk.Side, 2)}, setting: s, prompter: newPrompter(t, w), w: w, acl: vpc.NetworkACL("back")}
+	all := s.anywhere()
+	l.acl.AllowIngress(200, "all", string(all)).AllowEgress(200, "all", string(all))
 	l.groups = Groups{vpc.SecurityGroup("one"), vpc.SecurityGroup("two")}
-	l.list = vpc.Region().PrefixList("list", 3, "10.0.0.0/16")
-	l.groups[0].AllowIngress("tcp/80", Anywhere).AllowIngress("udp", l.list)
-	l.groups[0].RestrictEgress().AllowEgress("tcp/40000-40003", Anywhere).AllowEgress("all", Anywhere) // the first for some answers
-	l.groups[1].AllowIngress("tcp", l.groups[0]).AllowIngress("udp/53", Anywhere).RestrictEgress().AllowEgress("tcp", Anywhere).AllowEgress("udp", CIDR("10.0.1.0/24"))
+	l.list = vpc.Region().PrefixList("list", 3, s.block(0))
+	l.groups[0].AllowIngress("tcp/80", all).AllowIngress("udp", l.list)
+	l.groups[0].RevokeEgress("all", all).AllowEgress("tcp/40000-40003", all).AllowEgress("all", all) // the first for some answers
+	l.groups[1].AllowIngress("tcp", l.groups[0]).AllowIngress("udp/53", all).RevokeEgress("all", all).AllowEgress("tcp", all).AllowEgress("udp", CIDR(s.block(1)))
 	for i, zone := range []string{"a", "b"} {
-		s := vpc.Subnet("s"+zone, fmt.Sprintf("10.0.%d.0/24", i+1), zone)
-		l.hosts[i] = s.Instance("h"+zone, InstanceConfig{Groups: Groups{l.groups[i]}})
+		subnet := vpc.Subnet("s"+zone, fmt.Sprintf("10.0.%d.0/24", i+1), zone).AddIPv6(fmt.Sprintf("2001:db8:7:%d::/64", i+1))
+		l.hosts[i] = l.resident(t, subnet, "h"+zone, i)
 		l.hosts[i].SetEphemeralPorts(40000, 40007)
-		listener, err := l.hosts[i].Listen("tcp", ":80")
-		if err != nil {
-			t.Fatalf("%v", err)
-		}
-		w.Go(func(context.Context) { talk.Answer(listener) })
+		var err error
 		if l.Sides[i].UDP, err = l.hosts[i].ListenPacket("udp", ":53"); err != nil {
 			t.Fatalf("%v", err)
 		}
 		if i == 1 {
-			s.UseACL(l.acl)
+			subnet.UseACL(l.acl)
+			l.spare = l.resident(t, subnet, "spare", i)
 		}
 	}
-	for i := range l.Sides {
-		s, other := &l.Sides[i], l.hosts[1-i]
-		s.Dial, s.To, s.UDPTo = l.hosts[i].DialContext, other.TCP(80).Addr.String(), net.UDPAddrFromAddrPort(other.UDP(53).Addr)
+	l.settle()
+	for i, to := range []netip.Addr{l.floats, s.addr(l.hosts[0])} {
+		side := &l.Sides[i]
+		side.Dial, side.To = l.hosts[i].DialContext, netip.AddrPortFrom(to, 80).String()
+		side.UDPTo = net.UDPAddrFromAddrPort(netip.AddrPortFrom(s.addr(l.hosts[1-i]), 53))
 	}
 	if record {
 		w.Record(nil)
@@ -69,24 +77,35 @@ func newLife(t netfake.TB, w *netfake.World, record bool) *life {
 	return l
 }
 
+// resident is an instance of both families, of group i, that answers whoever calls.
+func (l *life) resident(t netfake.TB, s *Subnet, name string, i int) *Instance {
+	h := s.Instance(name, InstanceConfig{Groups: Groups{l.groups[i]}, IPv6AddressCount: 1})
+	listener, err := h.Listen("tcp", ":80")
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	l.w.Go(func(context.Context) { talk.Answer(listener) })
+	return h
+}
+
 // kinds is how many kinds of acts there are.
-const kinds = 24
+const kinds = 29
 
 // do lets something happen, and what comes of it within some milliseconds.
 func (l *life) do(a talk.Act) {
-	one, two := l.groups[0], l.groups[1]
+	one, two, all := l.groups[0], l.groups[1], l.anywhere()
 	switch a.Kind {
 	case 0, 1, 2, 3:
 		l.Write(a.Which, 100+a.Which)
 	case 4, 5, 6, 7:
-		l.Datagram(a.Which)
+		l.Datagram(a.Which, []int{2, 200, 10_000}[a.Which/2%3]) // the last in fragments
 	case 8:
-		l.Toggle("rule", func() { one.RevokeIngress("tcp/80", Anywhere) }, func() { one.AllowIngress("tcp/80", Anywhere) })
+		l.Toggle("rule", func() { one.RevokeIngress("tcp/80", all) }, func() { one.AllowIngress("tcp/80", all) })
 	case 9:
 		l.Toggle("rule by group", func() { two.RevokeIngress("tcp", one) }, func() { two.AllowIngress("tcp", one) })
 	case 10:
 		perm := []string{"tcp", "udp", "tcp/80", "udp/53", "tcp/40000-40003", "tcp/40003-40005"}[a.Which%6]
-		l.Toggle("entry", func() { l.acl.DenyIngress(100, perm, "0.0.0.0/0") }, func() { l.acl.RemoveIngress(100) })
+		l.Toggle("entry", func() { l.acl.DenyIngress(100, perm, string(all)) }, func() { l.acl.RemoveIngress(100) })
 	case 11:
 		f := l.hosts[0].Interface()
 		l.Toggle("groups", func() { f.SetGroups(Groups{two}) }, func() { f.SetGroups(Groups{one}) })
@@ -126,6 +145,12 @@ func (l *life) do(a talk.Act) {
 		l.hinder(a.Which)
 	case 23:
 		l.limit(a.Which)
+	case 24:
+		l.Toggle("address", func() { l.move(l.spare) }, func() { l.move(l.hosts[1]) })
+	case 25:
+		l.restart(l.spare)
+	case 26, 27, 28:
+		l.reroute(a.Kind-26, a.Which)
 	}
 	l.w.Sleep(20 * time.Millisecond)
 }
@@ -135,7 +160,7 @@ func (l *life) disturb(which int) {
 	link := DefaultRegion(l.w).Link("a", "b")
 	if which%6 == 5 {
 		var remove func()
-		l.Toggle("forger", func() { remove = link.Insert(&forger{l.w, DefaultRegion(l.w).devices, 0}) }, func() { remove() })
+		l.Toggle("forger", func() { remove = link.Insert(&forger{w: l.w, devices: DefaultRegion(l.w).devices}) }, func() { remove() })
 		return
 	}
 	f := []netfake.Faults{
@@ -144,34 +169,6 @@ func (l *life) disturb(which int) {
 	l.duplicates = l.duplicates || f.Duplicate > 0
 	var fault *netfake.Fault
 	l.Toggle(fmt.Sprint("link", which%5), func() { fault = link.SetFaults(f); l.faults = append(l.faults, fault) }, func() { fault.Undo() })
-}
-
-// forger answers who begins a connection a second time, at a port beside the one that asked:
-// it does so while a packet is under way, when nobody changes anything.
-type forger struct {
-	w       *netfake.World
-	devices map[netip.Addr]*device
-	sent    uint64
-}
-
-func (f *forger) String() string { return "forger" }
-
-func (f *forger) Step(p *netfake.Packet) netfake.Next {
-	const segment = frameHeaderLen + wire.IPv4HeaderLen
-	b := p.Bytes()
-	var frame Frame
-	if frame.parse(b) != nil || len(b) < segment+wire.TCPHeaderLen || b[segment+13] != flagSYN|flagACK {
-		return p.Onward()
-	}
-	f.sent++
-	q := f.w.NewPacket(len(b), 7, f.sent)
-	copy(q.Bytes(), b)
-	q.Bytes()[segment+3] ^= 1
-	if d := f.devices[frame.To]; d != nil && q.Decode() == nil {
-		f.w.Trace(q, f.String())
-		f.w.Send(q, port{d})
-	}
-	return p.Onward()
 }
 
 // watch has somebody log or mirror packets, or stop.
@@ -203,21 +200,39 @@ func (l *life) watch(which int) {
 	}, func() { log.Delete() })
 }
 
-// inject has a host send a segment of no socket's: one that begins a connection, answers,
-// or ends one, between ports of which both sides have some.
+// inject has a host send segments of no socket's: those that begin a connection, answer, go
+// on or end one, between the ports of a connection that there is, or others of which both sides
+// have some; or many datagrams twice, of which some have one place where they are remembered.
 func (l *life) inject(which int) {
 	i := which % 2
-	from, to := l.hosts[i].Interface(), l.hosts[1-i].Interface()
-	ports := [][2]uint16{{80, 80}, {80, 40003}, {40003, 80}, {40001, 81}, {80, 40009}, {40000, 80}}[which%6]
-	flags := []uint8{flagSYN, flagSYN | flagACK, flagSYN, flagSYN | flagACK, flagRST | flagACK, flagFIN | flagACK, flagSYN | flagACK, flagACK}[l.injected%8]
 	l.injected++
-	b := make([]byte, wire.IPv4HeaderLen+wire.TCPHeaderLen)
-	ip := wire.IPv4{TTL: 64, Proto: wire.ProtoTCP, Src: from.PrivateIP(), Dst: to.PrivateIP()}
-	ip.Put(b, wire.TCPHeaderLen)
-	head := wire.TCP{SrcPort: ports[0], DstPort: ports[1], Flags: flags}
-	head.Put(b[wire.IPv4HeaderLen:])
-	binary.BigEndian.PutUint16(b[wire.IPv4HeaderLen+wire.TCPChecksumOffset:], wire.TransportChecksum(wire.ProtoTCP, ip.Src, ip.Dst, b[wire.IPv4HeaderLen:]))
-	from.Inject(b)
+	ports := [][2]uint16{{80, 80}, {80, 40003}, {40003, 80}, {40001, 81}, {80, 40009}, {40000, 80}}[which%6]
+	ends := [2]netip.Addr{l.addr(l.hosts[0]), l.floats}
+	s := prompt{
+		from: l.hosts[0].Interface(), proto: netfake.TCP, data: l.injected % 2, fragment: l.injected%5 == 0,
+		src: netip.AddrPortFrom(ends[i], ports[0]), dst: netip.AddrPortFrom(ends[1-i], ports[1]),
+	}
+	if near, far, ok := l.Ends(which / 2); ok && l.injected%3 > 0 {
+		if s.src, s.dst = near, far; i == 1 {
+			s.src, s.dst = far, near
+		}
+	}
+	if s.src.Addr() != ends[0] {
+		s.from = l.hosts[1].Interface()
+	}
+	var says []prompt
+	if l.injected%7 == 0 {
+		for n := range uint16(48) {
+			to := netip.AddrPortFrom(s.dst.Addr(), 53)
+			says = append(says, prompt{from: s.from, proto: netfake.UDP, data: 9, src: netip.AddrPortFrom(s.src.Addr(), 5000+n%24), dst: to})
+		}
+	}
+	for range 1 + which/6 {
+		s.flags = []uint8{flagSYN, flagSYN | flagACK, flagSYN, flagACK, flagSYN | flagACK, flagRST | flagACK, flagFIN | flagACK, flagACK}[l.injected%8]
+		says = append(says, s)
+		l.injected++
+	}
+	l.say(says...)
 }
 
 // hinder changes what packets may be of, or where they go.
@@ -231,7 +246,7 @@ func (l *life) hinder(which int) {
 		other := l.hosts[1-i].Interface()
 		l.Toggle("tracked", other.TrackConnections, func() {})
 	case 3:
-		l.Toggle("list", func() { l.list.Remove("10.0.0.0/16") }, func() { l.list.Add("10.0.0.0/16") })
+		l.Toggle("list", func() { l.list.Remove(l.block(0)) }, func() { l.list.Add(l.block(0)) })
 	}
 }
 
@@ -271,7 +286,10 @@ func (l *life) seen() string {
 			fmt.Fprintln(&b, r.String())
 		}
 	}
-	for _, h := range l.hosts {
+	for _, h := range []*Instance{l.hosts[0], l.hosts[1], l.spare, l.router} {
+		if h == nil {
+			continue
+		}
 		fmt.Fprintf(&b, "%+v\n", h.ConntrackMetrics())
 	}
 	for _, d := range l.w.Drops() {

@@ -15,11 +15,11 @@ import (
 	"github.com/netspec-go/netspec/netfake"
 )
 
-// Whatever happens, with passages all comes as it does when every packet goes through the
-// stages, which those do that are recorded.
+// Whatever happens, in whichever setting, with passages all comes as it does when every packet
+// goes through the stages, which those do that are recorded.
 func TestPassagesAreInvisible(t *testing.T) {
 	talk.Invisible(t, kinds, func(t *rapid.T, acts []talk.Act, recorded bool) string {
-		l := newLife(t, netfake.New(t, netfake.Config{Seed: 1}), recorded)
+		l := settings[acts[0].Which%len(settings)].life(t, netfake.New(t, netfake.Config{Seed: 1}), recorded)
 		defer l.w.Close()
 		for _, a := range acts {
 			l.do(a)
@@ -27,37 +27,45 @@ func TestPassagesAreInvisible(t *testing.T) {
 		if n := len(remembered(l)); recorded && n > 0 && !l.duplicates {
 			t.Fatalf("%d passages of recorded packets", n)
 		}
-		return l.seen()
+		return l.name + "\n" + l.seen()
 	})
 }
 
 // Of what that property compares passages are taken: of what is said each host remembers one
 // on the way out and one on the way in, and of what is recorded none.
+// A router remembers one in for each, and one out.
 func TestPassagesAreTaken(t *testing.T) {
-	for _, recorded := range []bool{false, true} {
-		netfake.RunConfig(t, netfake.Config{Seed: 1}, func(t *testing.T, w *netfake.World) {
-			l := newLife(t, w, recorded)
-			for _, a := range []talk.Act{{Kind: 0, Which: 0}, {Kind: 4, Which: 0}, {Kind: 4, Which: 1}} {
-				l.do(a)
-			}
-			places := map[string]bool{}
-			for _, m := range remembered(l) {
-				places[fmt.Sprint(m.flow.Proto, " from ", m.from, " to ", m.to)] = true
-			}
-			for _, place := range []string{"from ha to <nil>", "from <nil> to hb", "from hb to <nil>", "from <nil> to ha"} {
-				for _, proto := range []string{"tcp ", "udp "} {
-					if places[proto+place] == recorded {
-						t.Errorf("recorded %v: passages %v", recorded, places)
+	for _, setting := range settings {
+		for _, recorded := range []bool{false, true} {
+			netfake.RunConfig(t, netfake.Config{Seed: 1}, func(t *testing.T, w *netfake.World) {
+				l := setting.life(t, w, recorded)
+				for _, a := range []talk.Act{{Kind: 0, Which: 0}, {Kind: 4, Which: 0}, {Kind: 4, Which: 1}} {
+					l.do(a)
+				}
+				places := map[string]int{}
+				for _, m := range remembered(l) {
+					places[fmt.Sprint(m.flow.Proto, " from ", m.from, " to ", m.to)]++
+				}
+				want := map[string]bool{"from ha to <nil>": true, "from <nil> to hb": true, "from hb to <nil>": true, "from <nil> to ha": true}
+				want["from router to <nil>"], want["from <nil> to router"] = setting.routed, setting.routed
+				for place, there := range want {
+					for _, proto := range []string{"tcp ", "udp "} {
+						if got := places[proto+place] > 0; got != (there && !recorded) {
+							t.Errorf("%s, recorded %v: passages %v", setting.name, recorded, places)
+						}
 					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 
-// remembered returns the passages of both hosts.
+// remembered returns the passages of all hosts.
 func remembered(l *life) (all []*passage) {
-	for _, h := range l.hosts {
+	for _, h := range []*Instance{l.hosts[0], l.hosts[1], l.router} {
+		if h == nil {
+			continue
+		}
 		for _, cache := range []*passages{&h.iface.sent, &h.iface.device.came} {
 			for _, m := range slices.Concat(cache.of[:], cache.precedents.openings[:], cache.precedents.answers[:]) {
 				if m != nil {

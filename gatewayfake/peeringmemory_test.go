@@ -23,6 +23,7 @@ type peerLife struct {
 	subnets [2]*fabricfake.Subnet
 	groups  [2]*fabricfake.SecurityGroup
 	hosts   [2]*fabricfake.Instance
+	faults  []*netfake.Fault // that there have been
 }
 
 func newPeerLife(t netfake.TB, w *netfake.World, record bool) *peerLife {
@@ -37,7 +38,7 @@ func newPeerLife(t netfake.TB, w *netfake.World, record bool) *peerLife {
 		l.subnets[i].Route(l.vpcs[1-i].CIDR().String(), l.pcx)
 		l.groups[i].AllowIngress("all", l.groups[1-i])
 		answer(t, h.Host)
-		l.Sides[i] = sideOf(t, h.Host, l.hosts[1-i].Host)
+		l.Sides = append(l.Sides, sideOf(t, h.Host, l.hosts[1-i].Addr()))
 	}
 	begin(w, l.Talk, record)
 	return l
@@ -73,7 +74,7 @@ func (l *peerLife) do(a talk.Act) {
 	case 4:
 		l.w.Sleep([]time.Duration{8 * time.Second, 60 * time.Second, 351 * time.Second}[a.Which%3])
 	default:
-		common(l.Talk, a, l.vpcs[0].Region().Mapping())
+		common(l.Talk, a, l.vpcs[0].Region().Mapping(), &l.faults)
 	}
 	l.w.Sleep(20 * time.Millisecond)
 }
@@ -86,6 +87,9 @@ func (l *peerLife) seen() string {
 		for _, r := range append(g.IngressRules(), g.EgressRules()...) {
 			hits += fmt.Sprintln(g.ID(), r.Permission, r.Peer, r.Hits)
 		}
+	}
+	for _, f := range l.faults {
+		hits += fmt.Sprintln(f, f.Hits())
 	}
 	return fmt.Sprintf("%s%v\n%v\n%s", hits, l.w.Drops(), l.w.Alarms(), l.w.Sockets())
 }

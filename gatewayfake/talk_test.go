@@ -3,6 +3,7 @@ package gatewayfake
 import (
 	"context"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/netspec-go/netspec/fabricfake"
@@ -10,22 +11,27 @@ import (
 	"github.com/netspec-go/netspec/netfake"
 )
 
-// answer has a host answer who dials its port 80.
+// answer has a host answer who dials its port 80 or sends to its port 53.
 func answer(t netfake.TB, h *netfake.Host) {
 	listener, err := h.Listen("tcp", ":80")
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
 	h.World().Go(func(context.Context) { talk.Answer(listener) })
-}
-
-// sideOf is a host that dials another and sends it datagrams.
-func sideOf(t netfake.TB, h, to *netfake.Host) talk.Side {
 	c, err := h.ListenPacket("udp", ":53")
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	return talk.Side{Dial: h.DialContext, To: to.TCP(80).Addr.String(), UDP: c, UDPTo: net.UDPAddrFromAddrPort(to.UDP(53).Addr)}
+	h.World().Go(func(context.Context) { talk.Echo(c) })
+}
+
+// sideOf is a host that dials another at an address and sends it datagrams.
+func sideOf(t netfake.TB, h *netfake.Host, to netip.Addr) talk.Side {
+	c, err := h.ListenPacket("udp", ":0")
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return talk.Side{Dial: h.DialContext, To: netip.AddrPortFrom(to, 80).String(), UDP: c, UDPTo: net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 53))}
 }
 
 // begin has both sides call, in a world that is recorded or not.
@@ -42,12 +48,12 @@ const commonKinds = 9
 
 // common lets something happen that can in every life: somebody says something, or the mapping
 // service is slow, is asked or fails.
-func common(l *talk.Talk, a talk.Act, mapping *fabricfake.MappingService) {
+func common(l *talk.Talk, a talk.Act, mapping *fabricfake.MappingService, faults *[]*netfake.Fault) {
 	switch a.Kind {
 	case 0, 1, 2, 3:
 		l.Write(a.Which, 100+a.Which)
 	case 4, 5:
-		l.Datagram(a.Which)
+		l.Datagram(a.Which, []int{2, 3000}[a.Which/5%2]) // the latter in fragments
 	case 6:
 		l.Call(a.Which)
 	case 7:
@@ -55,7 +61,7 @@ func common(l *talk.Talk, a talk.Act, mapping *fabricfake.MappingService) {
 	case 8:
 		switch a.Which % 3 {
 		case 0:
-			l.Toggle("mapping", func() { mapping.Fail() }, mapping.Repair)
+			l.Toggle("mapping", func() { *faults = append(*faults, mapping.Fail()) }, mapping.Repair)
 		case 1:
 			l.Toggle("delay", func() { mapping.SetDelay(30 * time.Millisecond) }, func() { mapping.SetDelay(0) })
 		case 2:

@@ -1,4 +1,4 @@
-// Package talk is for tests of what machines remember: two sides that talk, over TCP and by
+// Package talk is for tests of what machines remember: sides that talk, over TCP and by
 // datagrams, while somebody changes what lies between them, and a property that compares what
 // can be seen of such a life with what is seen of it without memory.
 package talk
@@ -8,13 +8,15 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 )
 
-// Side is how one of two sides reaches others.
+// Side is how one of the sides reaches others.
 type Side struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	To   string // whom it dials
@@ -23,10 +25,10 @@ type Side struct {
 	UDPTo net.Addr       // to here
 }
 
-// Talk is what two sides say. Side, Call and the other methods take any number for one of the
-// two. The zero Talk has no connection.
+// Talk is what the sides say. Call and the other methods take any number for one of them. The
+// zero Talk has no connection, and no side.
 type Talk struct {
-	Sides [2]Side
+	Sides []Side
 	conns []net.Conn
 	back  map[string]func()
 }
@@ -49,9 +51,17 @@ func Answer(l net.Listener) {
 	}
 }
 
+// Echo sends back each datagram that comes, until the socket is closed.
+func Echo(c net.PacketConn) {
+	b := make([]byte, 10_000)
+	for n, from, err := c.ReadFrom(b); err == nil; n, from, err = c.ReadFrom(b) {
+		c.WriteTo(b[:n], from)
+	}
+}
+
 // Call has a side dial, with a second's patience. What comes back on the connection is read.
 func (t *Talk) Call(side int) {
-	s := &t.Sides[side%2]
+	s := &t.Sides[side%len(t.Sides)]
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	c, err := s.Dial(ctx, "tcp", s.To)
@@ -69,10 +79,25 @@ func (t *Talk) Write(which, n int) {
 	}
 }
 
-// Datagram has a side send one.
-func (t *Talk) Datagram(side int) {
-	s := &t.Sides[side%2]
-	s.UDP.WriteTo([]byte("hi"), s.UDPTo)
+// Datagram has a side send one of n bytes.
+func (t *Talk) Datagram(side, n int) {
+	s := &t.Sides[side%len(t.Sides)]
+	s.UDP.WriteTo(make([]byte, n), s.UDPTo)
+}
+
+// Ends returns the two ends of one of the connections that were made over TCP, if there is one:
+// of who dialled, and the other.
+func (t *Talk) Ends(which int) (near, far netip.AddrPort, ok bool) {
+	if len(t.conns) == 0 {
+		return near, far, false
+	}
+	c := t.conns[which%len(t.conns)]
+	local, _ := c.LocalAddr().(*net.TCPAddr)
+	remote, _ := c.RemoteAddr().(*net.TCPAddr)
+	if local == nil || remote == nil {
+		return near, far, false
+	}
+	return local.AddrPort(), remote.AddrPort(), true
 }
 
 // Connections returns how many connections there are.
@@ -108,10 +133,10 @@ type Act struct{ Kind, Which int }
 // recorded, of which they remember nothing, and return all that can be seen.
 func Invisible(t *testing.T, kinds int, live func(t *rapid.T, acts []Act, recorded bool) string) {
 	t.Helper()
+	act := rapid.Custom(func(t *rapid.T) Act { return Act{even(t, "kind", kinds), even(t, "which", 12)} })
+	chapter := rapid.SliceOfN(act, 1, 12) // of which rapid makes short lists: several make a life
 	rapid.Check(t, func(t *rapid.T) {
-		acts := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Act {
-			return Act{rapid.IntRange(0, kinds-1).Draw(t, "kind"), rapid.IntRange(0, 11).Draw(t, "which")}
-		}), 1, 40).Draw(t, "acts")
+		acts := slices.Concat(rapid.SliceOfN(chapter, 1, 12).Draw(t, "acts")...)
 		rapid.SyncTest(t, func(t *rapid.T) {
 			with := live(t, acts, false)
 			if d := difference(with, live(t, acts, true)); d != "" {
@@ -119,6 +144,19 @@ func Invisible(t *testing.T, kinds int, live func(t *rapid.T, acts []Act, record
 			}
 		})
 	})
+}
+
+// even draws a number below n, one as likely as another: rapid itself prefers small ones, of
+// which a life would be full.
+func even(t *rapid.T, label string, n int) int {
+	k := 0
+	for _, bit := range rapid.SliceOfN(rapid.Bool(), 12, 12).Draw(t, label) {
+		k *= 2
+		if bit {
+			k++
+		}
+	}
+	return k % n
 }
 
 // difference tells what is seen where two lives differ, "" where they do not.

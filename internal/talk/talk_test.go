@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func TestTalk(t *testing.T) { synctest.Test(t, testTalk) }
 func testTalk(t *testing.T) {
 	l := make(pipes)
 	go Answer(l)
-	x := Talk{Sides: [2]Side{{Dial: l.dial, To: "somebody"}, {Dial: l.dial, To: "nobody"}}}
+	x := Talk{Sides: []Side{{Dial: l.dial, To: "somebody"}, {Dial: l.dial, To: "nobody"}}}
 	x.Write(0, 100) // to nobody yet
 	x.Hangup()
 	for side, want := range []int{1, 1, 2} { // the second side finds nobody
@@ -114,5 +115,68 @@ func TestInvisible(t *testing.T) {
 		if got := difference(row[0], row[1]); got != row[2] {
 			t.Errorf("%q and %q differ: %q, want %q", row[0], row[1], got, row[2])
 		}
+	}
+}
+
+// ended is a connection with ends.
+type ended struct {
+	net.Conn
+	local, remote net.Addr
+}
+
+func (c ended) LocalAddr() net.Addr  { return c.local }
+func (c ended) RemoteAddr() net.Addr { return c.remote }
+
+// The ends are those of the connection that is asked for, if it is one that has any.
+func TestEnds(t *testing.T) {
+	var x Talk
+	if near, far, ok := x.Ends(0); ok {
+		t.Errorf("of no connection: %v, %v", near, far)
+	}
+	at := func(s string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(s)) }
+	a, _ := net.Pipe()
+	x.conns = []net.Conn{ended{a, at("10.0.0.1:1"), at("10.0.0.2:2")}, ended{a, at("10.0.0.3:3"), at("10.0.0.4:4")}, a}
+	for which, want := range []string{"10.0.0.1:1 10.0.0.2:2 true", "10.0.0.3:3 10.0.0.4:4 true", "invalid AddrPort invalid AddrPort false"} {
+		near, far, ok := x.Ends(which)
+		if got := fmt.Sprint(near, far, ok); got != want {
+			t.Errorf("of connection %d: %s, want %s", which, got, want)
+		}
+	}
+}
+
+// mailbox is a socket to which datagrams have come, and that notes what is sent from it.
+type mailbox struct {
+	net.PacketConn
+	came []string
+	sent []string
+}
+
+func (m *mailbox) ReadFrom(b []byte) (int, net.Addr, error) {
+	if len(m.came) == 0 {
+		return 0, nil, net.ErrClosed
+	}
+	n := copy(b, m.came[0])
+	m.came = m.came[1:]
+	return n, &net.UDPAddr{Port: n}, nil
+}
+
+func (m *mailbox) WriteTo(b []byte, to net.Addr) (int, error) {
+	m.sent = append(m.sent, fmt.Sprint(len(b), " to ", to))
+	return len(b), nil
+}
+
+// Every datagram goes back to who sent it; a side sends them as long as it is told to.
+func TestDatagrams(t *testing.T) {
+	m := &mailbox{came: []string{"a", "bcd"}}
+	Echo(m)
+	if want := []string{"1 to :1", "3 to :3"}; !slices.Equal(m.sent, want) {
+		t.Errorf("echoed %q, want %q", m.sent, want)
+	}
+	m.sent = nil
+	x := Talk{Sides: []Side{{}, {UDP: m, UDPTo: &net.UDPAddr{Port: 53}}}}
+	x.Datagram(1, 200)
+	x.Datagram(3, 7)
+	if want := []string{"200 to :53", "7 to :53"}; !slices.Equal(m.sent, want) {
+		t.Errorf("sent %q, want %q", m.sent, want)
 	}
 }
