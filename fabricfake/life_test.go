@@ -22,6 +22,7 @@ type life struct {
 	hosts  [2]*Instance
 	spare  *Instance        // beside the second one, which may have to leave it its address
 	floats netip.Addr       // that address, which is not its only one
+	twin   netip.Addr       // another address of the first host
 	router *Instance        // nil if there is none between the two
 	faults []*netfake.Fault // that there have been
 	groups Groups
@@ -45,6 +46,7 @@ func (s setting) life(t netfake.TB, w *netfake.World, record bool) *life {
 	l := &life{Talk: &talk.Talk{Sides: make([]talk.Side, 2)}, setting: s, prompter: newPrompter(t, w), w: w, acl: vpc.NetworkACL("back")}
 	all := s.anywhere()
 	l.acl.AllowIngress(200, "all", string(all)).AllowEgress(200, "all", string(all))
+	l.acl.AllowIngress(150, "tcp/40002-40004", string(all)).AllowEgress(160, "tcp/40001-40005", string(all))
 	l.groups = Groups{vpc.SecurityGroup("one"), vpc.SecurityGroup("two")}
 	l.list = vpc.Region().PrefixList("list", 3, s.block(0))
 	l.groups[0].AllowIngress("tcp/80", all).AllowIngress("udp", l.list)
@@ -227,12 +229,43 @@ func (l *life) inject(which int) {
 			says = append(says, prompt{from: s.from, proto: netfake.UDP, data: 9, src: netip.AddrPortFrom(s.src.Addr(), 5000+n%24), dst: to})
 		}
 	}
-	for range 1 + which/6 {
-		s.flags = []uint8{flagSYN, flagSYN | flagACK, flagSYN, flagACK, flagSYN | flagACK, flagRST | flagACK, flagFIN | flagACK, flagACK}[l.injected%8]
+	all := []uint8{flagSYN, flagSYN | flagACK, flagSYN, flagACK, flagSYN | flagACK, flagRST | flagSYN | flagACK, flagFIN | flagACK, flagACK}
+	if which%4 > 1 {
+		all = all[1:2] // answers alone, to one port after another
+	}
+	for range 2 + which/2 {
+		s := s
+		s.flags = all[l.injected%len(all)]
+		l.twist(&s, l.injected%5)
 		says = append(says, s)
 		l.injected++
 	}
 	l.say(says...)
+}
+
+// twist makes it a packet of another address of the first host, or of other ports: precedents
+// have the same place for it.
+func (l *life) twist(s *prompt, how int) {
+	end := &s.src
+	if s.src.Addr() == l.floats {
+		end = &s.dst
+	}
+	switch how {
+	case 1:
+		*end = netip.AddrPortFrom(l.twin, end.Port())
+	case 2:
+		for _, end := range []*netip.AddrPort{&s.src, &s.dst} {
+			if end.Port() == 80 {
+				*end = netip.AddrPortFrom(end.Addr(), 80+16)
+			}
+		}
+	case 3, 4:
+		for _, end := range []*netip.AddrPort{&s.src, &s.dst} {
+			if end.Port()&^7 == 40000 {
+				*end = netip.AddrPortFrom(end.Addr(), 40000+uint16(l.injected)%8)
+			}
+		}
+	}
 }
 
 // hinder changes what packets may be of, or where they go.

@@ -48,14 +48,22 @@ func (s setting) addr(i *Instance) netip.Addr {
 	return i.Addr()
 }
 
-// settle gives the second host an address that may move, and puts the router between the two,
-// if there is one.
+// settle gives the hosts a second address each, of which one may move, and puts the router
+// between the two, if there is one: then there are so many rules that judgements are remembered.
 func (l *life) settle() {
 	f := l.hosts[1].Interface()
 	if l.six {
 		l.floats = f.AssignIPv6("2001:db8:7:2::100")
 	} else {
 		l.floats = f.AssignPrivateIP("10.0.2.100")
+	}
+	twin := l.addr(l.hosts[0]).AsSlice()
+	twin[len(twin)-1] ^= 16
+	l.twin, _ = netip.AddrFromSlice(twin)
+	if l.six {
+		l.hosts[0].Interface().AssignIPv6(l.twin.String())
+	} else {
+		l.hosts[0].Interface().AssignPrivateIP(l.twin.String())
 	}
 	if !l.routed {
 		return
@@ -68,6 +76,10 @@ func (l *life) settle() {
 	l.router.Forward(forwarder{l.router.Interface()})
 	for i, h := range l.hosts {
 		h.Interface().Subnet().Route(l.block(2-i), l.router)
+		for n := range fewRules {
+			perm := fmt.Sprint("udp/", 3000+n)
+			l.groups[i].AllowIngress(perm, l.anywhere()).AllowEgress(perm, l.anywhere())
+		}
 	}
 }
 
