@@ -3,6 +3,7 @@ package fabricfake
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -157,5 +158,62 @@ func TestJudgementsAreFew(t *testing.T) {
 	}
 	if n := ask(); n != 3+59+1 { // below, in and above the range; each port; above them
 		t.Errorf("%d judgements are remembered", n)
+	}
+}
+
+// Who asks where somebody is learns of his groups too, and judges by them what has waited for
+// the answer, though a moment before he judged by those of which he had been told.
+func TestJudgementsWaitForAnswers(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		stays    bool // in the group that may send
+		recorded bool // and nothing remembered
+		want     int  // datagrams
+	}{
+		{"who has left the group", false, false, 0},
+		{"who has left the group, recorded", false, true, 0},
+		{"who is still in it", true, false, 1},
+		{"who is still in it, recorded", true, true, 1},
+	} {
+		netfake.Run(t, func(t *testing.T, w *netfake.World) {
+			if row.recorded {
+				w.Record(nil)
+			}
+			vpc := NewVPC(w, "prod", "10.0.0.0/16")
+			friends, others := vpc.SecurityGroup("friends"), vpc.SecurityGroup("others")
+			guarded := vpc.SecurityGroup("guarded").AllowIngress("udp/53", friends)
+			for n := range fewRules {
+				guarded.AllowIngress(fmt.Sprint("udp/", 3000+n), Anywhere)
+			}
+			s := vpc.Subnet("s", "10.0.1.0/24", "a")
+			near := s.Instance("near", InstanceConfig{Groups: Groups{guarded}})
+			far := s.Instance("far", InstanceConfig{Groups: Groups{friends}})
+			from, err := far.ListenPacket("udp", ":53")
+			if err != nil {
+				t.Fatal(err)
+			}
+			to, err := near.ListenPacket("udp", ":53")
+			if err != nil {
+				t.Fatal(err)
+			}
+			mapping := vpc.Region().Mapping()
+			mapping.SetDelay(time.Second)
+			mapping.SetMissPolicy(MissAsk)
+			far.Interface().SetGroups(map[bool]Groups{true: {friends, others}, false: {others}}[row.stays])
+
+			// The datagram comes to near's host while that waits for an answer about far.
+			from.WriteTo([]byte("in"), net.UDPAddrFromAddrPort(near.UDP(53).Addr))
+			w.Sleep(LatencyZone + LatencyLookup/2)
+			to.WriteTo([]byte("out"), net.UDPAddrFromAddrPort(far.UDP(54).Addr))
+			w.Sleep(10 * time.Millisecond)
+			came := 0
+			to.SetReadDeadline(time.Now().Add(time.Millisecond))
+			if _, _, err := to.ReadFrom(make([]byte, 9)); err == nil {
+				came++
+			}
+			if came != row.want {
+				t.Errorf("%s: %d datagrams came, want %d\n%v", row.name, came, row.want, w.Drops())
+			}
+		})
 	}
 }

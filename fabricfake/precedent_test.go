@@ -3,6 +3,7 @@ package fabricfake
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -231,58 +232,100 @@ func (d *door) Leave(p *netfake.Packet, from *Interface) netfake.Next {
 	return p.To(d.outside)
 }
 
-// Edges follow precedents of openings and of answers, on the way out and on the way in: one
-// that is tampered with leads astray what comes after it.
+// Edges follow precedents of openings and of answers, and take passages of what comes then, on
+// the way out and on the way in: one that is tampered with leads astray what comes after it.
 func TestEdgesFollowPrecedents(t *testing.T) {
+	openings := func(c *passages) []*passage { return c.precedents.openings[:] }
+	answers := func(c *passages) []*passage { return c.precedents.answers[:] }
+	data := func(c *passages) []*passage { return c.of[:] }
 	for _, row := range []struct {
 		name    string
 		inward  bool // the one outside dials
-		leaving bool // what follows the precedent
-		find    func(*precedents) [16]*passage
+		leaving bool // what follows
+		find    func(*passages) []*passage
+		writes  bool // instead of dialling again
 	}{
-		{"openings out", false, true, func(c *precedents) [16]*passage { return c.openings }},
-		{"answers in", false, false, func(c *precedents) [16]*passage { return c.answers }},
-		{"openings in", true, false, func(c *precedents) [16]*passage { return c.openings }},
-		{"answers out", true, true, func(c *precedents) [16]*passage { return c.answers }},
+		{"openings out", false, true, openings, false},
+		{"answers in", false, false, answers, false},
+		{"openings in", true, false, openings, false},
+		{"answers out", true, true, answers, false},
+		{"data out", false, true, data, true},
+		{"data in", true, false, data, true},
 	} {
-		netfake.Run(t, func(t *testing.T, w *netfake.World) {
-			v := NewVPC(w, "prod", "10.0.0.0/16")
-			s, d := v.Subnet("s", "10.0.1.0/24", "a"), &door{outside: w.NewHost("client", netfake.Place{})}
-			d.outside.AddNIC(netip.MustParseAddr("203.0.113.5"), 1500, d)
-			d.edge = NewEdge(v, "door", d)
-			s.Route("0.0.0.0/0", &movable{next: NextHop{Edge: d.edge}})
-			open := Groups{v.SecurityGroup("open").AllowIngress("all", Anywhere)}
-			web, other := s.Instance("web", InstanceConfig{Groups: open}), s.Instance("other", InstanceConfig{}).Interface()
-			from, to := web.Host, d.outside
-			if row.inward {
-				from, to = to, from
-			}
-			if _, err := to.Listen("tcp", ":80"); err != nil {
-				t.Fatal(err)
-			}
-			dial := func() error {
-				ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-				defer cancel()
-				_, err := from.DialContext(ctx, "tcp", to.TCP(80).Addr.String())
-				return err
-			}
-			first, second := dial(), dial()
-			if first != nil || second != nil || d.from != web.Interface() || len(w.Alarms()) > 0 {
-				t.Fatalf("%s: %v, %v, from %v, %v", row.name, first, second, d.from, w.Alarms())
-			}
-			cache := &d.edge.entered
-			if row.leaving {
-				cache = &d.edge.came
-			}
-			for _, m := range row.find(&cache.precedents) {
-				if m != nil {
-					m.from, m.header = other, header{}
-				}
-			}
-			err := dial()
-			if row.leaving && d.from != other || !row.leaving && (err == nil || len(w.Alarms()) == 0) {
-				t.Errorf("%s: no precedent was taken: %v, from %v, %v", row.name, err, d.from, w.Alarms())
-			}
-		})
+		for _, s := range settings[:2] {
+			netfake.Run(t, func(t *testing.T, w *netfake.World) {
+				(&doored{setting: s, inward: row.inward}).test(t, w, func(x *doored) {
+					cache := &x.edge.entered
+					if row.leaving {
+						cache = &x.edge.came
+					}
+					for _, m := range row.find(cache) {
+						if m != nil {
+							m.from, m.header = x.other, header{}
+						}
+					}
+					err := x.conn.SetDeadline(time.Now().Add(time.Second))
+					if row.writes {
+						x.conn.Write([]byte("more"))
+						w.Sleep(50 * time.Millisecond)
+					} else {
+						_, err = x.dial()
+					}
+					strays := err != nil || row.writes
+					if row.leaving && x.from != x.other || !row.leaving && (!strays || len(w.Alarms()) == 0) {
+						t.Errorf("%s, %s: nothing that was remembered was taken: %v, from %v, %v", row.name, s.name, err, x.from, w.Alarms())
+					}
+				})
+			})
+		}
 	}
+}
+
+// doored is a VPC with a door, and a connection through it.
+type doored struct {
+	setting
+	inward bool // the one outside dials
+	*door
+	other *Interface // that has nothing to do with it
+	conn  net.Conn
+	dial  func() (net.Conn, error)
+}
+
+// test makes connections through the door, of which all is well, before it goes on.
+func (x *doored) test(t *testing.T, w *netfake.World, then func(*doored)) {
+	v := NewVPC(w, "prod", "10.0.0.0/16").AddIPv6("2001:db8:7::/56")
+	x.door = &door{outside: w.NewHost("client", netfake.Place{})}
+	x.outside.AddNIC(netip.MustParseAddr(map[bool]string{false: "203.0.113.5", true: "2001:db8:5::5"}[x.six]), 1500, x.door)
+	x.edge = NewEdge(v, "door", x.door)
+	subnet := v.Subnet("s", "10.0.1.0/24", "a").AddIPv6("2001:db8:7:1::/64").Route(string(x.anywhere()), &movable{next: NextHop{Edge: x.edge}})
+	open := Groups{v.SecurityGroup("open").AllowIngress("all", x.anywhere())}
+	web := subnet.Instance("web", InstanceConfig{Groups: open, IPv6AddressCount: 1})
+	x.other = subnet.Instance("other", InstanceConfig{}).Interface()
+	from, to, at := web.Host, x.outside, x.outside.Addr()
+	if x.six {
+		at = x.outside.Addr6()
+	}
+	if x.inward {
+		from, to, at = to, from, x.addr(web)
+	}
+	if _, err := to.Listen("tcp", ":80"); err != nil {
+		t.Fatal(err)
+	}
+	x.dial = func() (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		return from.DialContext(ctx, "tcp", netip.AddrPortFrom(at, 80).String())
+	}
+	_, first := x.dial()
+	c, second := x.dial()
+	if first != nil || second != nil || x.from != web.Interface() || len(w.Alarms()) > 0 {
+		t.Fatalf("%v, %v, from %v, %v", first, second, x.from, w.Alarms())
+	}
+	x.conn = c
+	c.Write([]byte("something"))
+	w.Sleep(50 * time.Millisecond)
+	if x.from != web.Interface() || len(w.Alarms()) > 0 {
+		t.Fatalf("after something was said: from %v, %v", x.from, w.Alarms())
+	}
+	then(x)
 }
