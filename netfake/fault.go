@@ -2,6 +2,7 @@ package netfake
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -37,11 +38,15 @@ const (
 
 // NewFault begins a fault that a room brings itself: begin and end run inside the
 // scheduler and are handed the fault. What says what is broken, as in "failure of host
-// h-1"; on is the component that is broken, for RepairAt, or nil.
+// h-1"; on is the component that is broken, for RepairAt, or nil. One that cannot be
+// compared, such as a struct with a slice, fails the test.
 func (w *World) NewFault(on Component, what string, begin, end func(f *Fault, now time.Duration)) *Fault {
 	w.tb.Helper()
 	if begin == nil || end == nil {
 		w.tb.Fatalf("netfake: %s: a fault needs a beginning and an end", what)
+	}
+	if on != nil && !reflect.ValueOf(on).Comparable() {
+		w.tb.Fatalf("netfake: %s: the fault of a %T would not be found again, as it cannot be compared: take a pointer", what, on)
 	}
 	f := &Fault{world: w, what: what, on: on}
 	f.end = func(now time.Duration) { end(f, now) }

@@ -223,7 +223,7 @@ func (h *Host) Awake() bool { return !h.down() && len(h.pauses) == 0 }
 // closed reports whether no socket can be opened on the host.
 func (h *Host) closed() bool { return h.down() || h.power == powerEnding }
 
-// shutdown ends every socket without a packet.
+// shutdown ends every socket without a packet, and what waits in the host ends with it.
 func (h *Host) shutdown() {
 	for _, first := range h.conns {
 		for c := first; c != nil; c = c.next {
@@ -239,14 +239,27 @@ func (h *Host) shutdown() {
 	}
 	clear(h.listeners)
 	clear(h.udp)
-	for _, p := range append(h.ring.take(), h.outbox.take()...) {
-		h.world.packets.put(p)
+	h.lose(h.ring.take())
+	h.lose(h.outbox.take())
+	for _, f := range h.world.traffic {
+		h.lose(f.leftBy(h))
 	}
 	h.forgetFragments()
 	for _, e := range h.echoes {
 		e.failed = true
 	}
 	h.world.wake(&h.changed)
+}
+
+// lose drops packets that wait in the host, if it has crashed or is switched off and not
+// only ends with the world.
+func (h *Host) lose(packets []*Packet) {
+	for _, p := range packets {
+		if p.at = h.world.now; h.down() {
+			p.drop(Hop{Place: h.name, By: h, Rule: h.whyDown(), Code: "BAD_STATE"})
+		}
+		h.world.packets.put(p)
+	}
 }
 
 // Step takes a packet that has come to the host.

@@ -201,7 +201,7 @@ func (hs Hosts) Release() {
 func (h *Host) Partition() *Fault { return Hosts{h}.Partition() }
 
 // Hold keeps what the host sends to others and what they send to it. What it sends goes
-// no further than its interface.
+// no further than its interface, and is lost if the host crashes meanwhile.
 func (h *Host) Hold() *Fault { return Hosts{h}.Hold() }
 
 // Release ends every hold that was made on the host.
@@ -339,6 +339,17 @@ func concerns(senders, receivers []*Host, p *Packet, at *Host) bool {
 // ownedBy reports whether an address is that of one of the hosts.
 func ownedBy(hosts []*Host, addr netip.Addr) bool {
 	return slices.ContainsFunc(hosts, func(h *Host) bool { return h.owns(addr) })
+}
+
+// leftBy takes out what a host has sent and the fault keeps at its interface.
+func (f *trafficFault) leftBy(h *Host) []*Packet {
+	all := f.left.take()
+	for _, p := range all {
+		if p.from != h {
+			f.left = append(f.left, p)
+		}
+	}
+	return slices.DeleteFunc(all, func(p *Packet) bool { return p.from != h })
 }
 
 // release sends on what was held, unless another hold keeps it.

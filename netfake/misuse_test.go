@@ -95,6 +95,36 @@ func testNilContextPanics(t *testing.T, w *World) {
 	}
 }
 
+// What nothing can be compared with is no component that a fault is found by.
+func TestFaultOfWhatCannotBeCompared(t *testing.T) {
+	for _, row := range []struct {
+		on   Component
+		says string
+	}{
+		{parts{"a"}, "netfake: broken: the fault of a netfake.parts would not be found again, as it cannot be compared: take a pointer"},
+		{&parts{"a"}, ""},
+		{nil, ""},
+	} {
+		text := faketb.Fatal(t, func(tb *faketb.TB) {
+			w := New(tb, Config{})
+			nothing := func(*Fault, time.Duration) {}
+			f := w.NewFault(row.on, "broken", nothing, nothing)
+			w.RepairAt(row.on)
+			if left := len(w.Faults()); row.on != nil && left != 0 {
+				t.Errorf("%v is not repaired", f)
+			}
+		})
+		if text != row.says {
+			t.Errorf("%T: %q, want %q", row.on, text, row.says)
+		}
+	}
+}
+
+// parts is a component of which two cannot be compared.
+type parts []string
+
+func (p parts) String() string { return "parts" }
+
 // The zero Reach is no answer to anything.
 func TestZeroReach(t *testing.T) {
 	r := &Reach{}

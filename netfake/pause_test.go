@@ -140,3 +140,44 @@ func testPauseThenCrash(t *testing.T, w *World) {
 		t.Errorf("the pause and the crash hit %s", got)
 	}
 }
+
+// What waits in a host that crashes is lost with it, as its sockets are: what it would have
+// sent when it goes on, or when a hold of it is released. What has left it is not, and neither
+// is what others have sent through the same hold.
+func TestCrashLosesWhatWaits(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		keep func(p *duo) *Fault
+		toB  string // what arrives of 0, from before the crash, and 1, after it
+		toA  string
+	}{
+		{"a pause", func(p *duo) *Fault { return p.a.Pause() }, "1@22ms", ""},
+		{"a hold of the host", func(p *duo) *Fault { return p.a.Hold() }, "1@22ms", "0@20ms"},
+		{"a hold of both from the rest", func(p *duo) *Fault { return p.w.Between(nil, Hosts{p.a}).Hold() }, "1@22ms", "0@20ms"},
+		{"a hold where it arrives", func(p *duo) *Fault { return p.w.Toward(Hosts{p.a}, Hosts{p.b}).Hold() }, "0@20ms 1@22ms", ""},
+		{"a hold of the link", func(p *duo) *Fault { return p.a.Uplink().Link().Forth().Hold() }, "1@22ms 0@22ms", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			Run(t, func(t *testing.T, w *World) {
+				p := newDuo(t, w)
+				fault := row.keep(p)
+				p.send(0)
+				p.at(10)
+				p.a.Crash()
+				p.at(12)
+				p.a.Restart()
+				in := watch9(t, p.a)
+				again, err := p.a.Dial("udp", "203.0.113.2:9")
+				if err != nil {
+					t.Fatal(err)
+				}
+				p.at(20)
+				fault.Undo()
+				again.Write([]byte{1})
+				p.at(40)
+				p.inB.want(t, "from a", row.toB)
+				in.want(t, "to a", row.toA)
+			})
+		})
+	}
+}
