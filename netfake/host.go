@@ -201,7 +201,8 @@ func (h *Host) LastPeer() netip.Addr {
 
 // Crash stops the host in its tracks: no FIN, no RST, nothing is answered. Its
 // applications' calls fail with net.ErrClosed, its peers learn by timeout. Undoing the
-// crash, or Restart, boots it again, with its interfaces and no sockets.
+// crash, or Restart, boots it again, with its interfaces and no sockets, and nothing of what
+// it had learned of paths.
 func (h *Host) Crash() *Fault { return Hosts{h}.Crash() }
 
 // Restart boots a host that has crashed, however often, by itself or with others: those
@@ -245,6 +246,7 @@ func (h *Host) shutdown() {
 		h.lose(f.leftBy(h))
 	}
 	h.forgetFragments()
+	h.paths, h.complaints = pathMTUs{}, nil
 	for _, e := range h.echoes {
 		e.failed = true
 	}

@@ -3,6 +3,7 @@ package netfake
 import (
 	"fmt"
 	"io"
+	"net"
 	"syscall"
 	"testing"
 	"time"
@@ -233,4 +234,46 @@ func edge(w *World, c *TCPConn) (seq uint32) {
 	traces := rec.Traces()
 	fmt.Sscanf(traces[len(traces)-1].Summary, "ACK seq %d", &seq)
 	return seq
+}
+
+// Who boots after a crash has to learn the MTU of a path again, and may complain as often as
+// one who has not complained yet; who was only paused knows it still.
+func TestPathMTUOfWhoBoots(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		stop  func(h *Host) *Fault
+		knows int // the path's MTU
+		says  int // how many refusals come of ten that are due at once, after six
+	}{
+		{"a crash", (*Host).Crash, InternetMTU, icmpBurst},
+		{"a pause", (*Host).Pause, 1400, 0},
+	} {
+		Run(t, func(t *testing.T, w *World) {
+			server, client := twoHosts(w)
+			discover(t, w, server, client, 1400)
+			c, err := server.ListenPacket("udp", ":1000")
+			if err != nil {
+				t.Fatal(err)
+			}
+			refused := func() (n int) {
+				rec := w.Record(func(f Flow) bool { return f.Proto == ICMP })
+				for range 10 {
+					c.WriteTo([]byte("x"), net.UDPAddrFromAddrPort(client.UDP(9).Addr))
+				}
+				w.Sleep(100 * time.Millisecond)
+				rec.Stop()
+				return len(rec.Traces())
+			}
+			if n := refused(); n != icmpBurst {
+				t.Errorf("%d refusals", n)
+			}
+			row.stop(client).Undo()
+			if got := client.PathMTU(server.Addr()); got != row.knows {
+				t.Errorf("%s: the path's MTU is %d, want %d", row.name, got, row.knows)
+			}
+			if n := refused(); n != row.says {
+				t.Errorf("%s: %d refusals, want %d", row.name, n, row.says)
+			}
+		})
+	}
 }

@@ -46,7 +46,6 @@ func (h *Host) EndPrograms() {
 func (h *Host) PowerOff() {
 	h.power = powerOff
 	h.shutdown()
-	h.paths = pathMTUs{}
 }
 
 // PowerOn switches the host on, with its interfaces and no sockets. It may be called only
