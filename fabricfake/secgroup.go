@@ -200,8 +200,9 @@ func checkAlive(groups ...*SecurityGroup) error {
 }
 
 // Delete deletes the group. It fails the test for the default group (CannotDelete), and
-// while an interface has the group or a rule of another one names it
-// (DependencyViolation).
+// while an interface has the group or a rule of another one of its VPC names it
+// (DependencyViolation). A rule of a peer that names it stays, and matches nothing. Source:
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeStaleSecurityGroups.html
 func (g *SecurityGroup) Delete() {
 	tb := g.tb()
 	tb.Helper()
@@ -229,11 +230,9 @@ func (g *SecurityGroup) checkDelete() error {
 			return refuse(codeDependency, "the interface of %v has the group", f)
 		}
 	}
-	for _, v := range g.vpc.region.vpcs { // those of peers too
-		for _, other := range v.groups {
-			if other != g && other.names(g) && other.checkReference(g) == nil {
-				return refuse(codeDependency, "a rule of %v%s names the group", other, other.owner(g.vpc))
-			}
+	for _, other := range g.vpc.groups {
+		if other != g && other.names(g) {
+			return refuse(codeDependency, "a rule of %v names the group", other)
 		}
 	}
 	return nil

@@ -114,14 +114,30 @@ func TestRefusalsNameTheVPCOfAPeersGroup(t *testing.T) {
 		{func(x *peers) { x.stores.AllowIngress("tcp/9", x.apps) }, "InvalidPermission.Duplicate: tcp/9 with sg apps of vpc shop exists (sg stores ingress)"},
 		{func(x *peers) { x.stores.RevokeIngress("tcp/7", x.apps) }, "InvalidPermission.NotFound: there is no rule tcp/7 with sg apps of vpc shop (sg stores ingress)"},
 		{func(x *peers) { x.stores.RevokeIngress("tcp/7", x.stores) }, "InvalidPermission.NotFound: there is no rule tcp/7 with sg stores (sg stores ingress)"},
-		{func(x *peers) {
-			x.app.Interface().SetGroups(fabricfake.Groups{x.shop.DefaultSecurityGroup()})
-			x.apps.Delete()
-		}, "DependencyViolation: a rule of sg stores of vpc data names the group (sg apps)"},
 	} {
 		failure := faketb.Fatal(t, func(tb *faketb.TB) { row.do(buildPeers(t, netfake.New(tb, netfake.Config{Instant: true}))) })
 		if !strings.Contains(failure, row.want) {
 			t.Errorf("fails with %q, want %q", failure, row.want)
 		}
 	}
+}
+
+// A group that a rule of a peer names can be deleted: the rule stays, and matches nothing, not
+// even members of another group of that name.
+// fact: sg.delete.peer
+func TestDeletedGroupOfAPeer(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		x := buildPeers(t, w)
+		wantCode(t, "named", x.app.Probe(x.db.TCP(9)), "")
+		x.app.Interface().SetGroups(fabricfake.Groups{x.shop.DefaultSecurityGroup()})
+		x.apps.Delete()
+		if got := len(x.stores.IngressRules()); got != 1 {
+			t.Errorf("%d rules are left, want the one that is stale", got)
+		}
+		heirs := x.shop.SecurityGroup("apps")
+		x.app.Interface().SetGroups(fabricfake.Groups{heirs})
+		wantCode(t, "stale", x.app.Probe(x.db.TCP(9)), "ENI_SG_RULES_MISMATCH")
+		x.stores.AllowIngress("tcp/9", heirs)
+		wantCode(t, "named again", x.app.Probe(x.db.TCP(9)), "")
+	})
 }

@@ -239,13 +239,21 @@ func TestPeeringReferences(t *testing.T) {
 			gatewayfake.NewPeering(x.a, x.b, "pcx").Accept()
 			x.a.Subnet("s", "10.3.1.0/24", "a").Instance("i", fabricfake.InstanceConfig{Groups: fabricfake.Groups{theirs}})
 		}, "InvalidGroup.NotFound"},
-		{"one that is named cannot be deleted", func(x *peerable, mine, theirs *fabricfake.SecurityGroup) {
+		// fact: sg.delete.peer
+		{"one that is named can be deleted, and the rule revoked", func(x *peerable, mine, theirs *fabricfake.SecurityGroup) {
 			gatewayfake.NewPeering(x.a, x.b, "pcx").Accept()
 			mine.AllowIngress("tcp/9", theirs)
 			theirs.Delete()
-		}, "DependencyViolation"},
+			mine.RevokeIngress("tcp/9", theirs)
+		}, ""},
+		{"but not named again", func(x *peerable, mine, theirs *fabricfake.SecurityGroup) {
+			gatewayfake.NewPeering(x.a, x.b, "pcx").Accept()
+			mine.AllowIngress("tcp/9", theirs)
+			theirs.Delete()
+			mine.AllowIngress("tcp/10", theirs)
+		}, "InvalidGroup.NotFound: sg theirs was deleted"},
 		// fact: sg.reference.stale
-		{"unless the rule is stale, which can be revoked", func(x *peerable, mine, theirs *fabricfake.SecurityGroup) {
+		{"so can one whose peering is over", func(x *peerable, mine, theirs *fabricfake.SecurityGroup) {
 			p := gatewayfake.NewPeering(x.a, x.b, "pcx").Accept()
 			mine.AllowIngress("tcp/9", theirs)
 			p.Delete()
