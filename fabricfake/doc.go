@@ -130,6 +130,7 @@
 // renewals, and NetBIOS; Windows activation and the metadata of ECS tasks; of instance
 // metadata what an instance here does not have, such as an image, a type, tags and keys,
 // and signatures; the status "associated" of an interface; hibernation; of flow logs the
-// versions from 6 on, and the minutes until a record is delivered; load balancers as
+// versions from 6 on, and the minutes until a record is delivered; subnets of IPv6 alone, and
+// names of instances by their identifiers; load balancers as
 // targets of mirrors, and mirrors across VPCs; a substrate between regions.
 package fabricfake

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/netspec-go/netspec/fabricfake"
 	"github.com/netspec-go/netspec/gatewayfake"
@@ -111,4 +112,34 @@ func TestElasticIPOfAnotherRegion(t *testing.T) {
 	if want := "InvalidAllocationID.NotFound: 198.18.0.10 is an address of region eu-central-1, i is in ap-southeast-2"; !strings.Contains(text, want) {
 		t.Errorf("%q, want %q", text, want)
 	}
+}
+
+// Until the gateway of the VPC that an address has moved to is told of it, what is for the
+// address is lost there, and the trace says why: it does not go to who had it.
+func TestElasticIPMovesBeforeItIsKnown(t *testing.T) {
+	netfake.Run(t, func(t *testing.T, w *netfake.World) {
+		client := w.Internet().HostAt(netfake.Sydney, "client", "203.0.113.80")
+		var apps [2]*fabricfake.Instance
+		for n, name := range []string{"blue", "green"} {
+			vpc := fabricfake.NewVPC(w, name, "10.0.0.0/16")
+			subnet := vpc.Subnet("s", "10.0.0.0/24", "a").Route("0.0.0.0/0", gatewayfake.NewInternetGateway(vpc, "igw"))
+			open := vpc.SecurityGroup("open").AllowIngress("all", fabricfake.Anywhere)
+			apps[n] = subnet.Instance(name, fabricfake.InstanceConfig{Groups: fabricfake.Groups{open}})
+			swallow(t, apps[n].Host)
+		}
+		blue := apps[0].Interface()
+		eip := gatewayfake.NewElasticIP(blue.VPC())
+		eip.Associate(blue)
+		blue.VPC().Region().Mapping().SetDelay(time.Second)
+		eip.Disassociate()
+		eip.Associate(apps[1].Interface())
+		way := client.Probe(eip.TCP(9))
+		wantCode(t, "before", way, "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS")
+		if want := "igw edge has yet to be told where " + eip.String() + " is now"; !strings.Contains(way.String(), want) {
+			t.Errorf("want %q in\n%s", want, way)
+		}
+		w.Sleep(time.Second)
+		wantCode(t, "when it is known", client.Probe(eip.TCP(9)), "")
+		wantCode(t, "from who had it", apps[0].Probe(client.TCP(9)), "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS")
+	})
 }

@@ -315,15 +315,19 @@ func (n *NATGateway) touch(p *netfake.Packet, t *translation, dir netfake.Direct
 }
 
 // reset answers a client's segment of a connection that the gateway does not know,
-// because it was idle for too long: with a RST in the name of the other end.
+// because it was idle for too long, or because it came to the client by another way: with a RST
+// in the name of the other end.
 func (n *NATGateway) reset(p *netfake.Packet) netfake.Next {
-	const why = "no such connection: it is unknown, or was idle for 350 s"
+	why, code := "no such connection: it is unknown, or was idle for 350 s", codeIdle
+	if p.TCPFlags()&wire.SYN != 0 {
+		why, code = "the answer to a connection that did not come through the gateway", codeUnsolicited
+	}
 	answer := p.Reset()
 	if answer == nil {
-		return n.drop(p, why, codeIdle)
+		return n.drop(p, why, code)
 	}
 	n.vpc.World().Send(answer, n.iface.Out())
-	return n.drop(p, why+"; answered with RST", codeIdle)
+	return n.drop(p, why+"; answered with RST", code)
 }
 
 func (n *NATGateway) count(p *netfake.Packet, counter *uint64) {
