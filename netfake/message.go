@@ -39,7 +39,8 @@ func (u *UDPConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 }
 
 // ReadMsgUDP reads one datagram and says in flags, by MSG_TRUNC, whether it was cut. There
-// is never out-of-band data: no option asks for any.
+// is never out-of-band data: no option asks for any. Beside an error n is 0; that of net is
+// -1 beside some.
 func (u *UDPConn) ReadMsgUDP(b, oob []byte) (n, oobn, flags int, addr *net.UDPAddr, err error) {
 	n, oobn, flags, from, err := u.ReadMsgUDPAddrPort(b, oob)
 	return n, oobn, flags, net.UDPAddrFromAddrPort(from), err
@@ -162,7 +163,7 @@ func (u *UDPConn) WriteMsgUDPAddrPort(b, oob []byte, to netip.AddrPort) (n, oobn
 	case isMessage(oob):
 		err = u.opError("write", addrPortAddr(to), sysError("sendmsg", syscall.EINVAL))
 	case u.peer.IsValid() && !to.IsValid():
-		n, err = u.send("sendmsg", b, u.peer, nil)
+		n, err = u.send("sendmsg", b, u.peer, addrPortAddr(to))
 	default:
 		n, err = u.sendTo("sendmsg", b, to)
 	}

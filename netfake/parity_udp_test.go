@@ -115,6 +115,19 @@ var parityUDP = []parityCase{
 		s.receive("nothing", a, 0)
 		s.receive("the next", a, 100)
 	}},
+	{name: "but a Read of nothing takes none", do: func(s *scene) {
+		_, a := s.sockets()
+		c := s.connected(a.LocalAddr())
+		a.WriteTo([]byte("text"), c.LocalAddr())
+		s.readable(c)
+		s.read("nothing", c, 0)
+		s.read("the datagram", c, 9)
+		s.read("nothing, when nothing is there", c, 0)
+		c.SetReadDeadline(past)
+		s.read("nothing, too late", c, 0)
+		c.Close()
+		s.read("nothing of a closed socket", c, 0)
+	}},
 	{name: "datagrams keep their order and their bounds", do: func(s *scene) {
 		c, a := s.sockets()
 		for i := range 20 {

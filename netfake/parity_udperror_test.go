@@ -111,6 +111,15 @@ var parityUDPErrors = []parityCase{
 		s.sendTo("WriteTo in time", c, "text", a.LocalAddr())
 		s.receive("it arrives", a, 9)
 	}},
+	{name: "what errors of a message to the peer call him", do: func(s *scene) {
+		_, a := s.sockets()
+		c := s.connected(a.LocalAddr())
+		c.SetWriteDeadline(past)
+		_, _, err := c.WriteMsgUDP([]byte("x"), nil, nil)
+		s.tell("WriteMsgUDP", err)
+		_, _, err = c.WriteMsgUDPAddrPort([]byte("x"), nil, netip.AddrPort{})
+		s.tell("WriteMsgUDPAddrPort", err)
+	}},
 	{name: "a read's deadline passes", do: func(s *scene) {
 		c, _ := s.sockets()
 		c.SetReadDeadline(soon())

@@ -196,10 +196,25 @@ func (u *UDPConn) RemoteAddr() net.Addr {
 	return net.UDPAddrFromAddrPort(u.peer)
 }
 
-// Read reads one datagram; what does not fit b is lost.
+// Read reads one datagram; what does not fit b is lost. As with net it takes none if b is
+// empty, unlike ReadFrom.
 func (u *UDPConn) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, u.mayRead()
+	}
 	n, _, _, err := u.receive("read", b)
 	return n, err
+}
+
+// mayRead says of a socket that is closed that it is.
+func (u *UDPConn) mayRead() error {
+	w := u.host.world
+	w.lock()
+	defer w.unlock()
+	if u.closed {
+		return u.opError("read", u.RemoteAddr(), net.ErrClosed)
+	}
+	return nil
 }
 
 // receive reads one datagram by a system call of a certain name and returns how many of
