@@ -168,20 +168,6 @@ func (c *TCPConn) awaitWritable() {
 	q.writers--
 }
 
-// ReadFrom writes what r has until it ends. It is Write for io.Copy; its errors are those
-// of *net.TCPConn.
-func (c *TCPConn) ReadFrom(r io.Reader) (int64, error) {
-	n, err := io.Copy(struct{ io.Writer }{c}, r)
-	return n, c.opError("readfrom", err)
-}
-
-// WriteTo reads to w until the other end has closed. It is Read for io.Copy; its errors
-// are those of *net.TCPConn.
-func (c *TCPConn) WriteTo(w io.Writer) (int64, error) {
-	n, err := io.Copy(w, struct{ io.Reader }{c})
-	return n, c.opError("writeto", err)
-}
-
 // Close ends the connection: what was written is still delivered, what arrives from
 // now on is answered with RST. If something that had come was not read, the other end
 // sees a reset, as with Linux.

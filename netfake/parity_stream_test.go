@@ -179,6 +179,53 @@ var parityTCPStreams = []parityCase{
 		n, err := io.Copy(struct{ io.Writer }{io.Discard}, c)
 		s.tell("the copy", n, err)
 	}},
+	{name: "io.Copy between connections", do: func(s *scene) {
+		from, source := s.pair()
+		to, sink := s.pair()
+		source.Write([]byte("some text"))
+		source.Close()
+		n, err := io.Copy(to, from)
+		s.tell("the copy", n, err)
+		s.read("the sink's read", sink, 100)
+	}},
+	{name: "io.Copy between connections, from one that was reset", do: func(s *scene) {
+		from, source := s.pair()
+		to, _ := s.pair()
+		source.SetLinger(0)
+		source.Close()
+		s.settle()
+		n, err := io.Copy(to, from)
+		s.tell("the copy", n, err)
+	}},
+	{name: "io.Copy between connections, to one that was reset", do: func(s *scene) {
+		from, source := s.pair()
+		to, sink := s.pair()
+		sink.SetLinger(0)
+		sink.Close()
+		source.Write([]byte("some text"))
+		source.Close()
+		s.settle()
+		n, err := io.Copy(to, from)
+		s.tell("the copy", n, err)
+		n, err = to.ReadFrom(from)
+		s.tell("ReadFrom", n, err)
+	}},
+	{name: "io.Copy between connections that are closed or too late", do: func(s *scene) {
+		from, source := s.pair()
+		to, _ := s.pair()
+		from.SetReadDeadline(past)
+		n, err := to.ReadFrom(from)
+		s.tell("from one that is too late", n, err)
+		from.SetReadDeadline(time.Time{})
+		source.Write([]byte("some text"))
+		s.readable(from)
+		to.Close()
+		n, err = io.CopyN(to, from, 4)
+		s.tell("to one that is closed", n, err)
+		from.Close()
+		n, err = io.Copy(to, from)
+		s.tell("from one that is closed", n, err)
+	}},
 	{name: "net.Buffers", do: func(s *scene) {
 		c, a := s.pair()
 		b := net.Buffers{[]byte("some "), nil, []byte("text")}
