@@ -178,8 +178,9 @@
 // other than drop-tail; the sizes that SetReadBuffer and SetWriteBuffer of a TCPConn ask
 // for; multicast and broadcast; out-of-band data, type of service and congestion marks
 // (DSCP, ECN); descriptors of sockets (SyscallConn, File): drivers that use them to look
-// whether an idle connection is still open skip that; the hosts file and the cache of a
-// machine's resolver.
+// whether an idle connection is still open skip that; writev and sendfile, since net lets no
+// other type take part: net.Buffers and files go by Write, whose errors say so; the hosts
+// file and the cache of a machine's resolver.
 //
 // # Real programs
 //

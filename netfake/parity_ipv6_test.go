@@ -16,9 +16,9 @@ func TestParityFamilies(t *testing.T) {
 	}
 	for _, c := range parityFamilies {
 		t.Run(c.name, func(t *testing.T) {
-			compareSides(t, c, func(t *testing.T) *scene {
+			compareSides(t, c, func(t TB) *scene {
 				return kernelScene(t, loopback, loopback)
-			}, func(t *testing.T) *scene {
+			}, func(t TB) *scene {
 				h := New(t, Config{Instant: true}).Internet().Host("host", "203.0.113.10", "2001:db8::a")
 				return hostScene(t, h, loopback, h, loopback)
 			})

@@ -33,7 +33,7 @@ type parityCase struct {
 
 // scene is what a case works with: a server and a client, and the log of what it saw.
 type scene struct {
-	*testing.T
+	TB
 	server, client netip.Addr
 	clientName     string                                                // what tell calls the client's address
 	listen         func(network, address string) (net.Listener, error)   // at either address, as
@@ -50,19 +50,19 @@ type scene struct {
 // and two hosts that speak nothing else, for which the kernel has but one address.
 var sides = []struct {
 	name          string
-	kernel, world func(t *testing.T) *scene
+	kernel, world func(t TB) *scene
 }{
-	{"IPv4", func(t *testing.T) *scene {
+	{"IPv4", func(t TB) *scene {
 		return kernelScene(t, netip.MustParseAddr("127.0.0.5"), netip.MustParseAddr("127.0.0.6"))
-	}, func(t *testing.T) *scene {
+	}, func(t TB) *scene {
 		server, client := twoHosts(New(t, Config{Instant: true}))
 		return hostScene(t, server, server.Addr(), client, client.Addr())
 	}},
-	{"IPv6", kernelScene6, func(t *testing.T) *scene {
+	{"IPv6", kernelScene6, func(t TB) *scene {
 		host := New(t, Config{Instant: true}).Internet().Host("host", "2001:db8::1")
 		return hostScene(t, host, netip.IPv6Loopback(), host, netip.IPv6Loopback())
 	}},
-	{"IPv6 hosts", kernelScene6, func(t *testing.T) *scene {
+	{"IPv6 hosts", kernelScene6, func(t TB) *scene {
 		server, client := onlyIPv6(New(t, Config{Instant: true}))
 		s := hostScene(t, server, server.Addr(), client, client.Addr())
 		s.clientName = "server" // as the kernel's
@@ -70,14 +70,14 @@ var sides = []struct {
 	}},
 }
 
-func kernelScene6(t *testing.T) *scene {
+func kernelScene6(t TB) *scene {
 	return kernelScene(t, netip.IPv6Loopback(), netip.IPv6Loopback())
 }
 
 // kernelScene has its hosts at addresses of the machine itself.
-func kernelScene(t *testing.T, server, client netip.Addr) *scene {
+func kernelScene(t TB, server, client netip.Addr) *scene {
 	return &scene{
-		T: t, server: server, client: client, clientName: "client", ports: map[string]string{},
+		TB: t, server: server, client: client, clientName: "client", ports: map[string]string{},
 		listen: net.Listen, packets: net.ListenPacket,
 		dial: func(ctx context.Context, network, local, address string) (net.Conn, error) {
 			var d net.Dialer
@@ -92,7 +92,7 @@ func kernelScene(t *testing.T, server, client netip.Addr) *scene {
 }
 
 // hostScene has hosts of a world in real time.
-func hostScene(t *testing.T, server *Host, serverAddr netip.Addr, client *Host, clientAddr netip.Addr) *scene {
+func hostScene(t TB, server *Host, serverAddr netip.Addr, client *Host, clientAddr netip.Addr) *scene {
 	at := func(address string) *Host {
 		if strings.HasPrefix(strings.TrimPrefix(address, "["), clientAddr.String()) {
 			return client
@@ -100,7 +100,7 @@ func hostScene(t *testing.T, server *Host, serverAddr netip.Addr, client *Host, 
 		return server
 	}
 	return &scene{
-		T: t, server: serverAddr, client: clientAddr, clientName: "client", ports: map[string]string{},
+		TB: t, server: serverAddr, client: clientAddr, clientName: "client", ports: map[string]string{},
 		listen: func(network, address string) (net.Listener, error) { return at(address).Listen(network, address) },
 		packets: func(network, address string) (net.PacketConn, error) {
 			return at(address).ListenPacket(network, address)
@@ -136,9 +136,9 @@ func machineHasIPv6() bool {
 	return err == nil
 }
 
-func compareSides(t *testing.T, c parityCase, kernel, world func(t *testing.T) *scene) {
+func compareSides(t *testing.T, c parityCase, kernel, world func(t TB) *scene) {
 	var logs [2][]string
-	for i, open := range []func(*testing.T) *scene{kernel, world} {
+	for i, open := range []func(TB) *scene{kernel, world} {
 		t.Run([]string{"kernel", "netfake"}[i], func(t *testing.T) {
 			var s *scene
 			t.Cleanup(func() { logs[i] = s.log }) // after those of the case
@@ -248,7 +248,7 @@ func typeName(v any) string {
 func (s *scene) must(err error) {
 	s.Helper()
 	if err != nil {
-		s.Fatal(err)
+		s.Fatalf("%v", err)
 	}
 }
 
