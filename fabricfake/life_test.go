@@ -93,6 +93,9 @@ func (l *life) resident(t netfake.TB, s *Subnet, name string, i int) *Instance {
 // kinds is how many kinds of acts there are.
 const kinds = 29
 
+// quietKinds are those of them that change nothing: mostly.
+var quietKinds = []int{0, 1, 4, 5, 6, 12, 13, 16, 17, 18, 21}
+
 // do lets something happen, and what comes of it within some milliseconds.
 func (l *life) do(a talk.Act) {
 	one, two, all := l.groups[0], l.groups[1], l.anywhere()
@@ -112,7 +115,7 @@ func (l *life) do(a talk.Act) {
 		f := l.hosts[0].Interface()
 		l.Toggle("groups", func() { f.SetGroups(Groups{two}) }, func() { f.SetGroups(Groups{one}) })
 	case 12:
-		l.w.Sleep([]time.Duration{8 * time.Second, 25 * time.Second, 100 * time.Second, 3 * time.Hour}[a.Which%4])
+		l.w.Sleep([]time.Duration{8 * time.Second, 25 * time.Second, 100 * time.Second, 200 * time.Second}[a.Which%4])
 	case 13:
 		switch {
 		case a.Which%3 == 0:
@@ -127,7 +130,7 @@ func (l *life) do(a talk.Act) {
 		}
 	case 14:
 		mapping := l.hosts[0].Interface().VPC().Region().Mapping()
-		l.Toggle("delay", func() { mapping.SetDelay(30 * time.Millisecond) }, func() { mapping.SetDelay(0) })
+		l.Toggle("delay", func() { mapping.SetDelay([]time.Duration{30 * time.Millisecond, 2 * time.Second}[a.Which%2]) }, func() { mapping.SetDelay(0) })
 	case 15:
 		mapping := l.hosts[0].Interface().VPC().Region().Mapping()
 		if a.Which%2 == 0 {

@@ -18,7 +18,7 @@ import (
 // Whatever happens, in whichever setting, with passages all comes as it does when every packet
 // goes through the stages, which those do that are recorded.
 func TestPassagesAreInvisible(t *testing.T) {
-	talk.Invisible(t, kinds, func(t *rapid.T, acts []talk.Act, recorded bool) string {
+	talk.Invisible(t, talk.Kinds{N: kinds, Quiet: quietKinds}, func(t *rapid.T, acts []talk.Act, recorded bool) string {
 		l := settings[acts[0].Which%len(settings)].life(t, netfake.New(t, netfake.Config{Seed: 1}), recorded)
 		defer l.w.Close()
 		for _, a := range acts {

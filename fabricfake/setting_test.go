@@ -60,6 +60,8 @@ func (l *life) settle() {
 	twin := l.addr(l.hosts[0]).AsSlice()
 	twin[len(twin)-1] ^= 16
 	l.twin, _ = netip.AddrFromSlice(twin)
+	alone := netip.PrefixFrom(l.twin, l.twin.BitLen()).String() // of which the ACL's hits tell
+	l.acl.AllowIngress(140, "tcp", alone).AllowEgress(140, "tcp", alone)
 	if l.six {
 		l.hosts[0].Interface().AssignIPv6(l.twin.String())
 	} else {

@@ -97,7 +97,7 @@ func (l *peerLife) seen() string {
 // Whatever becomes of a peering, all comes over it as it does to packets that are recorded, of
 // which nobody remembers anything.
 func TestMemoryOfPeersIsInvisible(t *testing.T) {
-	talk.Invisible(t, peerKinds, func(t *rapid.T, acts []talk.Act, recorded bool) string {
+	talk.Invisible(t, talk.Kinds{N: peerKinds, Quiet: commonQuiet}, func(t *rapid.T, acts []talk.Act, recorded bool) string {
 		l := newPeerLife(t, netfake.New(t, netfake.Config{Seed: 1}), recorded)
 		defer l.w.Close()
 		for _, a := range acts {

@@ -46,6 +46,9 @@ func begin(w *netfake.World, l *talk.Talk, record bool) {
 // commonKinds is how many kinds of acts are the same in every life: the first ones.
 const commonKinds = 9
 
+// commonQuiet are those of them that change nothing.
+var commonQuiet = []int{0, 1, 2, 3, 4, 5, 6, 6, 7}
+
 // common lets something happen that can in every life: somebody says something, or the mapping
 // service is slow, is asked or fails.
 func common(l *talk.Talk, a talk.Act, mapping *fabricfake.MappingService, faults *[]*netfake.Fault) {
@@ -63,7 +66,7 @@ func common(l *talk.Talk, a talk.Act, mapping *fabricfake.MappingService, faults
 		case 0:
 			l.Toggle("mapping", func() { *faults = append(*faults, mapping.Fail()) }, mapping.Repair)
 		case 1:
-			l.Toggle("delay", func() { mapping.SetDelay(30 * time.Millisecond) }, func() { mapping.SetDelay(0) })
+			l.Toggle("delay", func() { mapping.SetDelay([]time.Duration{30 * time.Millisecond, 2 * time.Second}[a.Which/3%2]) }, func() { mapping.SetDelay(0) })
 		case 2:
 			l.Toggle("miss", func() { mapping.SetMissPolicy(fabricfake.MissAsk) }, func() { mapping.SetMissPolicy(fabricfake.MissDrop) })
 		}

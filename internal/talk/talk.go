@@ -128,13 +128,22 @@ func (t *Talk) Toggle(what string, change, back func()) {
 // Act is something that happens in a life: of one kind, to one of those to whom it can.
 type Act struct{ Kind, Which int }
 
-// Invisible checks that of no sequence of acts of so many kinds more can be seen than without
-// memory. It has live live through the acts, once with what machines remember and once
-// recorded, of which they remember nothing, and return all that can be seen.
-func Invisible(t *testing.T, kinds int, live func(t *rapid.T, acts []Act, recorded bool) string) {
+// Kinds is what kinds of acts there are.
+type Kinds struct {
+	N     int   // from 0 up to here
+	Quiet []int // those that change nothing of what machines may remember
+}
+
+// Invisible checks that of no sequence of acts more can be seen than without memory. It has
+// live live through the acts, once with what machines remember and once recorded, of which
+// they remember nothing, and return all that can be seen.
+func Invisible(t *testing.T, kinds Kinds, live func(t *rapid.T, acts []Act, recorded bool) string) {
 	t.Helper()
-	act := rapid.Custom(func(t *rapid.T) Act { return Act{even(t, "kind", kinds), even(t, "which", 12)} })
-	chapter := rapid.SliceOfN(act, 1, 12) // of which rapid makes short lists: several make a life
+	whatever := rapid.Custom(func(t *rapid.T) Act { return Act{even(t, "kind", kinds.N), even(t, "which", 12)} })
+	quiet := rapid.Custom(func(t *rapid.T) Act {
+		return Act{kinds.Quiet[even(t, "quiet kind", len(kinds.Quiet))], even(t, "which", 12)}
+	})
+	chapter := rapid.OneOf(rapid.SliceOfN(whatever, 1, 12), rapid.SliceOfN(quiet, 1, 12)) // short lists, of which several make a life
 	rapid.Check(t, func(t *rapid.T) {
 		acts := slices.Concat(rapid.SliceOfN(chapter, 1, 12).Draw(t, "acts")...)
 		rapid.SyncTest(t, func(t *rapid.T) {

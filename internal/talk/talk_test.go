@@ -97,7 +97,7 @@ func TestToggle(t *testing.T) {
 // Every life is lived twice, through the same acts, at first with memory.
 func TestInvisible(t *testing.T) {
 	var before []Act
-	Invisible(t, 3, func(t *rapid.T, acts []Act, recorded bool) string {
+	Invisible(t, Kinds{N: 3, Quiet: []int{1}}, func(t *rapid.T, acts []Act, recorded bool) string {
 		if recorded != (before != nil) || recorded && !slices.Equal(acts, before) {
 			t.Errorf("recorded %v: %v after %v", recorded, acts, before)
 		}
