@@ -73,7 +73,7 @@ type World struct {
 	timer    *time.Timer
 	armed    time.Duration // when timer goes off; 0 is never
 	rest     rest
-	settling bool         // somebody is in the middle of drain
+	settling bool         // somebody is in the middle of drain, or of a probe
 	idle     bool         // what happens follows from an event that is Idle
 	wakes    []*sync.Cond // whom to wake once mu is free
 
