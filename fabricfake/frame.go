@@ -18,6 +18,12 @@ const (
 	optionReceiver uint8  = 0x02 // the interface that is to receive, 8 bytes
 )
 
+// What the interface options begin with: class, type and the length in words of four bytes.
+const (
+	headOfSource   = uint32(optionClass)<<16 | uint32(optionSource)<<8 | 2
+	headOfReceiver = uint32(optionClass)<<16 | uint32(optionReceiver)<<8 | 2
+)
+
 const (
 	interfaceOptionLen = 4 + 8
 	optionsLen         = 2 * interfaceOptionLen
@@ -77,8 +83,8 @@ func (f *Frame) putHeader(b []byte, innerLen int) {
 	inner := b[frameHeaderLen-wire.IPv4HeaderLen-wire.UDPHeaderLen:]
 	wire.PutGeneve(b, wire.Geneve{Protocol: innerType(inner), VNI: f.VNI}, optionsLen)
 	b = b[wire.GeneveHeaderLen:]
-	putInterface(b, optionSource, f.Source)
-	putInterface(b[interfaceOptionLen:], optionReceiver, f.Receiver)
+	putInterface(b, headOfSource, f.Source)
+	putInterface(b[interfaceOptionLen:], headOfReceiver, f.Receiver)
 }
 
 // header is what a frame has put in front of a packet, for others of whatever length.
@@ -87,11 +93,14 @@ type header [frameHeaderLen]byte
 // put writes the header in front of a packet of a length, as Frame.putHeader would.
 func (h *header) put(b []byte, innerLen int) {
 	const udpLength = wire.IPv4HeaderLen + 4
-	copy(b, h[:])
-	binary.BigEndian.PutUint16(b[2:], uint16(frameHeaderLen+innerLen))
-	binary.BigEndian.PutUint16(b[udpLength:], uint16(frameHeaderLen-wire.IPv4HeaderLen+innerLen))
-	check := binary.BigEndian.Uint16(h[10:])
-	binary.BigEndian.PutUint16(b[10:], wire.UpdateChecksum(check, h[2:4], b[2:4]))
+	total := uint16(frameHeaderLen + innerLen)
+	first, second := binary.BigEndian.Uint64(h[:]), binary.BigEndian.Uint64(h[8:])
+	check := wire.ChangeOfWord(uint16(first>>32), total).Update(uint16(second >> 32))
+	copy(b[16:], h[16:])
+	// In words that are as large as those in which it is read, as wire.IPv4.Put does.
+	binary.BigEndian.PutUint64(b, first&^(0xffff<<32)|uint64(total)<<32)
+	binary.BigEndian.PutUint64(b[8:], second&^(0xffff<<32)|uint64(check)<<32)
+	binary.BigEndian.PutUint16(b[udpLength:], total-wire.IPv4HeaderLen)
 }
 
 // innerType returns the type of the packet in a frame, as its first byte tells.
@@ -102,9 +111,8 @@ func innerType(inner []byte) uint16 {
 	return wire.EtherTypeIPv4
 }
 
-func putInterface(b []byte, kind uint8, id uint64) {
-	binary.BigEndian.PutUint16(b, optionClass)
-	b[2], b[3] = kind, 2 // in words of four bytes
+func putInterface(b []byte, head uint32, id uint64) {
+	binary.BigEndian.PutUint32(b, head)
 	binary.BigEndian.PutUint64(b[4:], id)
 }
 
@@ -149,6 +157,11 @@ func (f *Frame) parse(b []byte) error {
 }
 
 func (f *Frame) readOptions(options []byte) error {
+	if len(options) == optionsLen && binary.BigEndian.Uint32(options) == headOfSource && binary.BigEndian.Uint32(options[interfaceOptionLen:]) == headOfReceiver {
+		f.Source = binary.BigEndian.Uint64(options[4:]) // as every host writes them
+		f.Receiver = binary.BigEndian.Uint64(options[interfaceOptionLen+4:])
+		return nil
+	}
 	var seen [optionReceiver + 1]bool
 	for len(options) > 0 {
 		opt, rest, err := wire.NextOption(options)

@@ -51,8 +51,7 @@ func (p *Packet) rewrite(which int, old, new netip.AddrPort) {
 	var change wire.Change
 	if old.Addr().Is4() {
 		is := new.Addr().As4()
-		change = setLong(ip[12+4*which:], binary.BigEndian.Uint32(is[:]))
-		updateChecksum(ip[10:], change)
+		change = setAddr4(ip, which, binary.BigEndian.Uint32(is[:]))
 	} else {
 		was, is := old.Addr().As16(), new.Addr().As16()
 		change = wire.ChangeOf(was[:], is[:])
@@ -99,11 +98,21 @@ func setWord(b []byte, word uint16) wire.Change {
 	return wire.ChangeOfWord(old, word)
 }
 
-// setLong writes two words and returns what that changes.
-func setLong(b []byte, long uint32) wire.Change {
-	old := binary.BigEndian.Uint32(b)
-	binary.BigEndian.PutUint32(b, long)
-	return wire.ChangeOfWord(uint16(old>>16), uint16(long>>16)) + wire.ChangeOfWord(uint16(old), uint16(long))
+// setAddr4 writes the first or second address of an IPv4 header, and brings the header's
+// checksum up to date. It returns what that changes.
+func setAddr4(ip []byte, which int, addr uint32) wire.Change {
+	word := binary.BigEndian.Uint64(ip[8:]) // TTL, protocol, checksum and source, which the next router reads as one
+	old := uint32(word)
+	if which == 0 {
+		word = word&^0xffffffff | uint64(addr)
+	} else {
+		old = binary.BigEndian.Uint32(ip[16:])
+		binary.BigEndian.PutUint32(ip[16:], addr)
+	}
+	change := wire.ChangeOfWord(uint16(old>>16), uint16(addr>>16)) + wire.ChangeOfWord(uint16(old), uint16(addr))
+	check := change.Update(uint16(word >> 32))
+	binary.BigEndian.PutUint64(ip[8:], word&^(0xffff<<32)|uint64(check)<<32)
+	return change
 }
 
 // updateChecksum brings the checksum at sum up to date with what it covers.

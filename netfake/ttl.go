@@ -20,13 +20,7 @@ type router interface {
 // or hop limit by one and reports whether the packet may go on. One that may not is for
 // [Packet.Expire].
 func (p *Packet) CountDown() bool {
-	b := p.Bytes()
-	ttl := wire.TTL(b)
-	if ttl <= 1 {
-		return false
-	}
-	wire.SetTTL(b, ttl-1)
-	return true
+	return wire.CountDown(p.Bytes())
 }
 
 // Expire drops a packet whose TTL is used up, and tells its sender from an address, as
@@ -100,8 +94,12 @@ func countDown(p *Packet, r router) (Next, bool) {
 	if p.CountDown() {
 		return Next{}, true
 	}
+	return expire(p, r), false
+}
+
+func expire(p *Packet, r router) Next {
 	from, at := r.speaksFrom(p)
-	return p.Expire(Hop{Place: "internet", By: r, Rule: fmt.Sprintf("router %v", from)}, from, at), false
+	return p.Expire(Hop{Place: "internet", By: r, Rule: fmt.Sprintf("router %v", from)}, from, at)
 }
 
 // uplinkOrigin is where the place's router puts in what it says itself.

@@ -81,11 +81,11 @@ func PseudoSum(proto uint8, src, dst netip.Addr, length int) uint64 {
 	return addrSum(src) + addrSum(dst) + uint64(proto) + uint64(length)
 }
 
-// addrSum is at most 0xffff * 8, so a few of them add without a carry.
+// addrSum is less than 1<<34, so a few of them add without a carry.
 func addrSum(a netip.Addr) uint64 {
 	if a.Is4() {
 		v := a.As4()
-		return uint64(binary.BigEndian.Uint16(v[:2])) + uint64(binary.BigEndian.Uint16(v[2:]))
+		return uint64(binary.BigEndian.Uint32(v[:]))
 	}
 	v := a.As16()
 	hi, lo := binary.BigEndian.Uint64(v[:8]), binary.BigEndian.Uint64(v[8:])

@@ -276,6 +276,22 @@ func SetTTL(packet []byte, ttl uint8) {
 	}
 }
 
+// CountDown lowers the TTL or hop limit of a packet by one, as SetTTL does, and reports
+// whether it could: one of 1 or 0, and bytes that are no packet, stay as they are.
+func CountDown(packet []byte) bool {
+	if len(packet) >= IPv4HeaderLen && packet[0]>>4 == 4 && packet[8] > 1 {
+		word := binary.BigEndian.Uint64(packet[8:])
+		check := (^Change(0x0100) & 0xffff).Update(uint16(word >> 32)) // the word with the TTL is 0x0100 less
+		binary.BigEndian.PutUint64(packet[8:], (word-1<<56)&^(0xffff<<32)|uint64(check)<<32)
+		return true
+	}
+	ttl := TTL(packet)
+	if ttl > 1 {
+		SetTTL(packet, ttl-1)
+	}
+	return ttl > 1
+}
+
 // DontFragment reports whether routers must not cut a packet into fragments. Those of
 // IPv6 never do.
 func DontFragment(packet []byte) bool {

@@ -233,6 +233,28 @@ func TestSetTTL(t *testing.T) {
 	}
 }
 
+// A router's CountDown is SetTTL by one less, and leaves alone what cannot go on.
+func TestCountDown(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		payload := rapid.SliceOfN(rapid.Byte(), 8, 8).Draw(t, "payload")
+		got := rapid.SampledFrom([][]byte{packet4(ProtoUDP, payload, nil), packet6(ProtoUDP, payload, nil)}).Draw(t, "packet")
+		ttl := rapid.Uint8().Draw(t, "ttl")
+		SetTTL(got, ttl)
+		want := bytes.Clone(got)
+		if ttl > 1 {
+			SetTTL(want, ttl-1)
+		}
+		if goesOn := CountDown(got); goesOn != (ttl > 1) || !bytes.Equal(got, want) {
+			t.Fatalf("%d: %t, %x, want %x", ttl, goesOn, got, want)
+		}
+	})
+	for _, b := range [][]byte{nil, {0x45, 0}, make([]byte, 60)} {
+		if CountDown(b) {
+			t.Errorf("%x counts down", b)
+		}
+	}
+}
+
 // Whatever else is in a header, one whose TTL is set is the one that would have been written
 // with it, and what follows it stays.
 func TestSetTTLIsPut(t *testing.T) {

@@ -205,6 +205,11 @@ func (h *TCP) Put(b []byte) {
 	_ = b[TCPHeaderLen-1]
 	binary.BigEndian.PutUint64(b, uint64(h.SrcPort)<<48|uint64(h.DstPort)<<32|uint64(h.Seq))
 	binary.BigEndian.PutUint64(b[8:], uint64(h.Ack)<<32|uint64(n/4)<<28|uint64(h.Flags)<<16|uint64(h.Window))
+	if n == TCPHeaderLen+12 && h.HasTimestamp && !h.SACKPermitted { // as most have, and read in words as large as these
+		binary.BigEndian.PutUint64(b[16:], uint64(h.Urgent)<<32|optNOP<<24|optNOP<<16|optTS<<8|10)
+		binary.BigEndian.PutUint64(b[24:], uint64(h.TSVal)<<32|uint64(h.TSEcr))
+		return
+	}
 	binary.BigEndian.PutUint32(b[16:], uint32(h.Urgent))
 	if n > TCPHeaderLen {
 		h.putOptions(b[TCPHeaderLen:])
