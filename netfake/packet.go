@@ -177,6 +177,7 @@ func (p *Packet) miscounted(verb string, n int) {
 // Decode reads Flow anew from the bytes, which must begin with an IP header, and
 // cuts what lies behind the IP packet's end. Its error tells what is malformed.
 func (p *Packet) Decode() error {
+	hash := p.hash
 	p.hash, p.part = 0, part{}
 	b := p.Bytes()
 	if len(b) > 0 && b[0]>>4 == 6 {
@@ -188,6 +189,10 @@ func (p *Packet) Decode() error {
 	}
 	p.l4 = p.head + ip.HeaderLen()
 	p.tail = p.head + len(ip)
+	if p.Flow.isOf(ip) { // as when an encapsulation was taken off
+		p.hash = hash
+		return nil
+	}
 	proto := Protocol(ip.Proto())
 	var src, dst uint16
 	if !ip.Whole() {
@@ -199,6 +204,16 @@ func (p *Packet) Decode() error {
 	p.Flow.Proto = proto
 	p.Flow.Src, p.Flow.Dst = netip.AddrPortFrom(ip.Src(), src), netip.AddrPortFrom(ip.Dst(), dst)
 	return err
+}
+
+// isOf reports whether f is the flow of a packet of TCP or UDP that is no fragment.
+func (f *Flow) isOf(ip wire.IPv4View) bool {
+	l4 := ip.Payload()
+	if f.Proto != TCP && f.Proto != UDP || f.Proto != Protocol(ip.Proto()) || len(l4) < 4 || !ip.Whole() {
+		return false
+	}
+	ports := uint32(f.Src.Port())<<16 | uint32(f.Dst.Port())
+	return binary.BigEndian.Uint32(l4) == ports && ip.Src() == f.Src.Addr() && ip.Dst() == f.Dst.Addr()
 }
 
 // addrFlow is the flow of a packet that has no ports, as a later fragment has none.

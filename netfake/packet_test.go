@@ -104,6 +104,41 @@ func TestPushPull(t *testing.T) {
 	})
 }
 
+// Decode reads the flow that there is, whatever it was before.
+func TestDecodeAnew(t *testing.T) {
+	flow := Flow{TCP, netip.MustParseAddrPort("10.0.0.1:1"), netip.MustParseAddrPort("10.0.0.2:2")}
+	for _, row := range []struct {
+		name   string
+		change func(b []byte)
+		want   Flow
+	}{
+		{"the same", func([]byte) {}, flow},
+		{"another source", func(b []byte) { b[15] = 9 }, Flow{TCP, netip.MustParseAddrPort("10.0.0.9:1"), flow.Dst}},
+		{"another destination", func(b []byte) { b[19] = 9 }, Flow{TCP, flow.Src, netip.MustParseAddrPort("10.0.0.9:2")}},
+		{"another source port", func(b []byte) { b[21] = 9 }, Flow{TCP, netip.MustParseAddrPort("10.0.0.1:9"), flow.Dst}},
+		{"another destination port", func(b []byte) { b[23] = 9 }, Flow{TCP, flow.Src, netip.MustParseAddrPort("10.0.0.2:9")}},
+		{"another protocol", func(b []byte) { b[9] = uint8(UDP) }, Flow{UDP, flow.Src, flow.Dst}},
+		{"a first fragment", func(b []byte) { b[6] = 0x20 }, flow},
+		{"a later fragment", func(b []byte) { b[6], b[7] = 0, 1 }, addrFlow(TCP, flow.Src.Addr(), flow.Dst.Addr())},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := New(t, Config{})
+			w.Do(func(time.Duration) {
+				p := w.tcpPacket(flow, &wire.TCP{Flags: wire.ACK}, nil, 1)
+				row.change(p.Bytes())
+				p.buf[p.head+10], p.buf[p.head+11] = 0, 0
+				binary.BigEndian.PutUint16(p.buf[p.head+10:], wire.Checksum(p.buf[p.head:p.head+20]))
+				if err := p.Decode(); err != nil || p.Flow != row.want || p.FlowHash() != row.want.Hash() {
+					t.Errorf("%v, hash %x, %v; want %v, hash %x", p.Flow, p.FlowHash(), err, row.want, row.want.Hash())
+				}
+				if fragment := row.want.Src.Port() == 0 || row.name == "a first fragment"; p.IsFragment() != fragment {
+					t.Errorf("fragment: %t", p.IsFragment())
+				}
+			})
+		})
+	}
+}
+
 // Decode takes whatever bytes there are: it fails, or gives a flow that a rewrite can
 // handle.
 func FuzzDecode(f *testing.F) {
@@ -178,5 +213,8 @@ func checkDecoded(t *testing.T, p *Packet, size int) {
 	src, dst := p.Flow.Src.Addr(), p.Flow.Dst.Addr()
 	if err := p.Decode(); err != nil || p.Flow.Src.Addr() != src || p.Flow.Dst.Addr() != dst {
 		t.Errorf("after a rewrite: %v, %v", p.Flow, err)
+	}
+	if p.FlowHash() != p.Flow.Hash() {
+		t.Errorf("after a rewrite the hash is another flow's")
 	}
 }
