@@ -67,7 +67,7 @@ func (p *Packet) Along(y *Way, n Node) Next {
 	case n == nil:
 		return p.misled("to no node")
 	}
-	if !y.link.guard.idle() {
+	if !y.isClear(p) && !y.link.guard.idle() {
 		return y.guarded(p, n)
 	}
 	return Next{to: n, over: y}
@@ -160,6 +160,11 @@ func (w *World) move(p *Packet) {
 			return
 		}
 		next := p.node.Step(p)
+		if y := next.over; y != nil && y.isClear(p) && next.fate != pastStage {
+			y.stats.Carried += uint64(p.Segments())
+			p.node = next.to
+			continue
+		}
 		if next.fate == pastStage || next.over != nil && next.over.link.stages != nil {
 			next = p.through(next)
 		}

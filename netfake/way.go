@@ -24,6 +24,7 @@ type Way struct {
 	restBy *Fault         // whose the others are
 	latest map[uint64]time.Duration
 
+	clear uint64 // World.Changes when the way was seen to be clear
 	queue queue
 	stats LinkStats
 }
@@ -59,11 +60,25 @@ func (y *Way) carriesTrains() bool {
 	return len(y.cuts)+len(y.holds)+len(y.strays) == 0 && !y.queue.limited(y.link.world.now)
 }
 
+// isClear reports whether p crosses at once and as it is: nothing was in the way of an
+// earlier packet, and nothing has changed.
+func (y *Way) isClear(p *Packet) bool { return y.clear == p.world.changes && p.probe == nil }
+
+// lookAhead notes, when a packet has crossed at once, whether the way is clear for those to
+// come. What keeps all packets, or takes time, would have kept that one.
+func (y *Way) lookAhead() {
+	l := y.link
+	if len(l.stages) == 0 && l.guard.idle() && len(y.strays)+len(y.delays) == 0 {
+		y.clear = l.world.changes
+	}
+}
+
 // crosses takes p over the way and reports whether it has arrived by now. If not, it is
 // under way, kept or lost.
 func (y *Way) crosses(p *Packet) bool {
 	takes, what := y.enter(p)
 	if what == crosses && takes == 0 {
+		y.lookAhead()
 		return true
 	}
 	y.proceed(p, takes, what)

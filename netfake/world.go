@@ -100,7 +100,7 @@ type World struct {
 	drops      dropLog
 	shown      []func(netip.Addr) netip.Addr // see ShowAs
 	events     uint64
-	changes    uint64
+	changes    uint64 // never 0
 	injected   uint64 // packets that came from no socket
 	alarms     []Alarm
 	shared     map[reflect.Type]any // what rooms keep for the world, by type
@@ -110,7 +110,7 @@ type World struct {
 // under rapid, or for a benchmark. The world is closed when the test ends.
 func New(tb TB, cfg Config) *World {
 	tb.Helper()
-	w := &World{tb: tb, cfg: cfg, bubble: bubbleName(), epoch: time.Now(), roots: x509.NewCertPool(), hostNames: map[string]*Host{}, links: map[string]uint64{}}
+	w := &World{tb: tb, cfg: cfg, bubble: bubbleName(), epoch: time.Now(), changes: 1, roots: x509.NewCertPool(), hostNames: map[string]*Host{}, links: map[string]uint64{}}
 	w.handlers.changed.L = &w.handlers.mu
 	w.seed = chooseSeed(tb, cfg)
 	if cfg.SendBuffer < 0 {
