@@ -20,11 +20,8 @@ func (e *egress) TakesTrains() bool { return len(e.mirrors) == 0 }
 // Step takes a packet that leaves the interface through its stages.
 func (e *egress) Step(p *netfake.Packet) netfake.Next {
 	f := e.Interface
-	if !f.placed() {
-		return p.Drop(f.hop(f, netfake.Egress, f.absence(), codeBadState))
-	}
-	if f.device.failed(p) {
-		return p.Drop(f.device.outage(f.name, netfake.Egress))
+	if !f.placed() || f.device.failed(p) {
+		return f.unable(p)
 	}
 	if p.IsFragment() {
 		if end, ok := f.fragments.sends(e, p); !ok {
@@ -40,6 +37,19 @@ func (e *egress) Step(p *netfake.Packet) netfake.Next {
 			return m.sendLike(f.device, p)
 		}
 	}
+	return f.send(p)
+}
+
+// unable drops a packet that cannot leave the interface, whatever it is.
+func (f *Interface) unable(p *netfake.Packet) netfake.Next {
+	if !f.placed() {
+		return p.Drop(f.hop(f, netfake.Egress, f.absence(), codeBadState))
+	}
+	return p.Drop(f.device.outage(f.name, netfake.Egress))
+}
+
+// send takes a packet through the stages.
+func (f *Interface) send(p *netfake.Packet) netfake.Next {
 	m := passage{from: f, opened: f.tracker.opened}
 	if f.check == SourceDestCheckOn && !f.owns(p.Flow.Src.Addr()) {
 		return f.spoofed(p)

@@ -2,6 +2,7 @@ package gatewayfake
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"time"
@@ -136,31 +137,43 @@ func (g *InternetGateway) TakesTrains() bool { return true }
 func (g *InternetGateway) Leave(p *netfake.Packet, from *fabricfake.Interface) netfake.Next {
 	public := g.leaving.find(p)
 	if !public.IsValid() {
-		var why netfake.Hop
-		known := g.edge.Knows(p, p.Flow.Src.Addr())
-		if public, why = g.maySend(known, p.Flow.Src.Addr(), p.Flow.Dst.Addr()); !public.IsValid() {
-			return p.Drop(why)
+		var end netfake.Next
+		if public, end = g.allowsOut(p); !public.IsValid() {
+			return end
 		}
-		g.leaving.put(p, public, known)
 	}
 	src := p.Flow.Src.Addr()
 	switch {
-	case p.Largest() > internetGatewayMTU:
-		return p.Drop(g.hop(netfake.Egress, fmt.Sprintf("%d bytes exceed the MTU of %d", p.Largest(), internetGatewayMTU), codeTooBig))
+	case p.Len() > internetGatewayMTU && p.Largest() > internetGatewayMTU:
+		return g.drop(p, netfake.Egress, fmt.Sprintf("%d bytes exceed the MTU of %d", p.Largest(), internetGatewayMTU), codeTooBig)
 	case !p.CountDown():
-		return p.Expire(g.hop(netfake.Egress, "", ""), netip.Addr{}, nil)
+		return g.expire(p, netfake.Egress)
 	case src == public:
 		g.untranslated(p, netfake.Egress)
 		return p.To(g.uplink)
 	}
 	p.SetSrc(netip.AddrPortFrom(public, p.Flow.Src.Port()))
-	if about, ok := p.Quoted(); ok { // what it speaks of went to the public address
-		p.SetQuotedDst(netip.AddrPortFrom(public, about.Dst.Port()))
+	if p.Flow.Proto == netfake.ICMP {
+		if about, ok := p.Quoted(); ok { // what it speaks of went to the public address
+			p.SetQuotedDst(netip.AddrPortFrom(public, about.Dst.Port()))
+		}
 	}
 	if p.Traced() {
-		p.Passed(g.hop(netfake.Egress, fmt.Sprintf("source %v → %v", src, public), ""))
+		g.passed(p, netfake.Egress, fmt.Sprintf("source %v → %v", src, public))
 	}
 	return p.To(g.uplink)
+}
+
+// allowsOut asks whether a packet may leave the VPC, and remembers that it may, and under
+// which address. One that may not, it drops.
+func (g *InternetGateway) allowsOut(p *netfake.Packet) (netip.Addr, netfake.Next) {
+	known := g.edge.Knows(p, p.Flow.Src.Addr())
+	public, why := g.maySend(known, p.Flow.Src.Addr(), p.Flow.Dst.Addr())
+	if !public.IsValid() {
+		return public, p.Drop(why)
+	}
+	g.leaving.put(p, public, known)
+	return public, netfake.Next{}
 }
 
 // maySend returns the address under which src, of which so much is known, may send to the
@@ -189,29 +202,40 @@ func (g *InternetGateway) maySend(known fabricfake.Knowledge, src, dst netip.Add
 func (g *InternetGateway) Step(p *netfake.Packet) netfake.Next {
 	private := g.entering.find(p)
 	if !private.IsValid() {
-		var why netfake.Hop
-		known := g.knows(p, p.Flow.Dst.Addr())
-		if private, why = g.mayReceive(known, p.Flow.Src.Addr(), p.Flow.Dst.Addr()); !private.IsValid() {
-			return p.Drop(why)
+		var end netfake.Next
+		if private, end = g.allowsIn(p); !private.IsValid() {
+			return end
 		}
-		g.entering.put(p, private, known)
 	}
 	dst := p.Flow.Dst.Addr()
 	switch {
 	case !p.CountDown():
-		return p.Expire(g.hop(netfake.Ingress, "", ""), netip.Addr{}, nil)
+		return g.expire(p, netfake.Ingress)
 	case dst == private:
 		g.untranslated(p, netfake.Ingress)
 		return g.edge.Enter(p)
 	}
 	p.SetDst(netip.AddrPortFrom(private, p.Flow.Dst.Port()))
-	if about, ok := p.Quoted(); ok { // what it speaks of came from the private address
-		p.SetQuotedSrc(netip.AddrPortFrom(private, about.Src.Port()))
+	if p.Flow.Proto == netfake.ICMP {
+		if about, ok := p.Quoted(); ok { // what it speaks of came from the private address
+			p.SetQuotedSrc(netip.AddrPortFrom(private, about.Src.Port()))
+		}
 	}
 	if p.Traced() {
-		p.Passed(g.hop(netfake.Ingress, fmt.Sprintf("destination %v → %v", dst, private), ""))
+		g.passed(p, netfake.Ingress, fmt.Sprintf("destination %v → %v", dst, private))
 	}
 	return g.edge.Enter(p)
+}
+
+// allowsIn is allowsOut for a packet from the internet and the address that receives it.
+func (g *InternetGateway) allowsIn(p *netfake.Packet) (netip.Addr, netfake.Next) {
+	known := g.knows(p, p.Flow.Dst.Addr())
+	private, why := g.mayReceive(known, p.Flow.Src.Addr(), p.Flow.Dst.Addr())
+	if !private.IsValid() {
+		return private, p.Drop(why)
+	}
+	g.entering.put(p, private, known)
+	return private, netfake.Next{}
 }
 
 // knows returns what the gateway's edge knows of who receives from the internet as dst.
@@ -245,8 +269,21 @@ func (g *InternetGateway) mayReceive(known fabricfake.Knowledge, src, dst netip.
 // untranslated notes that a packet of IPv6 passes as it is.
 func (g *InternetGateway) untranslated(p *netfake.Packet, dir netfake.Direction) {
 	if p.Traced() {
-		p.Passed(g.hop(dir, "IPv6 is not translated", ""))
+		g.passed(p, dir, "IPv6 is not translated")
 	}
+}
+
+func (g *InternetGateway) passed(p *netfake.Packet, dir netfake.Direction, rule string) {
+	p.Passed(g.hop(dir, rule, ""))
+}
+
+func (g *InternetGateway) drop(p *netfake.Packet, dir netfake.Direction, rule string, code netfake.Code) netfake.Next {
+	return p.Drop(g.hop(dir, rule, code))
+}
+
+// expire drops a packet whose TTL is used up. The gateway tells nobody.
+func (g *InternetGateway) expire(p *netfake.Packet, dir netfake.Direction) netfake.Next {
+	return p.Expire(g.hop(dir, "", ""), netip.Addr{}, nil)
 }
 
 // counterparts remembers to what the addresses of packets that may pass are translated,
@@ -260,8 +297,18 @@ type counterparts [64]struct {
 
 // place returns where the pair of addresses of a packet has its place.
 func (c *counterparts) place(p *netfake.Packet) int {
-	src, dst := p.Flow.Src.Addr().As16(), p.Flow.Dst.Addr().As16()
-	return int(src[15]^src[14]<<1^dst[15]^dst[14]<<1) % len(c)
+	mixed := lowBits(p.Flow.Src.Addr()) ^ lowBits(p.Flow.Dst.Addr())
+	return int(mixed^mixed>>7) % len(c)
+}
+
+// lowBits returns the last four bytes of an address.
+func lowBits(a netip.Addr) uint32 {
+	if a.Is4() {
+		b := a.As4()
+		return binary.BigEndian.Uint32(b[:])
+	}
+	b := a.As16()
+	return binary.BigEndian.Uint32(b[12:])
 }
 
 // find returns the address for p, the zero Addr if it is not known.

@@ -208,15 +208,14 @@ func (n *NATGateway) Step(p *netfake.Packet) netfake.Next {
 			return end
 		}
 	}
-	about, isError := p.Quoted()
 	inward := p.Flow.Dst.Addr() == n.iface.PrivateIP()
-	switch {
-	case inward && isError:
-		return n.errorInward(p, about)
-	case inward:
+	if p.Flow.Proto == netfake.ICMP {
+		if about, isError := p.Quoted(); isError {
+			return n.translateError(p, about, inward)
+		}
+	}
+	if inward {
 		return n.inward(p)
-	case isError:
-		return n.errorOutward(p, about)
 	}
 	return n.outward(p)
 }
@@ -265,7 +264,7 @@ func (n *NATGateway) outward(p *netfake.Packet) netfake.Next {
 	p.SetSrc(netip.AddrPortFrom(n.iface.PrivateIP(), t.port))
 	clampMSS(p)
 	if p.Traced() {
-		p.Passed(netfake.Hop{Place: n.name, By: n, Direction: netfake.Egress, Rule: fmt.Sprintf("source %v → %v", before, p.Flow.Src)})
+		n.passed(p, netfake.Egress, fmt.Sprintf("source %v → %v", before, p.Flow.Src))
 	}
 	return p.To(n.iface.Out())
 }
@@ -284,7 +283,7 @@ func (n *NATGateway) inward(p *netfake.Packet) netfake.Next {
 	p.SetDst(t.client.flow.Src)
 	clampMSS(p)
 	if p.Traced() {
-		p.Passed(netfake.Hop{Place: n.name, By: n, Direction: netfake.Ingress, Rule: fmt.Sprintf("destination %v → %v", before, p.Flow.Dst)})
+		n.passed(p, netfake.Ingress, fmt.Sprintf("destination %v → %v", before, p.Flow.Dst))
 	}
 	return p.To(n.iface.Out())
 }

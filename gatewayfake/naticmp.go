@@ -11,6 +11,14 @@ import (
 // is translated as that was, and so is the quote, so that its receiver recognizes what it
 // sent (RFC 3022 section 4.3, RFC 5508 section 4). It keeps no translation alive.
 
+// translateError takes an ICMP error on, either way.
+func (n *NATGateway) translateError(p *netfake.Packet, about netfake.Flow, inward bool) netfake.Next {
+	if inward {
+		return n.errorInward(p, about)
+	}
+	return n.errorOutward(p, about)
+}
+
 // errorInward takes an ICMP error from outside to the client whose packet it quotes.
 func (n *NATGateway) errorInward(p *netfake.Packet, about netfake.Flow) netfake.Next {
 	t := n.back.find(about.Reverse(), about.Reverse().Hash())

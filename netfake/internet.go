@@ -227,6 +227,11 @@ func (u *Uplink) route(p *Packet) Next {
 	if r := &u.recent; r.dst == dst && r.changes == p.world.changes && !p.Traced() {
 		return p.Along(r.way, r.next)
 	}
+	return u.lookUp(p, dst)
+}
+
+// lookUp is route for a destination that was not the latest, which it becomes.
+func (u *Uplink) lookUp(p *Packet, dst netip.Addr) Next {
 	hop := Hop{Place: "internet", By: u.net}
 	if isPrivate(dst) {
 		hop.Rule = fmt.Sprintf("%v is a private address, which the internet does not carry", dst)
