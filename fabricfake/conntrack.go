@@ -153,6 +153,13 @@ func (t *tracker) lookup(k *trackKey, tcpFlags uint8, now time.Duration) *connec
 	return c
 }
 
+// lingers reports whether there is a connection that has ended, to which a SYN does not belong
+// but what follows it does.
+func (t *tracker) lingers(k *trackKey, now time.Duration) bool {
+	c := t.find(k)
+	return c != nil && !c.expired(now)
+}
+
 // related returns the connection that an ICMP error speaks of, nil if there is none:
 // inner is the flow of the packet that the error quotes, which travelled the other way.
 func (t *tracker) related(dir netfake.Direction, inner netfake.Flow, now time.Duration) *connection {

@@ -154,6 +154,8 @@ func (f *Interface) stopped(p *netfake.Packet, dir netfake.Direction, ids identi
 		}
 		if m.tracked = f.open(p, &d, &key); m.tracked != nil {
 			m.rule = nil // those that follow pass whatever the rules say
+		} else if f.tracker.lingers(&key, now) {
+			m.partial = true
 		}
 	} else if !p.Probing() {
 		d.count(p.Segments())

@@ -128,7 +128,7 @@ func (f *Interface) receive(p *netfake.Packet, frame *Frame, sender *Interface) 
 		hop.Hint = f.device.senderLagsBehind(p, frame)
 		return p.Drop(hop)
 	}
-	m.partial = f.device.missesSender(p, sender)
+	m.partial = m.partial || f.device.missesSender(p, sender)
 	if m.worthKeeping(f, p) {
 		m.alike = f.treatsAlike(p, netfake.Ingress)
 		f.device.came.put(p, &m)

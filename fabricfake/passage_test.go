@@ -224,3 +224,43 @@ func TestAnswerEndsPassages(t *testing.T) {
 		})
 	}
 }
+
+// A connection that was reset is tracked for a while, and what follows the SYN of an untracked
+// one between the same ports belongs to it: no rule is hit, with passages or without.
+func TestPassagesOfAConnectionThatLingers(t *testing.T) {
+	for _, row := range []struct {
+		name             string
+		recorded, before bool   // a precedent
+		lingers          bool   // one that was reset
+		want             uint64 // hits of the rule
+	}{
+		{"no other", false, false, false, 2}, // by the SYN and by what completes the handshake
+		{"no other, recorded", true, false, false, 2},
+		{"one that lingers", false, false, true, 1},
+		{"one that lingers, recorded", true, false, true, 1},
+		{"one that lingers, with a precedent", false, true, true, 1},
+		{"one that lingers, with a precedent, recorded", true, true, true, 1},
+	} {
+		netfake.RunConfig(t, netfake.Config{Seed: 1}, func(t *testing.T, w *netfake.World) {
+			l := newLife(t, w, row.recorded)
+			from, to := netip.AddrPortFrom(l.hosts[0].Addr(), 80), netip.AddrPortFrom(l.hosts[1].Addr(), 41000)
+			if row.before {
+				l.Call(1)
+			}
+			if row.lingers {
+				l.say(prompt{from: l.hosts[0].Interface(), proto: netfake.TCP, flags: flagSYN, src: from, dst: to})
+			}
+			w.Sleep(20 * time.Millisecond) // the SYN is answered with a RST
+			hits := func() uint64 { return l.groups[0].ingress.rules[0].Hits }
+			before := hits()
+			d := netfake.Dialer{Host: l.hosts[1].Host, LocalAddr: to}
+			if _, err := d.Dial("tcp", from.String()); err != nil {
+				t.Fatalf("%s: %v", row.name, err)
+			}
+			w.Sleep(20 * time.Millisecond)
+			if got := hits() - before; got != row.want {
+				t.Errorf("%s: %d hits, want %d", row.name, got, row.want)
+			}
+		})
+	}
+}

@@ -121,6 +121,8 @@ func (c *passages) follow(precedent *passage, f *Interface, p *netfake.Packet, d
 	switch {
 	case opens(flags) && known != nil, !opens(flags) && tracks != (known != nil):
 		return nil
+	case opens(flags) && !tracks && f.tracker.lingers(&key, now):
+		return nil
 	case opens(flags) && tracks && f.instance != nil && f.instance.conntrack.most > 0:
 		return nil
 	}
