@@ -69,7 +69,7 @@ func (h *Host) portTaken(proto Protocol, local, peer netip.AddrPort) bool {
 	b := binding{at: local, dual: true}
 	switch proto {
 	case TCP:
-		return isTaken(h.listeners, b) || h.connFor(Flow{TCP, peer, local}) != nil
+		return isTaken(h.listeners, b) || h.connFor(Flow{TCP, peer, local}) != nil || h.keeps(b)
 	case UDP:
 		return isTaken(h.udp, b)
 	}

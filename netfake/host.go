@@ -25,6 +25,7 @@ type Host struct {
 	uplink *Uplink                    // of a host on the internet
 
 	conns     map[uint64]*TCPConn // by the hash of the flow that arrives, chained
+	kept      []*TCPConn          // that are over, see keepPort
 	listeners map[netip.AddrPort]*Listener
 	udp       map[netip.AddrPort]*UDPConn
 	echoes    map[echoID]*echoWait
@@ -232,6 +233,10 @@ func (h *Host) shutdown() {
 		}
 	}
 	clear(h.conns)
+	for _, c := range h.kept {
+		c.kill()
+	}
+	h.kept = nil
 	for _, l := range h.listeners {
 		l.closeLocked()
 	}

@@ -108,7 +108,7 @@ func (h *Host) dialsFrom(b binding) bool {
 			}
 		}
 	}
-	return false
+	return h.keeps(b)
 }
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})

@@ -183,6 +183,32 @@ var parityPorts = []parityCase{
 		s.read("the client's read", c, 1)
 		s.tryListen("Listen", "tcp", c.LocalAddr().String())
 	}},
+	{name: "a port that a client has asked for is its own until it closes", do: func(s *scene) {
+		c, a := s.pair()
+		a.SetLinger(0)
+		a.Close()
+		s.read("a read of one who was given his port", c, 1)
+		l := s.listener()
+		again := func(what string) net.Conn {
+			d, err := s.dial(context.Background(), "tcp", c.LocalAddr().String(), l.Addr().String())
+			s.tell(what, err)
+			if err != nil {
+				return nil
+			}
+			b, err := l.Accept()
+			s.must(err)
+			b.(tcpConn).SetLinger(0)
+			b.Close()
+			s.read("a read of one who asked for it", d, 1)
+			return d
+		}
+		d := again("a dial from it")
+		again("a dial while it is not closed")
+		s.tryListen("Listen", "tcp", c.LocalAddr().String())
+		d.Close()
+		again("a dial when it is").Close()
+		s.tryListen("Listen", "tcp", c.LocalAddr().String())
+	}, v4: true},
 	{name: "the port of a client, for UDP", do: func(s *scene) {
 		c, _ := s.pair()
 		p, err := s.packets("udp", c.LocalAddr().String())

@@ -127,6 +127,7 @@ type TCPConn struct {
 	closed  bool        // by the application
 	killed  bool        // the host or the world went down
 	failed  bool        // the application has been told why the connection died
+	asked   bool        // for the port that it has
 	ttl     uint8       // of what it sends; 0 is the default
 }
 
@@ -231,6 +232,7 @@ func (c *TCPConn) sync() {
 	}
 	if m.Done() {
 		c.forget()
+		c.keepPort()
 		c.retire()
 		return
 	}
@@ -336,7 +338,7 @@ func (h *Host) openTCP(network string, peer, local netip.AddrPort, opener *sync.
 	}
 	flow := Flow{TCP, netip.AddrPortFrom(src, port), peer}
 	c := h.newConn(network, flow)
-	c.opener = opener
+	c.opener, c.asked = opener, local.Port() != 0
 	c.machine = tcp.Dial(c.tcpConfig(mtu), (*connSender)(c), w.now)
 	c.sync()
 	return c, nil
@@ -355,7 +357,7 @@ func (h *Host) tcpBound(local netip.AddrPort) bool {
 			}
 		}
 	}
-	return false
+	return h.keeps(binding{at: local})
 }
 
 // opened reports whether the handshake is over, and how it failed if it did.
