@@ -124,21 +124,10 @@ func (f *Frame) same(o *Frame) bool {
 	return f.From == o.From && f.To == o.To && f.VNI == o.VNI && f.Source == o.Source && f.Receiver == o.Receiver
 }
 
-// current reports whether what the passage says of connections and routes is still so: of
-// the interface f, whose stages decided.
+// current reports whether what the passage says of connections is still so: of the interface
+// f, whose stages decided.
 func (m *passage) current(f *Interface, now time.Duration) bool {
-	switch {
-	case m.tracked != nil && m.tracked.expired(now):
-		return false
-	case !m.complete(f):
-		return false
-	}
-	return m.leads()
-}
-
-// leads reports whether the route's target still leads where it did.
-func (m *passage) leads() bool {
-	return m.target == nil || m.target.Attached() && m.target.NextHop() == m.next
+	return m.complete(f) && (m.tracked == nil || !m.tracked.expired(now))
 }
 
 // takes reports whether a packet is small enough for the way.

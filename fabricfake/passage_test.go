@@ -87,34 +87,74 @@ func (m *movable) String() string   { return "movable" }
 func (m *movable) Attached() bool   { return !m.gone }
 func (m *movable) NextHop() NextHop { return m.next }
 
-// A passage holds until its connection has idled out, another one is opened, or the
-// route's target has gone.
+// A passage holds until its connection has idled out or another one is opened.
 func TestPassageIsCurrent(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		m      passage
-		change func(f *Interface, target *movable)
+		change func(f *Interface)
 		want   bool
 	}{
-		{"nothing", passage{}, func(*Interface, *movable) {}, true},
-		{"another connection", passage{}, func(f *Interface, _ *movable) { f.tracker.opened++ }, false},
-		{"another connection, when its own is tracked", passage{tracked: &connection{idle: 11}}, func(f *Interface, _ *movable) { f.tracker.opened++ }, true},
-		{"time", passage{tracked: &connection{idle: 10}}, func(*Interface, *movable) {}, false},
-		{"not quite enough of it", passage{tracked: &connection{idle: 11}}, func(*Interface, *movable) {}, true},
-		{"no target's absence", passage{}, func(_ *Interface, m *movable) { m.gone = true }, true},
-		{"the target's absence", passage{target: &movable{}}, func(_ *Interface, m *movable) { m.gone = true }, false},
-		{"the target's next hop", passage{target: &movable{}}, func(_ *Interface, m *movable) { m.next.Tracks = true }, false},
-		{"a target that stays", passage{target: &movable{}}, func(*Interface, *movable) {}, true},
+		{"nothing", passage{}, func(*Interface) {}, true},
+		{"another connection", passage{}, func(f *Interface) { f.tracker.opened++ }, false},
+		{"another connection, when its own is tracked", passage{tracked: &connection{idle: 11}}, func(f *Interface) { f.tracker.opened++ }, true},
+		{"time", passage{tracked: &connection{idle: 10}}, func(*Interface) {}, false},
+		{"not quite enough of it", passage{tracked: &connection{idle: 11}}, func(*Interface) {}, true},
 	} {
 		f := &Interface{tracker: newTracker(ConnectionTracking{})}
-		target, _ := tt.m.target.(*movable)
-		if target == nil {
-			target = &movable{}
-		}
-		tt.change(f, target)
+		tt.change(f)
 		if got := tt.m.current(f, 10); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
+	}
+}
+
+// counter counts what leaves a VPC through its edge.
+type counter struct{ left int }
+
+func (c *counter) String() string { return "counter" }
+
+func (c *counter) Leave(p *netfake.Packet, _ *Interface) netfake.Next {
+	c.left++
+	return p.Delivered(netfake.Hop{})
+}
+
+// A conversation that goes through a route's target goes on as long as that leads there, and
+// again when it does again.
+func TestConversationFollowsTarget(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(target *movable, other NextHop)
+	}{
+		{"away", func(target *movable, _ NextHop) { target.gone = true }},
+		{"elsewhere", func(target *movable, other NextHop) { target.next = other }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			netfake.RunConfig(t, netfake.Config{Instant: true}, func(t *testing.T, w *netfake.World) {
+				v, here, there := NewVPC(w, "prod", "10.0.0.0/16"), &counter{}, &counter{}
+				target := &movable{next: NextHop{Edge: NewEdge(v, "here", here)}}
+				was, other := target.next, NextHop{Edge: NewEdge(v, "there", there)}
+				web := v.Subnet("s", "10.0.1.0/24", "a").Route("0.0.0.0/0", target).Instance("web", InstanceConfig{})
+				c, err := web.Dial("udp", "203.0.113.5:53")
+				if err != nil {
+					t.Fatal(err)
+				}
+				say := func(times, want int) {
+					t.Helper()
+					for range times {
+						c.Write([]byte("something long enough"))
+					}
+					if here.left != want {
+						t.Errorf("%d have come, want %d", here.left, want)
+					}
+				}
+				say(3, 3)
+				w.Do(func(time.Duration) { row.change(target, other) })
+				say(3, 3)
+				w.Do(func(time.Duration) { *target = movable{next: was} })
+				say(3, 6)
+			})
+		})
 	}
 }
 

@@ -113,7 +113,7 @@ func (f *Interface) treatsAlike(p *netfake.Packet, dir netfake.Direction) portSp
 // stages all the same: the first of a connection that is tracked already, or may not be
 // because of the allowance, and an answer in whose connection the two differ.
 func (c *passages) follow(precedent *passage, f *Interface, p *netfake.Packet, dir netfake.Direction) *passage {
-	if !precedent.takes(p) || !precedent.leads() {
+	if !precedent.takes(p) {
 		return nil
 	}
 	key, flags, now, tracks := trackKeyOf(p, dir), p.TCPFlags(), p.At(), precedent.tracked != nil

@@ -16,7 +16,8 @@ const (
 )
 
 // Target is where a route leads: a gateway, an interface, an instance with one, an endpoint, or
-// Local.
+// Local. What its methods return changes as all that is remembered does: in World.Do, with a
+// timer, or in a Step that calls World.Changed.
 type Target interface {
 	netfake.Component
 
