@@ -61,13 +61,19 @@ func (p *Packet) Over(l *Link, n Node) Next {
 
 // Along is Over for one direction of a link.
 func (p *Packet) Along(y *Way, n Node) Next {
+	if y != nil && n != nil && y.isClear(p) {
+		return Next{to: n, over: y}
+	}
+	return p.enter(y, n)
+}
+
+func (p *Packet) enter(y *Way, n Node) Next {
 	switch {
 	case y == nil:
 		return p.misled("over no link")
 	case n == nil:
 		return p.misled("to no node")
-	}
-	if !y.isClear(p) && !y.link.guard.idle() {
+	case !y.link.guard.idle():
 		return y.guarded(p, n)
 	}
 	return Next{to: n, over: y}

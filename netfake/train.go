@@ -44,8 +44,10 @@ func (p *Packet) Segments() int {
 	if p.train == 0 {
 		return 1
 	}
-	return (p.DataLen() + p.train - 1) / p.train
+	return p.countSegments()
 }
+
+func (p *Packet) countSegments() int { return (p.DataLen() + p.train - 1) / p.train }
 
 // Largest returns the length of the longest packet that p stands for, with all its
 // headers: Len, unless it is a train.

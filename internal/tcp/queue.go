@@ -105,6 +105,10 @@ func (q *queue) free(e *entry) {
 func (q *queue) pop() {
 	q.entries[q.first] = entry{}
 	q.first++
+	if q.first == len(q.entries) {
+		q.entries, q.first = q.entries[:0], 0
+		return
+	}
 	if live := q.entries[q.first:]; q.first >= len(live) {
 		clear(q.entries[copy(q.entries, live):])
 		q.entries, q.first = q.entries[:len(live)], 0

@@ -78,6 +78,10 @@ func Checksum(b []byte) uint16 { return ^Fold(Sum(b, 0)) }
 // of length bytes: RFC 9293 section 3.1 for IPv4, RFC 8200 section 8.1 for IPv6.
 // The zero Addr counts as zeros.
 func PseudoSum(proto uint8, src, dst netip.Addr, length int) uint64 {
+	if src.Is4() && dst.Is4() {
+		from, to := src.As4(), dst.As4()
+		return uint64(binary.BigEndian.Uint32(from[:])) + uint64(binary.BigEndian.Uint32(to[:])) + uint64(proto) + uint64(length)
+	}
 	return addrSum(src) + addrSum(dst) + uint64(proto) + uint64(length)
 }
 
