@@ -2,6 +2,7 @@ package fabricfake
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 	"net/netip"
 )
@@ -38,7 +39,7 @@ func blocks(texts ...string) []netip.Prefix {
 func parseBlock(s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil || !p.Addr().Is4() {
-		return netip.Prefix{}, refuse(codeParameterValue, "%q is not an IPv4 CIDR block", s)
+		return netip.Prefix{}, refuse(codeParameterValue, "%q is not an IPv4 CIDR block such as 10.0.0.0/16", s)
 	}
 	return p.Masked(), nil
 }
@@ -47,9 +48,18 @@ func parseBlock(s string) (netip.Prefix, error) {
 func parseAnyBlock(s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil || p.Addr().Is4In6() {
-		return netip.Prefix{}, refuse(codeParameterValue, "%q is not a CIDR block", s)
+		return netip.Prefix{}, refuse(codeParameterValue, "%q is not a CIDR block%s", s, single(s))
 	}
 	return p.Masked(), nil
+}
+
+// single says how an address that stands where a block should is written as one.
+func single(s string) string {
+	addr, err := netip.ParseAddr(s)
+	if err != nil || addr.Is4In6() || addr.Zone() != "" {
+		return ""
+	}
+	return fmt.Sprintf(": a single address is %v/%d", addr, addr.BitLen())
 }
 
 // CIDR is a block of addresses as a person types it: "10.0.0.0/8", "2001:db8::/32". Host
@@ -258,7 +268,7 @@ func (a *allocator) take(addr netip.Addr) error {
 	case !a.subnet.Contains(addr):
 		return refuse(codeParameterValue, "%v is not in the subnet %v", addr, a.subnet)
 	case reserved(a.subnet, addr):
-		return refuse(codeParameterValue, "%v is reserved in the subnet %v", addr, a.subnet)
+		return refuse(codeParameterValue, "%v is reserved in the subnet %v: its first four addresses and its last one are", addr, a.subnet)
 	}
 	n := addressNumber(addr) - addressNumber(a.subnet.Addr())
 	if a.taken(n) {

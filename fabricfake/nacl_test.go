@@ -50,7 +50,7 @@ func TestACLRefusals(t *testing.T) {
 	a.RemoveEgress(2)
 	tb.wantFatal(t, "fabricfake: InvalidNetworkAclEntry.NotFound: there is no entry 2 (acl data egress)")
 	a.DenyEgress(2, "tcp/80", "10.0.0.0")
-	tb.wantFatal(t, `fabricfake: InvalidParameterValue: "10.0.0.0" is not a CIDR block (acl data egress entry 2)`)
+	tb.wantFatal(t, `fabricfake: InvalidParameterValue: "10.0.0.0" is not a CIDR block: a single address is 10.0.0.0/32 (acl data egress entry 2)`)
 	a.DenyEgress(2, "ping", "10.0.0.0/8")
 	tb.wantFatal(t, `fabricfake: InvalidParameterValue: permission "ping": want a form such as "tcp/443", "udp/1024-65535", "icmp/8", "proto/50" or "all" (acl data egress entry 2)`)
 	// Host bits are zeroed.

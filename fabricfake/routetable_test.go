@@ -170,7 +170,7 @@ func TestRouteRefusals(t *testing.T) {
 		// The families have routes of their own.
 		// fact: rtb.destination.ipv6
 		{"::/0", ""},
-		{"10.1.0.0", `InvalidParameterValue: "10.1.0.0" is not a CIDR block`},
+		{"10.1.0.0", `InvalidParameterValue: "10.1.0.0" is not a CIDR block: a single address is 10.1.0.0/32`},
 	} {
 		rtb, tb := aTable(t)
 		rtb.Route("192.168.0.0/16", &aTarget{name: "pcx b"})

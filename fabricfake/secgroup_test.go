@@ -62,7 +62,7 @@ func TestGroupRuleRefusals(t *testing.T) {
 	db.AllowIngress("tcp/x", Anywhere)
 	tb.wantFatal(t, `fabricfake: InvalidParameterValue: permission "tcp/x": a port is a number from 0 to 65535 (sg db ingress)`)
 	db.AllowIngress("tcp/80", CIDR("10.0.0.0"))
-	tb.wantFatal(t, `fabricfake: InvalidParameterValue: "10.0.0.0" is not a CIDR block (sg db ingress)`)
+	tb.wantFatal(t, `fabricfake: InvalidParameterValue: "10.0.0.0" is not a CIDR block: a single address is 10.0.0.0/32 (sg db ingress)`)
 	db.AllowIngress("tcp/80", nil)
 	tb.wantFatal(t, "fabricfake: InvalidParameterValue: rule tcp/80: its peer is nil (sg db ingress)")
 	db.AllowIngress("tcp/80", (*SecurityGroup)(nil))

@@ -81,7 +81,7 @@ func (w *World) NewHost(name string, place Place) *Host {
 		}
 	})
 	if taken {
-		w.tb.Fatalf("netfake: there is a host %s already", name)
+		w.tb.Fatalf("netfake: there is a host %s already, and a world has each name once", name)
 	}
 	return h
 }
@@ -173,7 +173,9 @@ func (h *Host) Addr6() netip.Addr {
 	return netip.Addr{}
 }
 
-// Uplink returns the connection of a host on the internet, nil for others.
+// Uplink returns the connection of a host on the internet, nil for others, such as instances
+// of a VPC: for those there are [Host.Partition], [World.Between], and the wire of a physical
+// host.
 func (h *Host) Uplink() *Uplink { return h.uplink }
 
 // TCP names a TCP port of the host, at its first address.

@@ -57,22 +57,40 @@ func (h *Host) HTTPClient() *http.Client {
 // panics ends its connection, as with any http.Server, and the test's log says where.
 func (h *Host) ServeHTTP(addr string, handler http.Handler) *http.Server {
 	h.world.tb.Helper()
-	l, err := h.Listen("tcp", addr)
-	if err != nil {
-		h.world.tb.Fatalf("netfake: host %s: %v", h.name, err)
-	}
-	return h.serve(l, handler)
+	return h.serve(h.listenOrFail(addr), handler)
 }
 
 // ServeTLS is ServeHTTP over TLS with a certificate.
 func (h *Host) ServeTLS(addr string, handler http.Handler, cert tls.Certificate) *http.Server {
 	h.world.tb.Helper()
-	l, err := h.Listen("tcp", addr)
-	if err != nil {
-		h.world.tb.Fatalf("netfake: host %s: %v", h.name, err)
-	}
+	l := h.listenOrFail(addr)
 	cfg := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
 	return h.serve(tls.NewListener(l, cfg), handler)
+}
+
+// listenOrFail opens a server's port, or fails the test and says what is in the way.
+func (h *Host) listenOrFail(addr string) net.Listener {
+	h.world.tb.Helper()
+	l, err := h.Listen("tcp", addr)
+	if err != nil {
+		h.world.tb.Fatalf("netfake: host %s: %v%s", h.name, err, h.whyClosed())
+	}
+	return l
+}
+
+// whyClosed says why no socket can be opened, "" if one can.
+func (h *Host) whyClosed() string {
+	h.world.lock()
+	defer h.world.unlock()
+	switch {
+	case h.world.closed:
+		return ": the world is closed"
+	case len(h.crashes) > 0:
+		return ": it has crashed, see Host.Restart"
+	case h.closed():
+		return ": it is switched off or has yet to boot, see InstanceConfig.OnBoot of an instance"
+	}
+	return ""
 }
 
 func (h *Host) serve(l net.Listener, handler http.Handler) *http.Server {

@@ -163,3 +163,48 @@ func (l quietListener) Accept() (net.Conn, error) {
 	}
 	return c, err
 }
+
+// A server that cannot listen says what is in the way, and listens when it is gone.
+func TestServeWhereNobodyCan(t *testing.T) {
+	for _, row := range []struct {
+		name, why string
+		down, up  func(h *Host)
+	}{
+		{"a crash", "it has crashed, see Host.Restart", func(h *Host) { h.Crash() }, (*Host).Restart},
+		{"switched off", "it is switched off or has yet to boot, see InstanceConfig.OnBoot of an instance",
+			func(h *Host) { h.world.Do(func(time.Duration) { h.PowerOff() }) },
+			func(h *Host) { h.world.Do(func(time.Duration) { h.PowerOn() }) }},
+	} {
+		text := fatal(t, func(tb TB) {
+			h := New(tb, Config{}).Internet().Host("server", "203.0.113.10")
+			row.down(h)
+			h.ServeHTTP(":80", nil)
+		})
+		if want := "netfake: host server: listen tcp :80: use of closed network connection: " + row.why; text != want {
+			t.Errorf("%s: %q, want %q", row.name, text, want)
+		}
+		text = fatal(t, func(tb TB) {
+			h := New(tb, Config{}).Internet().Host("server", "203.0.113.10")
+			row.down(h)
+			row.up(h)
+			h.ServeHTTP(":80", nil)
+		})
+		if text != "" {
+			t.Errorf("%s that is over: %q", row.name, text)
+		}
+	}
+}
+
+// A host that is not on the internet has no uplink, and who asks for its link is told.
+func TestLinkOfNoUplink(t *testing.T) {
+	w := New(t, Config{})
+	if w.Internet().Host("server", "203.0.113.10").Uplink().Link() == nil {
+		t.Error("a host on the internet has no link")
+	}
+	defer func() {
+		if text, _ := recover().(string); !strings.HasPrefix(text, "netfake: Link of a nil *Uplink") {
+			t.Errorf("%q", text)
+		}
+	}()
+	w.NewHost("inside", Sydney).Uplink().Link()
+}

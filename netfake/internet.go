@@ -173,7 +173,12 @@ func (u *Uplink) String() string { return u.name }
 func (u *Uplink) Place() Place { return u.place }
 
 // Link returns the last mile, to be slowed down, made lossy or cut.
-func (u *Uplink) Link() *Link { return u.access }
+func (u *Uplink) Link() *Link {
+	if u == nil {
+		panic("netfake: Link of a nil *Uplink: only hosts on the internet have one; see Host.Partition, World.Between and, of an instance, PhysicalHost.Wire")
+	}
+	return u.access
+}
 
 // Announce makes the internet bring packets for addr to the uplink. An address that
 // another uplink announces fails the test.

@@ -10,8 +10,9 @@ import (
 // Run runs f in a world of its own, inside a synctest bubble: time in it is virtual
 // and passes at once when everybody waits. The t that f is handed is the bubble's and
 // shadows the outer one; as in any bubble its Run and Parallel panic, so that a table's rows
-// call Run of this package inside of their subtests. The world is closed when f returns. A test in which everybody
-// waits for ever, or in which somebody blocks in a way that stops virtual time, fails
+// call Run of this package inside of their subtests. The world is closed when f returns. Time
+// stands still from then on: a goroutine of the test's that sleeps has to wait for the end of
+// t.Context() as well. A test in which everybody waits for ever, or in which somebody blocks in a way that stops virtual time, fails
 // with the goroutines that are stuck and what they wait for.
 func Run(t *testing.T, f func(t *testing.T, w *World)) {
 	t.Helper()
@@ -52,5 +53,15 @@ func explainDeadlock(tb TB, bubble string, r any) {
 	if !ok || !strings.HasPrefix(err.Error(), "deadlock:") {
 		panic(r)
 	}
-	tb.Fatalf("netfake: %v\n%s", err, describe(stuck(allStacks(), bubble, true)))
+	tb.Fatalf("netfake: %v\n%s%s", err, describe(testsOwn(stuck(allStacks(), bubble, true))), deadlockHint(err))
+}
+
+// deadlockHint says what mends a deadlock: in a bubble whose test has returned, time does not
+// pass any more, so that who sleeps then sleeps for ever.
+func deadlockHint(err error) string {
+	if !strings.Contains(err.Error(), "main bubble goroutine has exited") {
+		return "nothing is under way that could wake them: no packet, no timer, no deadline"
+	}
+	return "the test has returned, and with it the world has closed and time stands still: let goroutines end before " +
+		"that, such as those that sleep by waiting for t.Context().Done() as well"
 }

@@ -17,6 +17,15 @@ func TestExplainDeadlock(t *testing.T) {
 	if !strings.HasPrefix(text, "netfake: deadlock: all goroutines in bubble are blocked\n") {
 		t.Errorf("a deadlock: %q", text)
 	}
+	if !strings.HasSuffix(text, "\nnothing is under way that could wake them: no packet, no timer, no deadline") {
+		t.Errorf("a deadlock without what mends it: %q", text)
+	}
+	text = fatal(t, func(tb TB) {
+		explainDeadlock(tb, "1", errors.New("deadlock: main bubble goroutine has exited but blocked goroutines remain"))
+	})
+	if !strings.Contains(text, "t.Context().Done()") {
+		t.Errorf("a test that has left a goroutine behind: %q", text)
+	}
 	for _, r := range []any{errors.New("index out of range"), "deadlock: in a string", 7} {
 		var other any
 		text := fatal(t, func(tb TB) {

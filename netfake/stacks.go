@@ -132,6 +132,18 @@ func stuck(stacks, bubble string, durably bool) []goroutine {
 	return all
 }
 
+// testsOwn returns the goroutines that run something of the test's, and not only what netspec
+// serves by itself, such as the services beside an instance; all of them if there is none.
+func testsOwn(all []goroutine) []goroutine {
+	own := slices.DeleteFunc(slices.Clone(all), func(g goroutine) bool {
+		return !slices.ContainsFunc(g.frames, func(f frame) bool { return !f.plumbing() })
+	})
+	if len(own) == 0 {
+		return all
+	}
+	return own
+}
+
 // keepsTime reports whether the goroutine is a world's own, and waits for the time of the
 // next event.
 func (g *goroutine) keepsTime() bool {

@@ -1,6 +1,7 @@
 package netfake
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -60,6 +61,26 @@ func TestStuck(t *testing.T) {
 	}
 	if got := stuck(stacks, "3", true); got != nil {
 		t.Errorf("of another bubble: %v", got)
+	}
+}
+
+// Of a deadlock's goroutines those tell that run something of the test's; where there are
+// none, all do.
+func TestTestsOwn(t *testing.T) {
+	const netspec = "github.com/netspec-go/netspec/"
+	service := goroutine{id: "1", frames: []frame{
+		{netspec + "netfake.(*Listener).Accept", "/src/netspec/netfake/listener.go:163"},
+		{"net/http.(*Server).Serve", goRoot + "net/http/server.go:3434"},
+		{netspec + "netfake.(*World).Serve.func2", "/src/netspec/netfake/http.go:116"},
+	}}
+	tests := goroutine{id: "2", frames: append(slices.Clone(service.frames[:1]), frame{"example.com/shop.TestCart", "/src/shop/cart_test.go:9"})}
+	for _, row := range []struct{ all, want []goroutine }{
+		{[]goroutine{service, tests}, []goroutine{tests}},
+		{[]goroutine{service}, []goroutine{service}},
+	} {
+		if got := describe(testsOwn(row.all)); got != describe(row.want) {
+			t.Errorf("%s\nwant\n%s", got, describe(row.want))
+		}
 	}
 }
 

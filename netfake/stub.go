@@ -33,7 +33,7 @@ var (
 	errInvalidAnswer    = errors.New("invalid DNS response")
 	errUnreadableAnswer = errors.New("cannot unmarshal DNS message")
 	errNameError        = errors.New("no such host") // RFC 1035, 4.1.1: RCODE 3
-	errNoResolver       = errors.New("the host has no resolver")
+	errNoResolver       = errors.New("the host has no resolver: see Host.SetResolvers")
 	errServerFailure    = servfailError{}
 )
 
