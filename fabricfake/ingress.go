@@ -19,17 +19,23 @@ func (r port) TakesTrains() bool {
 }
 
 // Step takes a frame off the wire: it decodes the bytes, believes nothing of them that
-// it cannot check, and hands the packet inside to the interface or the edge.
+// it cannot check, and hands the packet inside to the interface or the edge. What a passage
+// has just written, and nobody could change on the way, it need not read.
 func (r port) Step(p *netfake.Packet) netfake.Next {
 	d := r.device
 	if d.failed(p) {
 		return p.Drop(d.outage(d.name, netfake.NoDirection))
 	}
+	if f, ok := p.Told().(*Frame); ok && f.To == d.addr {
+		if m := d.remembers(p, f); m != nil {
+			d.record(p, f)
+			p.Pull(frameHeaderLen)
+			return d.hand(p, m)
+		}
+	}
 	var frame Frame
 	err := frame.parse(p.Bytes())
-	if frame.From != d.addr {
-		d.tap.Record(p)
-	}
+	d.record(p, &frame)
 	if err != nil {
 		return d.reject(p, fmt.Sprintf("fabricfake: %v", err), "")
 	}
@@ -43,12 +49,8 @@ func (r port) Step(p *netfake.Packet) netfake.Next {
 	if p.Len() > MTU && p.Largest() > MTU {
 		return d.reject(p, fmt.Sprintf("a packet of %d bytes, which no interface sends", p.Largest()), "")
 	}
-	if m := d.came.find(p); m != nil && m.frame.same(&frame) && (m.to == nil || m.current(m.to, p.At())) {
-		if m.to == nil {
-			return d.edge.node.Leave(p, m.from)
-		}
-		m.take(m.to, p, netfake.Ingress)
-		return p.To(m.to.guest)
+	if m := d.remembers(p, &frame); m != nil {
+		return d.hand(p, m)
 	}
 	if like := d.came.precedents.find(p); like != nil && like.frame.same(&frame) {
 		if like.to == nil {
@@ -59,6 +61,31 @@ func (r port) Step(p *netfake.Packet) netfake.Next {
 		}
 	}
 	return d.receive(p, &frame)
+}
+
+// record captures a frame, unless it has not left the device.
+func (d *device) record(p *netfake.Packet, frame *Frame) {
+	if frame.From != d.addr {
+		d.tap.Record(p)
+	}
+}
+
+// remembers returns the passage of a packet that came in a frame, nil if its way is to be decided.
+func (d *device) remembers(p *netfake.Packet, frame *Frame) *passage {
+	m := d.came.find(p)
+	if m == nil || !m.frame.same(frame) || m.to != nil && !m.current(m.to, p.At()) {
+		return nil
+	}
+	return m
+}
+
+// hand hands a packet to where its passage leads.
+func (d *device) hand(p *netfake.Packet, m *passage) netfake.Next {
+	if m.to == nil {
+		return d.edge.node.Leave(p, m.from)
+	}
+	m.take(m.to, p, netfake.Ingress)
+	return p.To(m.to.guest)
 }
 
 // receive hands the packet of a frame to the interface or the edge that it is for.

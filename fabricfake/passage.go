@@ -116,7 +116,11 @@ func (m *passage) send(d *device, p *netfake.Packet) netfake.Next {
 	inner := p.Len()
 	p.Push(frameHeaderLen)
 	m.header.put(p.Bytes(), inner)
-	return d.transmit(p, m.frame.To, m.way)
+	next := d.transmit(p, m.frame.To, m.way)
+	if d.wire == nil && m.way.straight() {
+		p.Tell(&m.frame)
+	}
+	return next
 }
 
 // same reports whether two frames are alike but for what is in them.
@@ -132,9 +136,9 @@ func (m *passage) current(f *Interface, now time.Duration) bool {
 
 // takes reports whether a packet is small enough for the way.
 func (m *passage) takes(p *netfake.Packet) bool {
-	limit := m.next.MTU
-	if limit == 0 {
-		limit = MTU
+	limit := MTU
+	if m.next.MTU != 0 {
+		limit = min(limit, m.next.MTU)
 	}
 	return p.Len() <= limit || p.Largest() <= limit
 }

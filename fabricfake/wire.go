@@ -55,6 +55,9 @@ func (w *way) cross(p *netfake.Packet) netfake.Next {
 	return p.Along(w.along, port{w.peer})
 }
 
+// straight reports whether a frame comes to the device at once, with nobody between.
+func (w *way) straight() bool { return w.peer != nil && w.peer.wire == nil && w.along.Clear() }
+
 // wireEnd is where a device's own wire ends and the substrate begins.
 type wireEnd struct {
 	*device

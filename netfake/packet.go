@@ -97,6 +97,7 @@ type Packet struct {
 	node  Node // where it is
 	at    time.Duration
 
+	told       any // what somebody knows of the bytes
 	buf        []byte
 	head, tail int
 	l4         int // offset of the transport header in buf
@@ -136,7 +137,18 @@ func (p *Packet) At() time.Duration { return p.at }
 
 // Bytes returns the packet from its outermost header on. The slice is valid during
 // Step, and writing to it changes the packet.
-func (p *Packet) Bytes() []byte { return p.buf[p.head:p.tail] }
+func (p *Packet) Bytes() []byte {
+	p.told = nil
+	return p.buf[p.head:p.tail]
+}
+
+// Tell leaves a word of what the packet's bytes say for a node that would else have to read
+// them, see Told. It is to be a pointer, or it costs an allocation.
+func (p *Packet) Tell(what any) { p.told = what }
+
+// Told returns what Tell was told, nil if nothing or if since then the bytes were changed, or
+// given to somebody who could: by Bytes, Payload, Push, Pull and all that rewrites.
+func (p *Packet) Told() any { return p.told }
 
 // Len returns the packet's length with all its headers.
 func (p *Packet) Len() int { return p.tail - p.head }
@@ -144,6 +156,7 @@ func (p *Packet) Len() int { return p.tail - p.head }
 // Push puts n bytes in front of the packet and returns them, to be filled with a
 // header by the caller. A negative n fails the test and changes nothing.
 func (p *Packet) Push(n int) []byte {
+	p.told = nil
 	if n < 0 {
 		p.miscounted("Push", n)
 		return nil
@@ -162,6 +175,7 @@ func (p *Packet) Push(n int) []byte {
 // Pull takes n bytes off the packet's front: headers that have been read. An n that is
 // negative or more than the packet has fails the test and changes nothing.
 func (p *Packet) Pull(n int) {
+	p.told = nil
 	if uint(n) > uint(p.Len()) {
 		p.miscounted("Pull", n)
 		return
@@ -243,7 +257,10 @@ func readPorts(proto Protocol, header []byte) (src, dst uint16, err error) {
 }
 
 // Payload returns the bytes behind the IP header: the transport header and its data.
-func (p *Packet) Payload() []byte { return p.buf[p.l4:p.tail] }
+func (p *Packet) Payload() []byte {
+	p.told = nil
+	return p.buf[p.l4:p.tail]
+}
 
 // TCPFlags returns the flag bits of a TCP packet, 0 for others: FIN 1, SYN 2, RST 4,
 // PSH 8, ACK 16.

@@ -104,6 +104,41 @@ func TestPushPull(t *testing.T) {
 	})
 }
 
+// What a node was told of a packet's bytes is forgotten as soon as somebody may have changed
+// them, and does not go to packets that are made of this one.
+func TestTold(t *testing.T) {
+	other := netip.MustParseAddrPort("10.0.0.9:9")
+	for _, row := range []struct {
+		name string
+		act  func(p *Packet) *Packet // which packet is asked then
+		kept bool
+	}{
+		{"nothing", func(p *Packet) *Packet { return p }, true},
+		{"looks at what was read", func(p *Packet) *Packet { p.FlowHash(); p.TCPFlags(); p.Len(); return p }, true},
+		{"Bytes", func(p *Packet) *Packet { p.Bytes(); return p }, false},
+		{"Payload", func(p *Packet) *Packet { p.Payload(); return p }, false},
+		{"Push", func(p *Packet) *Packet { p.Push(4); return p }, false},
+		{"Pull", func(p *Packet) *Packet { p.Pull(4); return p }, false},
+		{"SetSrc", func(p *Packet) *Packet { p.SetSrc(other); return p }, false},
+		{"SetDst", func(p *Packet) *Packet { p.SetDst(other); return p }, false},
+		{"CountDown", func(p *Packet) *Packet { p.CountDown(); return p }, false},
+		{"Decode", func(p *Packet) *Packet { p.Decode(); return p }, false},
+		{"a copy", (*Packet).clone, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w, what := New(t, Config{}), new(int)
+			w.Do(func(time.Duration) {
+				f := Flow{TCP, netip.MustParseAddrPort("10.0.0.1:1"), netip.MustParseAddrPort("10.0.0.2:2")}
+				p := w.tcpPacket(f, &wire.TCP{Flags: wire.ACK}, nil, 1)
+				p.Tell(what)
+				if told := row.act(p).Told(); (told == any(what)) != row.kept || !row.kept && told != nil {
+					t.Errorf("told %v", told)
+				}
+			})
+		})
+	}
+}
+
 // Decode reads the flow that there is, whatever it was before.
 func TestDecodeAnew(t *testing.T) {
 	flow := Flow{TCP, netip.MustParseAddrPort("10.0.0.1:1"), netip.MustParseAddrPort("10.0.0.2:2")}

@@ -47,7 +47,7 @@ func (p *Packet) canBecome(addr netip.Addr) bool {
 // rewrite replaces the IP header's first or second address, and the port that goes
 // with it.
 func (p *Packet) rewrite(which int, old, new netip.AddrPort) {
-	ip := p.buf[p.head:]
+	ip := p.Bytes()
 	var change wire.Change
 	if old.Addr().Is4() {
 		is := new.Addr().As4()

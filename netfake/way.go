@@ -60,6 +60,10 @@ func (y *Way) carriesTrains() bool {
 	return len(y.cuts)+len(y.holds)+len(y.strays) == 0 && !y.queue.limited(y.link.world.now)
 }
 
+// Clear reports whether a packet that is sent over the way now comes at once and as it is to
+// its node, before anything else happens. It may be called only inside the scheduler.
+func (y *Way) Clear() bool { return y.clear == y.link.world.changes }
+
 // isClear reports whether p crosses at once and as it is: nothing was in the way of an
 // earlier packet, and nothing has changed.
 func (y *Way) isClear(p *Packet) bool { return y.clear == p.world.changes && p.probe == nil }
