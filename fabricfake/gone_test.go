@@ -4,8 +4,10 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/netspec-go/netspec/fabricfake"
+	"github.com/netspec-go/netspec/internal/faketb"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -59,6 +61,36 @@ func TestGone(t *testing.T) {
 		})
 		if !strings.Contains(text, row.want) {
 			t.Errorf("%s: %q, want %q", row.name, text, row.want)
+		}
+	}
+}
+
+// Who mirrors at the very instant at which the interface goes is refused, whoever of the two
+// comes first.
+func TestMirrorAtTheLastInstant(t *testing.T) {
+	for _, row := range []struct {
+		after time.Duration // what remains of the shutdown
+		want  string
+	}{
+		{time.Nanosecond, ""},
+		{0, "InvalidNetworkInterfaceID.NotFound: old is deleted"},
+	} {
+		for range 20 {
+			var text string
+			netfake.Run(t, func(t *testing.T, _ *netfake.World) {
+				text = faketb.Fatal(t, func(tb *faketb.TB) {
+					w := netfake.New(tb, netfake.Config{})
+					s := fabricfake.NewVPC(w, "prod", "10.0.0.0/16").Subnet("s", "10.0.1.0/24", "a")
+					app := s.Instance("app", fabricfake.InstanceConfig{})
+					old := s.Instance("old", fabricfake.InstanceConfig{ShutdownTime: time.Second})
+					old.Terminate()
+					time.Sleep(time.Second - row.after)
+					old.Interface().Mirror("mirror", fabricfake.MirrorConfig{Target: app.Interface()})
+				})
+			})
+			if (text == "") != (row.want == "") || !strings.Contains(text, row.want) {
+				t.Fatalf("%v before: %q, want %q", row.after, text, row.want)
+			}
 		}
 	}
 }

@@ -76,28 +76,35 @@ func (f *Interface) Mirror(name string, cfg MirrorConfig) *MirrorSession {
 	s := &MirrorSession{source: f, name: name, cfg: cfg}
 	err := checkName("mirror session", name)
 	if err == nil {
-		err = s.check()
-	}
-	if err == nil {
 		s.rules[netfake.Ingress], err = readMirrorRules(cfg.Filter.Ingress)
 	}
 	if err == nil {
 		s.rules[netfake.Egress], err = readMirrorRules(cfg.Filter.Egress)
 	}
+	if err == nil {
+		everywhere := netfake.Shared(w, newRegions)
+		w.Do(func(time.Duration) {
+			if err = s.check(); err == nil {
+				s.start(everywhere)
+			}
+		})
+	}
 	if err != nil {
 		w.TB().Fatalf("%v (mirror session %s of %s)", err, name, f.name)
 	}
-	everywhere := netfake.Shared(w, newRegions)
-	w.Do(func(time.Duration) {
-		if cfg.VNI == 0 {
-			s.cfg.VNI = everywhere.drawMirrorVNI(w.Rand("vni of mirror session " + f.ID() + " " + name))
-		}
-		f.mirrors = append(f.mirrors, s)
-		slices.SortFunc(f.mirrors, func(a, b *MirrorSession) int { return cmp.Compare(a.cfg.Number, b.cfg.Number) })
-		f.device.mirrored++
-		cfg.Target.mirrorTarget++
-	})
 	return s
+}
+
+// start has the source mirror from now on.
+func (s *MirrorSession) start(everywhere *regions) {
+	f := s.source
+	if s.cfg.VNI == 0 {
+		s.cfg.VNI = everywhere.drawMirrorVNI(f.vpc.world.Rand("vni of mirror session " + f.ID() + " " + s.name))
+	}
+	f.mirrors = append(f.mirrors, s)
+	slices.SortFunc(f.mirrors, func(a, b *MirrorSession) int { return cmp.Compare(a.cfg.Number, b.cfg.Number) })
+	f.device.mirrored++
+	s.cfg.Target.mirrorTarget++
 }
 
 // check says what the API would refuse.
@@ -157,13 +164,11 @@ func (f *Interface) mirrorSources(but *Interface) (n int) {
 	if f.mirrorTarget < maxMirrorSources {
 		return 0 // of so few sessions there is room for one more
 	}
-	f.vpc.world.Do(func(time.Duration) {
-		for _, source := range f.vpc.interfaces() {
-			if source != but && slices.ContainsFunc(source.mirrors, func(s *MirrorSession) bool { return s.cfg.Target == f }) {
-				n++
-			}
+	for _, source := range f.vpc.interfaces() {
+		if source != but && slices.ContainsFunc(source.mirrors, func(s *MirrorSession) bool { return s.cfg.Target == f }) {
+			n++
 		}
-	})
+	}
 	return n
 }
 
