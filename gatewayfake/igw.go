@@ -298,7 +298,7 @@ type counterparts [64]struct {
 // place returns where the pair of addresses of a packet has its place.
 func (c *counterparts) place(p *netfake.Packet) int {
 	mixed := lowBits(p.Flow.Src.Addr()) ^ lowBits(p.Flow.Dst.Addr())
-	return int(mixed^mixed>>8<<1) % len(c)
+	return int((mixed ^ mixed>>8<<1) % uint32(len(c))) // as an int of 32 bits it may be negative
 }
 
 // lowBits returns the last four bytes of an address.
