@@ -171,7 +171,7 @@ func (e *ElasticIP) AssociateTo(f *fabricfake.Interface, private netip.Addr) {
 	case f.VPC().Region() != e.vpc.Region():
 		w.TB().Fatalf("gatewayfake: InvalidAllocationID.NotFound: %v is an address of region %v, %v is in %v", e.addr, e.vpc.Region(), f, f.VPC().Region())
 	case g == nil || !g.attached:
-		w.TB().Fatalf("gatewayfake: Gateway.NotAttached: vpc %s has no internet gateway, so %v cannot have %v", e.vpc.Name(), f, e.addr)
+		w.TB().Fatalf("gatewayfake: Gateway.NotAttached: vpc %s has no internet gateway, so %v cannot have %v", f.VPC().Name(), f, e.addr)
 	case owner != nil:
 		w.TB().Fatalf("gatewayfake: Resource.AlreadyAssociated: %v belongs to %v", e.addr, owner)
 	case !private.Is4() || !slices.Contains(f.Addresses(), private):

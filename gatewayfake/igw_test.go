@@ -88,7 +88,7 @@ func TestRefusals(t *testing.T) {
 			// fact: code.igw.missing
 			{"a public address without a gateway", func() { gatewayfake.NewElasticIP(alone).Associate(lonely.Interface()) }, "Gateway.NotAttached"},
 			{"a NAT gateway without one", func() { gatewayfake.NewNATGateway(lonely.Interface().Subnet(), "n", gatewayfake.NewElasticIP(alone)) }, "Gateway.NotAttached"},
-			{"an address for a VPC without one", func() { eip.Associate(lonely.Interface()) }, "Gateway.NotAttached"},
+			{"an address for a VPC without one", func() { eip.Associate(lonely.Interface()) }, "Gateway.NotAttached: vpc alone has no internet gateway"},
 			{"its name in another VPC", aloneIGW, ""},
 
 			// Routes: the target is there, attached, and of the table's own VPC.
