@@ -218,6 +218,34 @@ func TestHeader(t *testing.T) {
 	})
 }
 
+// Options say the same as hosts write them and behind one that nobody knows, which has them read
+// one by one: whatever they are, and also where a bit of them is wrong.
+func TestOptionsAreReadAlike(t *testing.T) {
+	empty := []byte{0, 1, 1, 0} // of another class
+	rapid.Check(t, func(t *rapid.T) {
+		f := Frame{Source: rapid.Uint64().Draw(t, "source"), Receiver: rapid.Uint64().Draw(t, "receiver"), Inner: []byte{0x45}}
+		f.From, f.To = nthAddress(hostBlock, 1), nthAddress(hostBlock, 2)
+		options := f.Marshal()[frameHeaderLen-optionsLen : frameHeaderLen]
+		if rapid.Bool().Draw(t, "turned") {
+			options = append(options[interfaceOptionLen:], options[:interfaceOptionLen]...)
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "wrong bits") {
+			bit := rapid.IntRange(0, 8*wire.OptionHeaderLen-1).Draw(t, "bit")
+			option := rapid.IntRange(0, 1).Draw(t, "option") * interfaceOptionLen
+			options[option+bit/8] ^= 1 << (bit % 8)
+		}
+		options = options[:len(options)-rapid.SampledFrom([]int{0, 0, 1, 4, 12}).Draw(t, "cut")]
+		if rapid.Bool().Draw(t, "more") {
+			options = append(options, 0xff, 1, rapid.Byte().Draw(t, "type"), 0)
+		}
+		var got, want Frame
+		err, wantErr := got.readOptions(options), want.readOptions(append(empty, options...))
+		if err != wantErr || got.Source != want.Source || got.Receiver != want.Receiver {
+			t.Fatalf("%x: %d to %d, %v, one by one %d to %d, %v", options, got.Source, got.Receiver, err, want.Source, want.Receiver, wantErr)
+		}
+	})
+}
+
 // The answer to somebody's question holds at once also for what others decide by it: not even
 // at the same instant does a packet take an older decision. The client's packets go by a
 // middlebox, so that its host never asks where the server is, and believes what it was told.
