@@ -75,15 +75,16 @@ type InstanceConfig struct {
 	MaxInterfaces int
 
 	// BootTime is how long it takes to boot. If 0, no time. Until it has booted it
-	// answers nothing and has no sockets: opening one fails with net.ErrClosed.
+	// answers nothing and has no sockets: opening one fails with net.ErrClosed. After a
+	// crash there is no such time.
 	BootTime time.Duration
 
 	// ShutdownTime is how long its operating system takes to shut down. If 0, it is
 	// DefaultShutdownTime.
 	ShutdownTime time.Duration
 
-	// OnBoot runs each time when the instance has booted: it is where its programs open
-	// their sockets. If nil, nothing does. It runs in a goroutine of its own, or if
+	// OnBoot runs each time when the instance has booted, after a crash too: it is where
+	// its programs open their sockets. If nil, nothing does. It runs in a goroutine of its own, or if
 	// BootTime is 0 and it is launched or started, before that returns.
 	OnBoot func(*Instance)
 }
@@ -141,6 +142,9 @@ func (s *Subnet) Instance(name string, cfg InstanceConfig) *Instance {
 		i.number = i.iface.id
 	} else {
 		i.number = nextNumber(w)
+	}
+	if cfg.OnBoot != nil {
+		i.OnRestart(func() { cfg.OnBoot(i) })
 	}
 	i.timer = w.NewTimer("instance "+name, func(now time.Duration) { i.next(now) })
 	on, err := i.home()

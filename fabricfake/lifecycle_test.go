@@ -1,12 +1,14 @@
 package fabricfake_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/netspec-go/netspec/fabricfake"
@@ -268,4 +270,43 @@ func TestCrashedInstance(t *testing.T) {
 		}
 		p.talk(t)
 	})
+}
+
+// An instance that boots after its last crash runs its programs, as after a start. One that
+// was stopped meanwhile does not boot, and one without programs has no sockets.
+func TestOnBootAfterCrash(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		happens func(i *fabricfake.Instance)
+		boots   int
+		want    error
+	}{
+		{"restarted", func(i *fabricfake.Instance) { i.Crash(); i.Restart() }, 2, nil},
+		{"the crash is undone", func(i *fabricfake.Instance) { netfake.Hosts{i}.Crash().Undo() }, 2, nil},
+		{"one of two crashes goes on", func(i *fabricfake.Instance) { i.Crash(); i.Crash().Undo() }, 1, context.DeadlineExceeded},
+		{"never crashed", func(i *fabricfake.Instance) { i.Restart() }, 1, nil},
+		{"stopped meanwhile", func(i *fabricfake.Instance) { i.Crash(); i.ForceStop(); i.Restart() }, 1, context.DeadlineExceeded},
+		{"and started", func(i *fabricfake.Instance) { i.Crash(); i.ForceStop(); i.Restart(); i.Start() }, 2, nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			netfake.Run(t, func(t *testing.T, w *netfake.World) {
+				p := newPair(t, w)
+				boots := 0
+				three := p.b.Instance("three", fabricfake.InstanceConfig{Groups: fabricfake.Groups{p.group}, OnBoot: func(i *fabricfake.Instance) {
+					boots++
+					if err := serve(w, i.Host, 22); err != nil {
+						t.Error(err)
+					}
+				}})
+				row.happens(three)
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				_, err := p.one.DialContext(ctx, "tcp", three.TCP(22).Addr.String())
+				if boots != row.boots || (err == nil) != (row.want == nil) || !errors.Is(err, row.want) {
+					t.Errorf("booted %d times, then %v; want %d, %v", boots, err, row.boots, row.want)
+				}
+			})
+		})
+	}
 }

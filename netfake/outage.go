@@ -108,5 +108,10 @@ func (h *Host) crash(f *Fault) {
 	h.shutdown()
 }
 
-// boot is the end of a crash of the host.
-func (h *Host) boot(f *Fault) { h.crashes = without(h.crashes, f) }
+// boot is the end of a crash of the host, which runs again unless another goes on.
+func (h *Host) boot(f *Fault) {
+	h.crashes = without(h.crashes, f)
+	if !h.closed() && !h.world.closed && h.onRestart != nil {
+		h.world.running.Go(h.onRestart)
+	}
+}

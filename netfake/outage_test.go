@@ -1,11 +1,15 @@
 package netfake
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/netspec-go/netspec/internal/faketb"
@@ -296,4 +300,44 @@ func TestRepairAtNil(t *testing.T) {
 			t.Errorf("b is repaired, and %q answer, want c", got)
 		}
 	})
+}
+
+// What is to run after a crash runs in the order in which it was named, once for each boot.
+func TestOnRestart(t *testing.T) {
+	var ran []string
+	Run(t, func(t *testing.T, w *World) {
+		server, client := twoHosts(w)
+		server.OnRestart(func() { ran = append(ran, "first") })
+		server.OnRestart(func() { ran = append(ran, "second"); server.ServeHTTP(":80", http.NotFoundHandler()) })
+		crash := server.Crash()
+		if _, err := client.HTTPClient().Do(requestFor(t, time.Second)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("of a server that is down: %v", err)
+		}
+		server.Restart()
+		crash.Undo()
+		synctest.Wait()
+		resp, err := client.HTTPClient().Do(requestFor(t, time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	})
+	if want := []string{"first", "second"}; !slices.Equal(ran, want) {
+		t.Errorf("%q ran, want %q", ran, want)
+	}
+	text := fatal(t, func(tb TB) { New(tb, Config{}).Internet().Host("h", "203.0.113.10").OnRestart(nil) })
+	if text != "netfake: host h: OnRestart of no function" {
+		t.Errorf("nothing to run: %q", text)
+	}
+}
+
+// requestFor asks the server of twoHosts, with so much patience.
+func requestFor(t *testing.T, patience time.Duration) *http.Request {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	r, err := http.NewRequestWithContext(ctx, "GET", "http://203.0.113.10/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
