@@ -236,8 +236,8 @@ func (y *Way) inOrder(p *Packet, takes time.Duration) time.Duration {
 func (p *Packet) clone() *Packet {
 	twin := p.world.NewPacket(p.Len(), p.event.Key, p.event.Seq)
 	copy(twin.Bytes(), p.Bytes())
-	twin.Flow, twin.node, twin.from, twin.conn = p.Flow, p.node, p.from, p.conn
-	twin.l4, twin.part = twin.head+p.l4-p.head, p.part
+	twin.Flow, twin.node, twin.steps, twin.from, twin.conn = p.Flow, p.node, p.steps, p.from, p.conn
+	twin.l4, twin.part, twin.train = twin.head+p.l4-p.head, p.part, p.train
 	twin.isCopy(p)
 	return twin
 }

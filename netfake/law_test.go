@@ -75,6 +75,25 @@ func TestCircle(t *testing.T) {
 	})
 }
 
+// The copies of a packet that goes round in circles end with it.
+func TestCircleOfCopies(t *testing.T) {
+	Run(t, func(t *testing.T, w *World) {
+		l := w.NewLink("ring", time.Millisecond)
+		l.SetFaults(Faults{Duplicate: 0.01})
+		var last time.Duration
+		b := &box{name: "box"}
+		b.step = func(p *Packet) Next {
+			last = p.At()
+			return p.Over(l, b)
+		}
+		w.Do(func(time.Duration) { w.Send(packetOf(w, UDP), b) })
+		w.Sleep(400 * time.Millisecond)
+		if n := l.Stats().Duplicated; n == 0 || last != (maxSteps-1)*time.Millisecond {
+			t.Errorf("%d copies; one of them was seen after %v", n, last)
+		}
+	})
+}
+
 // A link between two places is one, whoever asks for it from which side.
 func TestOneLinkBetweenTwoPlaces(t *testing.T) {
 	Run(t, func(t *testing.T, w *World) {

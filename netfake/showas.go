@@ -10,6 +10,10 @@ import (
 // put addresses of their own making in the place of those that a test's author knows. Of several
 // functions the first that knows an address decides. They are called inside the scheduler.
 func (w *World) ShowAs(f func(netip.Addr) netip.Addr) {
+	if f == nil {
+		w.tb.Helper()
+		w.tb.Fatalf("netfake: ShowAs of no function")
+	}
 	w.Do(func(time.Duration) { w.shown = append(w.shown, f) })
 }
 

@@ -172,6 +172,54 @@ func TestTrainNode(t *testing.T) {
 	}
 }
 
+// hasty is a middlebox that understands trains.
+type hasty struct{ box }
+
+func (*hasty) TakesTrains() bool { return true }
+
+// A middlebox that sends everything twice does so with trains, as with the packets that they
+// stand for.
+func TestRepeatOfTrains(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		make   func(step func(p *Packet) Next) Node
+		trains int // that it sees
+	}{
+		{"packets", func(step func(p *Packet) Next) Node { return &box{"box", step} }, 0},
+		{"trains", func(step func(p *Packet) Next) Node { return &hasty{box{"box", step}} }, 1},
+	} {
+		Run(t, func(t *testing.T, w *World) {
+			server, client := twoHosts(w)
+			l, err := server.Listen("tcp", ":80")
+			if err != nil {
+				t.Fatal(err)
+			}
+			trains := 0
+			client.Uplink().Link().Insert(row.make(towards(server, func(p *Packet) Next {
+				if p.SegmentSize() > 0 {
+					trains++
+				}
+				p.Repeat()
+				return p.Onward()
+			})))
+			c, err := client.Dial("tcp", "203.0.113.10:80")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, _ := l.Accept()
+			before := server.Uplink().Link().Back().Stats().Carried
+			c.Write(make([]byte, 10_000))
+			if n, err := io.ReadFull(s, make([]byte, 10_000)); err != nil {
+				t.Errorf("%s: %d bytes: %v", row.name, n, err)
+			}
+			w.Sleep(time.Second)
+			if came := server.Uplink().Link().Back().Stats().Carried - before; trains != row.trains || came != 2*7 || len(w.Drops()) > 0 {
+				t.Errorf("%s: %d trains, %d packets have come, want 14; dropped %v", row.name, trains, came, w.Drops())
+			}
+		})
+	}
+}
+
 // upload sends 300,000 bytes from Melbourne to Sydney over a link with faults, and
 // returns the capture and the counters of links and sockets. Where packets are recorded
 // there are no trains.

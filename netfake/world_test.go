@@ -258,6 +258,7 @@ func TestBuilderErrors(t *testing.T) {
 		{"nothing to do", "Do of no function", func(w *World) { w.Do(nil) }},
 		{"nothing to run", "Go of no function", func(w *World) { w.Go(nil) }},
 		{"nothing at the end", "OnClose of no function", func(w *World) { w.OnClose(nil) }},
+		{"nothing to show", "ShowAs of no function", func(w *World) { w.ShowAs(nil) }},
 		{"a timer for nothing", "timer tea has no function", func(w *World) { w.NewTimer("tea", nil) }},
 		{"a fault without an end", "a fault needs a beginning and an end", func(w *World) {
 			w.NewFault(nil, "drought", func(*Fault, time.Duration) {}, nil)
