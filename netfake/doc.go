@@ -158,7 +158,9 @@
 // by the world's seed, the purpose, the host and the flow. [CheckDeterministic] runs a
 // test twice and shows the first difference. What remains to chance is what the test
 // itself leaves to it: two goroutines that write to one connection at one instant, or
-// that dial one destination from one host. A fault that begins at the instant at which an
+// that dial one destination from one host. Under [Config.Instant] also two goroutines at
+// the ends of one connection: what one writes reaches the other within the instant at which
+// it reads, in as many packets as it happens. A fault that begins at the instant at which an
 // application reads or writes comes before that or after it, unless a synctest.Wait lets the
 // application finish first.
 //

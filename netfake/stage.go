@@ -47,6 +47,7 @@ type passage struct {
 	from, to Node
 	over     *Way
 	rest     []*stage // that are still to come
+	outer    *passage // of a link on which the packet still is when it is through, nil for none
 }
 
 // Onward lets the packet go on from a node that stands on a link: to the next one there,
@@ -163,13 +164,13 @@ func (onward) Step(*Packet) Next { return Next{fate: pastStage} }
 func (p *Packet) through(next Next) Next {
 	switch {
 	case next.fate != pastStage:
-		p.passage = &passage{p.node, next.to, next.over, next.over.link.stages}
+		p.passage = &passage{p.node, next.to, next.over, next.over.link.stages, p.passage}
 	case p.passage == nil:
 		return p.Drop(Hop{Place: p.node.String(), By: p.node, Rule: "there is no link to go on over"})
 	}
 	g := *p.passage
 	if len(g.rest) == 0 {
-		p.passage = nil
+		p.passage = g.outer
 		return Next{to: g.to, over: g.over}
 	}
 	n := g.rest[0].Node

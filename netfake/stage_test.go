@@ -24,6 +24,38 @@ type box struct {
 func (b *box) String() string      { return b.name }
 func (b *box) Step(p *Packet) Next { return b.step(p) }
 
+// A stage may have a packet cross another link before it goes on, whatever stands on that one,
+// or has stood there.
+func TestLinkWithinALink(t *testing.T) {
+	Run(t, func(t *testing.T, w *World) {
+		server, client := twoHosts(w)
+		in := openUDP(t, server, 9)
+		inner, seen := w.NewLink("inner", 0), 0
+		client.Uplink().Link().Insert(&box{"box", func(p *Packet) Next {
+			return p.Over(inner, &box{"far", func(p *Packet) Next { return p.Onward() }})
+		}})
+		count := func(p *Packet) Next {
+			seen++
+			return p.Onward()
+		}
+		arrives := func(when string, want int) {
+			seen = 0
+			if got := datagrams(t, client, 4000, in, 2); len(got) != 2 || seen != want {
+				t.Errorf("%s: %d of 2 have come, and were seen %d times, want %d; %v", when, len(got), seen, want, w.Drops())
+			}
+			if r := client.Probe(server.UDP(9)); r.Outcome != Answered {
+				t.Errorf("%s: %v", when, r)
+			}
+		}
+		arrives("nothing stands there", 0)
+		remove := inner.Insert(&box{"one", count})
+		inner.Insert(&box{"two", count})()
+		arrives("one stands there", 2)
+		remove()
+		arrives("one has stood there", 0)
+	})
+}
+
 // towards is what a stage does that sees datagrams only on their way to the server.
 func towards(server *Host, step func(p *Packet) Next) func(p *Packet) Next {
 	return func(p *Packet) Next {
