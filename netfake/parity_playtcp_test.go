@@ -16,7 +16,7 @@ func TestParityPlaysTCP(t *testing.T) { checkPlays(t, slices.Concat(tcpVerbs, de
 // openTCPPlay listens, and has one connection.
 func openTCPPlay(t *troupe) {
 	t.relisten("0")
-	t.dialIn()
+	t.dialIn(t.from("0"))
 	t.now(t.door, "Accept", t.accepts)
 }
 
@@ -30,18 +30,27 @@ func (t *troupe) relisten(port string) {
 	t.tell("Listen", err)
 }
 
-// dialIn has the client dial, three times at most.
-func (t *troupe) dialIn() {
+// dialIn has the client dial from an address, three times at most.
+func (t *troupe) dialIn(from string) {
 	if t.dials == 3 || t.portsAreShared() && t.look(t.door.listener).ended {
 		return
 	}
 	t.dials++
 	name := fmt.Sprintf("c%d", t.dials)
-	c, err := t.dial(context.Background(), "tcp", t.from("0"), t.door.listener.Addr().String())
+	c, err := t.dial(context.Background(), "tcp", from, t.door.listener.Addr().String())
 	t.tell(name+" dials", err)
 	if err == nil {
 		t.dialled = append(t.dialled, name)
 		t.cast = append(t.cast, &actor{name: name, at: name, peer: "listener", tcp: c.(tcpConn)})
+	}
+}
+
+// dialAgain has the client dial from the port of an earlier connection, of which anything
+// may be left: see remains.
+func dialAgain(t *troupe, x *actor, _ int) {
+	if x.at != "listener" && !t.portsAreShared() {
+		t.says(x, "lends its port")
+		t.dialIn(x.tcp.LocalAddr().String())
 	}
 }
 
@@ -134,7 +143,8 @@ var tcpVerbs = []verb{
 		}
 	})},
 
-	{"dial", 3, func(t *troupe, _, _ int) { t.dialIn() }},
+	{"dial", 3, func(t *troupe, _, _ int) { t.dialIn(t.from("0")) }},
+	{"dial again", 4, by(dialAgain)},
 	{"Accept", 3, func(t *troupe, _, _ int) { t.now(t.door, "Accept", t.accepts) }},
 	{"Accept that waits", 2, func(t *troupe, _, _ int) { t.later(t.door, t.accepts) }},
 	{"close the listener", 1, func(t *troupe, _, _ int) { t.says(t.door, "Close", t.door.listener.Close()) }},

@@ -58,6 +58,7 @@ const (
 	finWait2          = 60 * time.Second // net.ipv4.tcp_fin_timeout
 	orphanRetries     = 8                // what net.ipv4.tcp_orphan_retries of 0 means
 	strayACKs         = 500 * time.Millisecond
+	synAgain          = 8 * time.Millisecond
 	maxScale          = 14   // RFC 7323, 2.3
 	minMSS            = 48   // Linux's TCP_MIN_SND_MSS
 	defaultMSS        = 536  // RFC 9293, 3.7.1: where the peer names none

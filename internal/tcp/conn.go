@@ -241,7 +241,7 @@ func (c *Conn) Close(now time.Duration) {
 	if c.orphan {
 		return
 	}
-	if c.recvBuf.len() > 0 && c.state != TimeWait {
+	if c.recvBuf.len() > 0 {
 		c.Abort(now)
 		return
 	}
@@ -255,13 +255,18 @@ func (c *Conn) Close(now time.Duration) {
 }
 
 // Abort ends the connection at once: with a RST, unless both ends have closed and
-// everything was sent (RFC 9293, 3.10.5).
+// everything was sent and read (RFC 9293, 3.10.5). As in Linux, TIME-WAIT goes on, which is
+// no application's affair any more.
 func (c *Conn) Abort(now time.Duration) {
 	switch c.state {
+	case TimeWait:
+		c.orphan = true
+		c.recvBuf.release()
+		return
 	case SynReceived, Established, FinWait1, FinWait2, CloseWait:
 		c.segment(wire.RST|wire.ACK, c.top, nil, now)
 	case Closing, LastAck:
-		if c.pending() {
+		if c.pending() || c.recvBuf.len() > 0 {
 			c.segment(wire.RST|wire.ACK, c.top, nil, now)
 		}
 	}

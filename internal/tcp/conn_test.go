@@ -317,6 +317,26 @@ func TestAbort(t *testing.T) {
 			abort
 			> RA 1 ack 2
 			= CLOSED`},
+		{"Linux: or not read", Config{}, `
+			established
+			< FA 1+10 ack 1
+			> A 1 ack 12
+			closewrite
+			> FA 1 ack 12
+			close
+			> RA 2 ack 12
+			= CLOSED`},
+		{"Linux: TIME-WAIT goes on, without what was not read", Config{}, `
+			established
+			closewrite
+			> FA 1 ack 1
+			< FA 1+10 ack 2
+			> A 2 ack 12
+			abort
+			= TIME-WAIT
+			buffered 0
+			@60s
+			= CLOSED`},
 	})
 }
 

@@ -95,6 +95,23 @@ func TestHandshake(t *testing.T) {
 			< SA 0 ack 0
 			> R 0
 			= SYN-SENT`},
+		{"Linux: then the first SYN goes again after two jiffies, and the next after the usual time", Config{}, `
+			dial
+			> S 0
+			@300ms
+			< A 5 ack 7
+			> R 7
+			308ms > S 0
+			< A 5 ack 7
+			> R 7
+			2.308s > S 0
+			= SYN-SENT`},
+		{"Linux: so it does when what is about something else is a RST", Config{}, `
+			dial
+			> S 0
+			< RA 0 ack 2
+			8ms > S 0
+			= SYN-SENT`},
 		{"RFC 9293 3.5 figure 7: both open at once", Config{}, `
 			dial
 			> S 0

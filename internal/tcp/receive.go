@@ -73,12 +73,18 @@ func (c *Conn) Receive(h *wire.TCP, data []byte, now time.Duration) {
 	}
 }
 
-// receiveSynSent is what a machine that has sent its SYN makes of an answer.
+// receiveSynSent is what a machine that has sent its SYN makes of an answer. One that is
+// about something else tells of an earlier connection at the other end, which the RST has
+// ended: like Linux it sends its first SYN again after two jiffies (TCP_TIMEOUT_MIN, of 4 ms
+// each) and not after a second.
 func (c *Conn) receiveSynSent(h *wire.TCP, data []byte, now time.Duration) {
 	acks := h.Flags&wire.ACK != 0
 	if acks && h.Ack != c.nxt {
 		if h.Flags&wire.RST == 0 {
 			c.reset(h, len(data))
+		}
+		if c.retries == 0 {
+			c.rexmitAt = now + synAgain
 		}
 		return
 	}
