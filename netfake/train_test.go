@@ -365,3 +365,36 @@ func TestTrainDropped(t *testing.T) {
 		}
 	})
 }
+
+// What a world without latency does at its very first instant is acknowledged as at any
+// other: nothing waits for a timer, and nothing goes twice.
+func TestStreamAtTheFirstInstant(t *testing.T) {
+	RunConfig(t, Config{Instant: true}, func(t *testing.T, w *World) {
+		server, client := twoHosts(w)
+		echoServer(t, server, ":80")
+		c, err := client.Dial("tcp", "203.0.113.10:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		const size = 20 * 20000
+		go func() {
+			for range 20 {
+				c.Write(make([]byte, size/20))
+			}
+		}()
+		if _, err := io.ReadFull(c, make([]byte, size)); err != nil || w.Now() != 0 {
+			t.Errorf("all is back at %v: %v", w.Now(), err)
+		}
+		w.Sleep(time.Second)
+		w.Do(func(time.Duration) {
+			for _, h := range w.hosts {
+				for _, c := range h.conns {
+					if s := c.machine.Stats(); s.Retransmits != 0 {
+						t.Errorf("%v: %+v", c.flow, s)
+					}
+				}
+			}
+		})
+	})
+}

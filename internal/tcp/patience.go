@@ -33,7 +33,7 @@ func (p *patience) replied(now time.Duration) {
 
 // waited notes that an acknowledgement goes which nothing of ours has carried until at:
 // unless that is the instant at which the data came, the ends do not talk in turns.
-func (p *patience) waited(at time.Duration) { p.turns = p.turns && at == p.last }
+func (p *patience) waited(at time.Duration) { p.turns = p.turns && at <= max(p.last, 1) }
 
 // tookData notes that data has come. The first, and the first after a long silence, set
 // off quick acknowledgements: one for every two segments of the window.
@@ -56,7 +56,7 @@ func (c *Conn) acknowledge(atOnce bool, now time.Duration) {
 	case atOnce, (second || quick) && c.unacked >= c.cfg.Merge:
 		c.sendACK(now)
 	case second, quick:
-		c.ackAt = now
+		c.ackAt = max(now, 1) // 0 is never
 	case c.ackAt == 0:
 		c.ackAt = now + cmp.Or(c.cfg.DelayedACK, delayedACK)
 	}
