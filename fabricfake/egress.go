@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/netspec-go/netspec/internal/wire"
 	"github.com/netspec-go/netspec/netfake"
 )
 
@@ -236,38 +235,6 @@ func (f *Interface) speaksOfTracked(p *netfake.Packet, dir netfake.Direction) bo
 	}
 	return f.tracker.related(dir, about, p.At()) != nil
 }
-
-// trackKeyOf returns the key under which a packet's connection is tracked.
-func trackKeyOf(p *netfake.Packet, dir netfake.Direction) trackKey {
-	switch {
-	case isICMP(p.Flow.Proto):
-		return keyFor(dir, echoFlow(p))
-	case dir == netfake.Egress:
-		return trackKey{flow: p.Flow, hash: p.FlowHash(), dir: dir}
-	}
-	return keyFor(dir, p.Flow)
-}
-
-// echoFlow returns the flow under which a packet of ICMP is tracked. Of an echo only the
-// side that asks has the identifier, so that a request of the other side, with the same
-// identifier, is not taken for an answer.
-func echoFlow(p *netfake.Packet) netfake.Flow {
-	flow := p.Flow
-	request, reply := wire.ICMPEchoRequest, wire.ICMPEchoReply
-	if flow.Proto == netfake.ICMPv6 {
-		request, reply = wire.ICMPv6EchoRequest, wire.ICMPv6EchoReply
-	}
-	switch typ, _ := p.ICMPType(); typ {
-	case request:
-		flow.Dst = netip.AddrPortFrom(flow.Dst.Addr(), 0)
-	case reply:
-		flow.Src = netip.AddrPortFrom(flow.Src.Addr(), 0)
-	}
-	return flow
-}
-
-// isICMP reports whether a protocol is ICMP of either family.
-func isICMP(proto netfake.Protocol) bool { return proto == netfake.ICMP || proto == netfake.ICMPv6 }
 
 // open starts to track the connection that an allowed packet begins, and returns it: nil
 // if it goes untracked, or for a probe. A probe that was refused goes on as if it had been

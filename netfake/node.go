@@ -67,6 +67,7 @@ func (p *Packet) Along(y *Way, n Node) Next {
 	return p.enter(y, n)
 }
 
+// enter is Along for a way that may have something against the packet.
 func (p *Packet) enter(y *Way, n Node) Next {
 	switch {
 	case y == nil:

@@ -115,3 +115,37 @@ func (h *Host) boot(f *Fault) {
 		h.world.running.Go(h.onRestart)
 	}
 }
+
+// Crash stops the host in its tracks: no FIN, no RST, nothing is answered. Its
+// applications' calls fail with net.ErrClosed, its peers learn by timeout. Undoing the
+// crash, or Restart, boots it again, with its interfaces and no sockets, and nothing of what
+// it had learned of paths. Who opens its sockets again is OnRestart's business.
+func (h *Host) Crash() *Fault { return Hosts{h}.Crash() }
+
+// Restart boots a host that has crashed, however often, by itself or with others: those
+// stay down. One that runs is left alone.
+func (h *Host) Restart() { Hosts{h}.Restart() }
+
+// OnRestart has f run each time when the host boots after a crash, in a goroutine of its own
+// at that instant: it opens the sockets of the host's programs again. Who dials at once waits
+// for it with synctest.Wait. Of several the first named runs first. A nil f fails the test. An
+// instance of a VPC has InstanceConfig.OnBoot for this.
+func (h *Host) OnRestart(f func()) {
+	w := h.world
+	w.tb.Helper()
+	if f == nil {
+		w.tb.Fatalf("netfake: host %s: OnRestart of no function", h.name)
+	}
+	w.lock()
+	defer w.unlock()
+	if before := h.onRestart; before != nil {
+		h.onRestart = func() { before(); f() }
+		return
+	}
+	h.onRestart = f
+}
+
+// Repair undoes every fault that was made on the host itself, the newest first: crashes,
+// pauses, partitions, holds. What has crashed or paused it with others goes on for them.
+// Faults of its uplink are its uplink's.
+func (h *Host) Repair() { Hosts{h}.Repair() }

@@ -3,6 +3,8 @@ package netfake
 import (
 	"hash/fnv"
 	"math/rand/v2"
+	"os"
+	"strconv"
 )
 
 // mix folds v into h; a 64-bit finaliser in the manner of splitmix64.
@@ -32,4 +34,21 @@ func (w *World) draw(purpose, key, seq uint64) float64 {
 func (w *World) Rand(purpose string) *rand.Rand {
 	h := mix(w.seed, hashString(purpose))
 	return rand.New(rand.NewPCG(h, mix(h, 1)))
+}
+
+// chooseSeed returns the seed of a test's world: what the test says, else what the environment
+// does, else what follows from the test's name.
+func chooseSeed(tb TB, cfg Config) uint64 {
+	tb.Helper()
+	if cfg.Seed != 0 {
+		return cfg.Seed
+	}
+	if env := os.Getenv("NETSPEC_SEED"); env != "" {
+		seed, err := strconv.ParseUint(env, 10, 64)
+		if err != nil {
+			tb.Fatalf("netfake: NETSPEC_SEED=%s: not a number", env)
+		}
+		return seed
+	}
+	return hashString(tb.Name()) >> 32
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"net/netip"
-	"os"
 	"reflect"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -126,21 +124,6 @@ func New(tb TB, cfg Config) *World {
 		w.reportFailure()
 	})
 	return w
-}
-
-func chooseSeed(tb TB, cfg Config) uint64 {
-	tb.Helper()
-	if cfg.Seed != 0 {
-		return cfg.Seed
-	}
-	if env := os.Getenv("NETSPEC_SEED"); env != "" {
-		seed, err := strconv.ParseUint(env, 10, 64)
-		if err != nil {
-			tb.Fatalf("netfake: NETSPEC_SEED=%s: not a number", env)
-		}
-		return seed
-	}
-	return hashString(tb.Name()) >> 32
 }
 
 // bubbleName returns what stack traces call the synctest bubble of the calling
